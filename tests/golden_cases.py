@@ -1,0 +1,68 @@
+"""The reference trajectories of the method authors' code, and models set to their initial weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.reweighted import RCE
+from tfadt.denoising.standard import Standard
+from tfadt.denoising.truncated import TCE
+from tfadt.models.base import Recommender
+from tfadt.models.gmf import GMF
+from tfadt.models.neumf import NeuMF
+
+GOLDEN = Path(__file__).parent / "golden"
+TRAJECTORIES = ("gmf_ce", "gmf_r_ce", "gmf_t_ce", "neumf_r_ce", "neumf_t_ce")
+
+
+@dataclass
+class Trajectory:
+    config: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @classmethod
+    def load(cls, name: str) -> Trajectory:
+        with np.load(GOLDEN / f"{name}.npz") as file:
+            arrays = {key: file[key] for key in file.files}
+        return cls(json.loads(str(arrays.pop("config"))), arrays)
+
+    def policy(self) -> DenoisingPolicy:
+        if self.config["loss"] == "t_ce":
+            return TCE(self.config["max_drop_rate"], num_gradual=self.config["num_gradual"])
+        return RCE(self.config["beta"]) if self.config["loss"] == "r_ce" else Standard()
+
+    def model(self, optimizer: keras.optimizers.Optimizer) -> Recommender:
+        cls = {"GMF": GMF, "NeuMF": NeuMF}[self.config["model"]]
+        model = cls(self.config["num_users"], self.config["num_items"], embedding_dim=self.config["embedding_dim"])
+        for variable, value in zip(model.trainable_variables, self.weights("init"), strict=True):
+            variable.assign(value)
+        model.compile(optimizer=optimizer, policy=self.policy())
+        return model
+
+    def weights(self, when: str) -> list[np.ndarray]:
+        """The weights in our layout: one table row holds a user's GMF vector, then its MLP vector."""
+        get = {key.split("/")[1]: value for key, value in self.arrays.items() if key.startswith(when)}
+        if self.config["model"] == "GMF":
+            return [get["user_gmf"], get["item_gmf"], get["predict_kernel"], get["predict_bias"]]
+        tables = [np.concatenate([get[f"{side}_gmf"], get[f"{side}_mlp"]], axis=1) for side in ("user", "item")]
+        mlp = [get[f"mlp{n}_{part}"] for n in range(3) for part in ("kernel", "bias")]
+        return [*tables, *mlp, get["predict_kernel"], get["predict_bias"]]
+
+    def replay(self, model: Recommender) -> np.ndarray:
+        """Feeds the batches to the model's own train step; returns the loss of each step."""
+        history = model.fit(
+            tf.data.Dataset.from_tensor_slices(
+                ((self.arrays["users"], self.arrays["items"]), self.arrays["labels"])
+            ),
+            epochs=self.config["steps"],
+            steps_per_epoch=1,
+        )
+        return np.asarray(history.history["loss"])

@@ -1,0 +1,167 @@
+"""Settings of every stage: one pydantic model a stage, read from TOML, unknown keys refused with the nearest valid one.
+
+Importing this module does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tfadt.errors import ConfigError, did_you_mean
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, unknown keys refused, defaults documented under each field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=False)
+
+
+class Columns(Section):
+    """Which column of the input holds what. A default name is used where the input has it."""
+
+    user: str = "user_id"
+    """User id, text or integer."""
+    item: str = "item_id"
+    """Item id, text or integer."""
+    rating: str = "rating"
+    """Rating; below `feedback.rating_below` is a false positive."""
+    dwell_time: str = "dwell_time"
+    """Dwell time in seconds; below `feedback.dwell_time_below` is a false positive."""
+    false_positive: str = "false_positive"
+    """A given flag: 1 or true marks a false positive."""
+    timestamp: str = "timestamp"
+    """Time of the interaction, a number or a date; needed by the splits `time` and `leave_last_out`."""
+
+
+class Feedback(Section):
+    """How a false positive is told (the paper's section 5: dwell time under 10 s, rating under 3)."""
+
+    rule: Literal["auto", "rating", "dwell_time", "false_positive", "none"] = "auto"
+    """Which column decides; `auto` takes the first of false_positive, rating, dwell_time that the input has."""
+    rating_below: float = 3.0
+    """A rating below this is a false positive."""
+    dwell_time_below: float = Field(default=10.0, ge=0)
+    """A dwell time below this, in seconds, is a false positive."""
+
+
+class Split(Section):
+    """How one log becomes training, validation and test; not used when the three are given as files."""
+
+    method: Literal["random", "time", "leave_last_out"] = "random"
+    """`random`: a share of each user's interactions; `time`: the latest of the whole log; `leave_last_out`: each
+    user's last interaction to test, the one before to validation."""
+    valid: float = Field(default=0.1, ge=0, lt=1)
+    """Share of validation (`random`, `time`)."""
+    test: float = Field(default=0.1, gt=0, lt=1)
+    """Share of test (`random`, `time`)."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the random split."""
+
+
+class Simulated(Section):
+    """Parameters of the simulated clicks (see docs/simulated.md)."""
+
+    users: int = Field(default=3000, ge=2)
+    """Number of users."""
+    items: int = Field(default=1500, ge=2)
+    """Number of items."""
+    interactions: int = Field(default=100_000, ge=1)
+    """Number of clicks aimed at."""
+    dim: int = Field(default=8, ge=1)
+    """Size of the latent tastes."""
+    noise: float = Field(default=0.5, ge=0)
+    """How much position and chance, rather than taste, decide a click; 0 clicks by taste alone."""
+    feedback: Literal["rating", "dwell_time"] = "rating"
+    """Which feedback follows a click."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the simulation."""
+
+
+class IngestConfig(Section):
+    """Stage `ingest`: from a log to one artifact folder."""
+
+    data: Path | None = None
+    """One log to be split (or a folder written by `tfadt ingest`, or the common prefix of the authors' three files)."""
+    train: Path | None = None
+    """Training file of a given split."""
+    valid: Path | None = None
+    """Validation file of a given split."""
+    test: Path | None = None
+    """Test file of a given split."""
+    dataset: str | None = None
+    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings`."""
+    simulate: bool = False
+    """Use the simulated data set (the default when no other source is named)."""
+    format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "adt"] = "auto"
+    """File format; `auto` goes by the file name, each also with .gz; `adt` is the authors' three-file format."""
+    columns: Columns = Columns()
+    feedback: Feedback = Feedback()
+    split: Split = Split()
+    simulated: Simulated = Simulated()
+    clean_test: bool = True
+    """Test keeps true positives only."""
+    on_overlap: Literal["refuse", "drop_from_test"] = "refuse"
+    """What to do with a (user, item) pair that two given splits share."""
+
+
+class ADTConfig(Section):
+    """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
+
+    models: tuple[str, ...] = ("gmf", "neumf", "cdae")
+    """Models to train, by registered name."""
+    policies: tuple[str, ...] = ("standard", "t_ce", "r_ce")
+    """Denoising policies to train each model with, by registered name."""
+    seeds: int = Field(default=1, ge=1)
+    """Number of runs of each model and policy."""
+    seed: int = Field(default=0, ge=0)
+    """First seed."""
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the training interactions."""
+    batch_size: int = Field(default=1024, ge=1)
+    """Rows a step, negatives included (pairs for BPR); CDAE takes `user_batch_size` users instead."""
+    user_batch_size: int = Field(default=128, ge=1)
+    """Users a step, for models that train by user (CDAE)."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of Adam."""
+    objective: Literal["binary_crossentropy", "square", "bpr"] = "binary_crossentropy"
+    """Loss that the policies act on."""
+    num_negatives: int = Field(default=1, ge=1)
+    """Sampled negatives for each positive."""
+    negatives: Literal["uniform", "popularity"] = "uniform"
+    """How negatives are drawn."""
+    exclude: Literal["train", "known"] = "train"
+    """Negatives avoid the user's training items, or all items known of the user (validation and test too)."""
+    eval_every: int | None = Field(default=None, ge=1)
+    """Steps between two validations; default: once an epoch."""
+    selection: Literal["val_recall", "trimmed", "paper", "last"] = "val_recall"
+    """Which checkpoint is kept, by one rule for every policy of a run."""
+    fixed_valid_negatives: bool = False
+    """Validation losses use the same negatives at every validation instead of fresh ones."""
+    steps_per_call: int = Field(default=200, ge=1)
+    """Steps that run on the device before control returns to Python."""
+
+
+class EvaluateConfig(Section):
+    """Stage `evaluate`: full ranking over all items."""
+
+    k: tuple[int, ...] = (20, 50)
+    """Cut-offs of the ranking metrics; the first one selects checkpoints (`val_recall`)."""
+    mask: Literal["train_valid", "train"] = "train_valid"
+    """Seen items that are left out of the test ranking."""
+
+
+class Config(Section):
+    """A whole run: one section a stage, and the settings of each model and policy by name."""
+
+    ingest: IngestConfig = IngestConfig()
+    adt: ADTConfig = ADTConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    model: dict[str, dict[str, Any]] = {}
+    """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
+    policy: dict[str, dict[str, Any]] = {}
+    """Settings of a policy, such as `[policy.t_ce] max_drop_rate = 0.1`."""

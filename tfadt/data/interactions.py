@@ -1,0 +1,144 @@
+"""Interactions as integer columns, the vocabularies behind them, and the user -> items index (CSR)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfadt.errors import DataError
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Observed (user, item) pairs of one split, as codes; a pair occurs at most once.
+
+    Attributes:
+        user: int64 `[n]`, codes `0..num_users-1`.
+        item: int64 `[n]`, codes `0..num_items-1`.
+        false_positive: bool `[n]`, True where feedback says that the user disliked the item (the paper's section 3.1);
+            None when no feedback is known.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    false_positive: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.user.shape != self.item.shape or self.user.ndim != 1:
+            raise DataError(
+                f"user and item must be vectors of one length. Received: {self.user.shape} and {self.item.shape}."
+            )
+        if self.false_positive is not None and self.false_positive.shape != self.user.shape:
+            raise DataError(
+                f"false_positive must have one value a row ({self.user.shape}). Received: {self.false_positive.shape}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: np.ndarray) -> Interactions:
+        """Returns the given rows (indices or a boolean mask)."""
+        flags = None if self.false_positive is None else self.false_positive[rows]
+        return Interactions(self.user[rows], self.item[rows], flags)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """External ids, in code order: `ids[code]` is the id. All ids are strings or all are int64."""
+
+    ids: np.ndarray
+    name: str = "id"
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _index(self) -> pd.Index:
+        return pd.Index(self.ids)
+
+    def encode(self, ids: Any) -> np.ndarray:
+        """Returns int64 codes of `ids`; -1 for an id that is not in the vocabulary."""
+        values = np.asarray(ids)
+        if self.ids.dtype.kind == "i" and values.dtype.kind not in "iu":
+            # A command line hands over text: compare text with text rather than miss every id.
+            known = pd.Index(self.ids.astype(str))
+            return known.get_indexer(pd.Index(values.astype(str))).astype(np.int64)
+        if self.ids.dtype.kind != "i":
+            values = values.astype(object)
+        return self._index.get_indexer(pd.Index(values)).astype(np.int64)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Returns the external ids of `codes`."""
+        return self.ids[np.asarray(codes)]
+
+
+@dataclass(frozen=True)
+class CSR:
+    """The items of each user, sorted: user u has `items[offsets[u]:offsets[u + 1]]`.
+
+    Attributes:
+        offsets: int64 `[num_users + 1]`.
+        items: int64 `[nnz]`, ascending within each user, without repeats.
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+
+    @classmethod
+    def from_pairs(cls, user: np.ndarray, item: np.ndarray, num_users: int, num_items: int) -> CSR:
+        """Builds the index; repeated pairs are kept once."""
+        keys = np.unique(user.astype(np.int64) * num_items + item)
+        counts = np.bincount(keys // num_items, minlength=num_users) if len(keys) else np.zeros(num_users, np.int64)
+        offsets = np.zeros(num_users + 1, np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        return cls(offsets, keys % num_items)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Number of items of each user, int64 `[num_users]`."""
+        return np.diff(self.offsets)
+
+    def of(self, user: int) -> np.ndarray:
+        """Returns the sorted items of one user."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+
+@dataclass(frozen=True)
+class InteractionData:
+    """What ingest hands to every later stage: three splits, two vocabularies and the account of every row.
+
+    Attributes:
+        train, valid, test: The splits. Train and valid hold every interaction; test true positives only, unless
+            `ingest.clean_test` is off.
+        users, items: Vocabularies of the ids that occur in training.
+        manifest: Counts, row accounting, feedback rule, source and content fingerprint (JSON-serialisable).
+    """
+
+    train: Interactions
+    valid: Interactions
+    test: Interactions
+    users: Vocabulary
+    items: Vocabulary
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def num_users(self) -> int:
+        return len(self.users)
+
+    @property
+    def num_items(self) -> int:
+        return len(self.items)
+
+    def history(self, *splits: str) -> CSR:
+        """Returns the items of each user over `splits` (default: train)."""
+        parts = [getattr(self, name) for name in splits or ("train",)]
+        return CSR.from_pairs(
+            np.concatenate([p.user for p in parts]),
+            np.concatenate([p.item for p in parts]),
+            self.num_users,
+            self.num_items,
+        )

@@ -1,0 +1,74 @@
+"""The interface of a denoising policy: what a row of a batch weighs in the loss, and what the sum is divided by."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import tensorflow as tf
+
+
+class DenoisingPolicy(ABC):
+    """Decides how much each row of a batch counts. A new policy is one subclass and one line of registration.
+
+    The training loss of a batch is `sum(weights * loss) / divisor`; weights carry no gradient (the paper's section 3.3).
+    A policy is model-free: it sees rows, so every model and every objective works with every policy. For a pairwise
+    objective (BPR) a row is a pair, its logit is the margin and its label is 1.
+    """
+
+    @abstractmethod
+    def weights(
+        self,
+        loss: tf.Tensor,
+        logits: tf.Tensor,
+        labels: tf.Tensor,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the weight of each row and the divisor of the sum.
+
+        Args:
+            loss: float32 `[B]`, the objective's loss of each row, at least 0.
+            logits: float32 `[B]`, before the sigmoid.
+            labels: float32 `[B]`, 1 for an observed interaction, 0 for a sampled negative.
+            users: int64 `[B]` user codes.
+            items: int64 `[B]` item codes.
+            step: int64 scalar, the training iteration T of this stage, from 0.
+
+        Returns:
+            `(weights, divisor)`: float32 `[B]`, 0 for a dropped row, and a positive float32 scalar.
+        """
+
+    def prepare(self, total_steps: int, positive_share: float) -> None:  # noqa: B027 - optional hook
+        """Called once before training begins.
+
+        Args:
+            total_steps: Steps that the run will make.
+            positive_share: Share of the rows of a batch that are positives (0.5 with one negative each; 1 for BPR).
+
+        Raises:
+            ConfigError: If the policy cannot work with such batches.
+        """
+
+    def on_epoch_begin(self, epoch: int) -> None:  # noqa: B027 - optional hook
+        """Called before each epoch, outside the graph; a policy may change its own `tf.Variable`s here."""
+
+    def dropped_share(self, positive_share: float, step: int) -> float:
+        """Returns the share of a batch's positives that the policy drops at iteration `step` (0 if it drops none)."""
+        del positive_share, step
+        return 0.0
+
+    @abstractmethod
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, JSON-serialisable."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DenoisingPolicy:
+        """Builds the policy from what `get_config` returned."""
+        return cls(**config)
+
+
+def num_rows(loss: tf.Tensor) -> tf.Tensor:
+    """Returns B as a float32 scalar."""
+    return tf.cast(tf.size(loss), tf.float32)

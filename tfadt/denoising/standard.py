@@ -1,0 +1,32 @@
+"""Plain training: every row counts the same. The baseline that denoising is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadt.denoising.base import DenoisingPolicy, num_rows
+
+
+@keras.saving.register_keras_serializable("tfadt")
+class Standard(DenoisingPolicy):
+    """The mean loss over all rows of the batch ("normal training" in the paper)."""
+
+    def weights(
+        self,
+        loss: tf.Tensor,
+        logits: tf.Tensor,
+        labels: tf.Tensor,
+        users: tf.Tensor,
+        items: tf.Tensor,
+        step: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns ones and B."""
+        del logits, labels, users, items, step
+        return tf.ones_like(loss), num_rows(loss)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns no settings: there are none."""
+        return {}

@@ -1,0 +1,31 @@
+"""Errors a user can act on.
+
+Each message is one clear sentence that names the file, row, column or key, what was expected and what was
+received. The command line prints it without a traceback and exits with code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TfadtError(Exception):
+    """Base of all errors that are the caller's to mend."""
+
+
+class DataError(TfadtError):
+    """Input data cannot be used as given."""
+
+
+class ConfigError(TfadtError):
+    """A setting is unknown, of the wrong type or inconsistent with another."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns `" Did you mean 'x'?"` for the nearest of `known`, else the list of what exists."""
+    names = sorted(known)
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if nearest:
+        return f" Did you mean '{nearest[0]}'?"
+    return f" Known: {', '.join(names)}." if names else ""

@@ -1,0 +1,64 @@
+"""Whether a difference between two methods is more than chance: paired tests over users, and spread over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """A paired t-test over users.
+
+    Attributes:
+        difference: Mean of (method - baseline).
+        ci_low, ci_high: Its 95 % confidence interval.
+        p_value: Two-sided.
+        users: Number of users.
+    """
+
+    difference: float
+    ci_low: float
+    ci_high: float
+    p_value: float
+    users: int
+
+
+def paired_test(method: np.ndarray, baseline: np.ndarray) -> PairedTest:
+    """Compares two methods on the same users.
+
+    Args:
+        method: float `[U]`, a metric of each user (averaged over seeds).
+        baseline: float `[U]`, the same users in the same order.
+
+    Returns:
+        The test; p is 1 where the two are identical or there are fewer than two users.
+
+    Raises:
+        ValueError: If the two differ in length.
+    """
+    if len(method) != len(baseline):
+        raise ValueError(f"Both methods need the same users. Received: {len(method)} and {len(baseline)} values.")
+    difference = np.asarray(method, np.float64) - np.asarray(baseline, np.float64)
+    mean = float(difference.mean()) if len(difference) else 0.0
+    if len(difference) < 2 or np.ptp(difference) == 0:
+        certain = len(difference) >= 2 and mean != 0
+        return PairedTest(mean, mean, mean, 0.0 if certain else 1.0, len(difference))
+    result = stats.ttest_1samp(difference, 0.0)
+    interval = result.confidence_interval(0.95)
+    return PairedTest(mean, float(interval.low), float(interval.high), float(result.pvalue), len(difference))
+
+
+def mean_over_seeds(frames: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
+    """Returns a metric of each user averaged over runs, ordered by user code: float64 `[U]`."""
+    return pd.concat(frames).groupby("user", sort=True)[metric].mean().to_numpy()
+
+
+def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
+    """Returns mean and sample standard deviation over seeds (0 for a single one)."""
+    array = np.asarray(values, np.float64)
+    return float(array.mean()), float(array.std(ddof=1)) if len(array) > 1 else 0.0

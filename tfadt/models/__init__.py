@@ -1,0 +1,1 @@
+"""Recommenders: GMF, NeuMF and CDAE on one base class with one train step. Names are registered in `tfadt.registry`."""

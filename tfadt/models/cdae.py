@@ -1,0 +1,124 @@
+"""CDAE: a denoising autoencoder over a user's items, with a vector for the user (Wu et al., WSDM'16)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import keras
+import tensorflow as tf
+
+from tfadt.data.interactions import Interactions
+from tfadt.errors import ConfigError
+from tfadt.models.base import Recommender
+from tfadt.sampling.batches import BatchSource
+from tfadt.sampling.hashing import derive_key, hash32, uniform
+from tfadt.sampling.negatives import NegativeSampler
+from tfadt.sampling.ragged import expand
+from tfadt.sampling.user_batches import UserSource
+
+_ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.sigmoid, "tanh": tf.tanh}
+_STREAM = 0x43
+
+
+@keras.saving.register_keras_serializable("tfadt")
+class CDAE(Recommender):
+    """`hidden = activation(sum of W_i over the user's items + V_u + b)`, `logit_i = W'_i . hidden + b'_i`.
+
+    In training each input item is dropped with probability `corruption` and the rest scaled by 1 / (1 - corruption), the
+    drop-out noise of the original. Work grows with the users' items, never with users x items: W is gathered and summed by
+    segment, and only the cells asked for are decoded.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        hidden_dim: Length of the hidden layer.
+        corruption: Probability that an input item is dropped in training, in [0, 1).
+        activation: `"relu"`, `"sigmoid"` or `"tanh"`.
+        **kwargs: As in `Recommender`.
+
+    Raises:
+        ConfigError: If `corruption` or `activation` is out of range.
+    """
+
+    user_batches: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        hidden_dim: int = 200,
+        corruption: float = 0.2,
+        activation: str = "relu",
+        **kwargs: Any,
+    ):
+        super().__init__(num_users, num_items, **kwargs)
+        if not 0 <= corruption < 1:
+            raise ConfigError(f"corruption must lie in [0, 1). Received: {corruption}.")
+        if activation not in _ACTIVATIONS:
+            raise ConfigError(f"activation must be one of {', '.join(_ACTIVATIONS)}. Received: {activation!r}.")
+        self.hidden_dim = int(hidden_dim)
+        self.corruption = float(corruption)
+        self.activation = activation
+        self.user_table = self.add_table("user", num_users, hidden_dim)
+        self.encoder_table = self.add_table("encoder", num_items, hidden_dim)
+        self.hidden_bias = self.add_weight(name="hidden_bias", shape=(hidden_dim,), initializer="zeros")
+        # The decoder is the output layer of every item: uniform in +-sqrt(3 / fan_in), and its bias beside it.
+        limit = (3.0 / hidden_dim) ** 0.5
+        self.decoder_table = self.add_table(
+            "decoder",
+            num_items,
+            hidden_dim,
+            initializer=keras.initializers.RandomUniform(-limit, limit, seed=self.initializer_seed()),
+        )
+        self.decoder_bias = self.add_weight(name="decoder_bias", shape=(num_items, 1), initializer="zeros", autocast=False)
+        self.built = True
+
+    def hidden(self, users: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Returns the hidden vectors of distinct users int64 `[n]`: `[n, hidden_dim]` in the compute dtype."""
+        starts = tf.gather(self.history_offsets.value, users)
+        counts = tf.gather(self.history_offsets.value, users + 1) - starts
+        owner, position = expand(starts, counts)
+        vectors = self.lookup(self.encoder_table, tf.gather(self.history_items.value, position))
+        if training and self.corruption:
+            # Keyed by (seed, step, interaction), so that a resumed run drops the same items.
+            chance = uniform(hash32(derive_key(self.seed, _STREAM, self.iteration), position))
+            kept = tf.where(chance < self.corruption, 0.0, 1.0 / (1.0 - self.corruption))
+            vectors *= tf.cast(kept, vectors.dtype)[:, None]
+        total = tf.math.unsorted_segment_sum(vectors, owner, tf.size(users, tf.int64))
+        activation = _ACTIVATIONS[self.activation]
+        return activation(total + self.lookup(self.user_table, users) + tf.cast(self.hidden_bias, vectors.dtype))
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Returns the logits of the pairs; each distinct user is encoded once."""
+        users, items = inputs
+        distinct, owner = tf.unique(users, out_idx=tf.int64)
+        hidden = tf.gather(self.hidden(distinct, training), owner)
+        product = tf.reduce_sum(hidden * self.lookup(self.decoder_table, items), axis=1)
+        return tf.cast(product + self.lookup(self.decoder_bias, items)[:, 0], tf.float32)
+
+    def score_users(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items, one matrix product."""
+        hidden = tf.cast(self.hidden(users), tf.float32)
+        return tf.matmul(hidden, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]
+
+    def user_representation(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the hidden vectors, after the activation."""
+        return tf.cast(self.hidden(users), tf.float32)
+
+    def batch_source(
+        self, rows: Interactions, sampler: NegativeSampler, batch_size: int | None = None, num_negatives: int = 1
+    ) -> BatchSource:
+        """Returns the source of batches by user."""
+        return UserSource(
+            rows,
+            sampler,
+            batch_size=batch_size or 128,
+            num_negatives=num_negatives,
+            pairwise=self.pairwise,
+            seed=self.seed,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        config = {"hidden_dim": self.hidden_dim, "corruption": self.corruption, "activation": self.activation}
+        return {**super().get_config(), **config}

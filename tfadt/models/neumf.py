@@ -1,0 +1,80 @@
+"""NeuMF: a GMF part and an MLP part under one output layer, trained end to end (He et al., WWW'17)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadt.models.base import Recommender
+
+
+@keras.saving.register_keras_serializable("tfadt")
+class NeuMF(Recommender):
+    """NeuMF-end, without pre-training.
+
+    The MLP part has user and item vectors of 4d, concatenated user first, and ReLU layers 8d -> 4d -> 2d -> d; the output
+    layer reads [GMF d, MLP d]. A user's (an item's) two vectors lie side by side in one table row of 5d, GMF first: one
+    gather instead of two, the same numbers.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        embedding_dim: d.
+        **kwargs: As in `Recommender`.
+    """
+
+    def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, **kwargs: Any):
+        super().__init__(num_users, num_items, **kwargs)
+        self.embedding_dim = d = int(embedding_dim)
+        self.user_table = self.add_table("user", num_users, 5 * d)
+        self.item_table = self.add_table("item", num_items, 5 * d)
+        self.mlp_kernels, self.mlp_biases = [], []
+        for n, (fan_in, fan_out) in enumerate([(8 * d, 4 * d), (4 * d, 2 * d), (2 * d, d)]):
+            glorot = keras.initializers.GlorotUniform(seed=self.initializer_seed())
+            self.mlp_kernels.append(self.add_weight(name=f"mlp{n}_kernel", shape=(fan_in, fan_out), initializer=glorot))
+            self.mlp_biases.append(self.add_weight(name=f"mlp{n}_bias", shape=(fan_out,), initializer="zeros"))
+        self.output_kernel, self.output_bias = self.add_output(2 * d)
+        self.built = True
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Returns the logits of the pairs."""
+        del training
+        users, items = inputs
+        d = self.embedding_dim
+        user, item = self.lookup(self.user_table, users), self.lookup(self.item_table, items)
+        hidden = tf.concat([user[:, d:], item[:, d:]], axis=1)
+        for kernel, bias in zip(self.mlp_kernels, self.mlp_biases, strict=True):
+            hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
+        merged = tf.concat([user[:, :d] * item[:, :d], hidden], axis=1)
+        return self.project(merged, self.output_kernel, self.output_bias)
+
+    def score_users(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items.
+
+        The first layer is linear in [p_u, q_i], so it splits into a user and an item part, each computed once; the rest
+        runs user by user, so that the activations of one user stay in cache.
+        """
+        d = self.embedding_dim
+        user, item = tf.gather(self.user_table.value, users), self.item_table.value
+        first = self.mlp_kernels[0]
+        from_user = tf.matmul(user[:, d:], first[: 4 * d]) + self.mlp_biases[0]
+        from_item = tf.matmul(item[:, d:], first[4 * d :])
+        gmf = tf.matmul(user[:, :d] * self.output_kernel[:d, 0], item[:, :d], transpose_b=True)
+
+        def mlp(one_user: tf.Tensor) -> tf.Tensor:
+            hidden = tf.nn.relu(from_item + one_user)
+            for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
+                hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
+            return tf.linalg.matvec(hidden, self.output_kernel[d:, 0])
+
+        return gmf + tf.map_fn(mlp, from_user) + self.output_bias
+
+    def user_representation(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the GMF and the MLP vector of each user, concatenated."""
+        return tf.gather(self.user_table.value, users)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "embedding_dim": self.embedding_dim}

@@ -1,0 +1,1 @@
+"""Batches drawn on the device: keyed permutation, negatives, and the sources that put them together."""

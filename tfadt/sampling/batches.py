@@ -1,0 +1,113 @@
+"""Batches drawn on the device: each a pure function of (seed, step), so a resumed run repeats them bit for bit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from tfadt.data.interactions import Interactions
+from tfadt.sampling.columns import DeviceColumns
+from tfadt.sampling.negatives import NegativeSampler
+from tfadt.sampling.permutation import KeyedPermutation
+
+
+class Batch(NamedTuple):
+    """The rows of one step.
+
+    Attributes:
+        users: int64 `[B]`.
+        items: int64 `[B]`.
+        labels: float32 `[B]`, 1 observed, 0 sampled.
+        negatives: int64 `[B]`, the second item of each pair, for pairwise objectives; else None.
+        false_positive: float32 `[B]`, 1 where feedback says that the observed item was disliked; None without feedback.
+    """
+
+    users: tf.Tensor
+    items: tf.Tensor
+    labels: tf.Tensor
+    negatives: tf.Tensor | None = None
+    false_positive: tf.Tensor | None = None
+
+
+class BatchSource(Protocol):
+    """Draws the batches of many steps at once, then hands them out one by one."""
+
+    steps_per_epoch: int
+    positive_share: float
+    has_feedback: bool
+
+    def draw(self, steps: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        """Returns what the steps int64 `[K]` need, drawn in one vectorised go."""
+
+    def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
+        """Returns the batch of the k-th of the drawn steps."""
+
+
+class PairSource:
+    """Rows of all users shuffled together: positives and sampled negatives, or (positive, negative) pairs.
+
+    An epoch visits every row once: row r below n is the r-th interaction, the rows after it are negatives, `num_negatives`
+    for each interaction whose user has an unseen item. With `pairwise`, the rows are the negatives alone, each beside the
+    positive that it belongs to. The last batch of an epoch is shorter.
+
+    Args:
+        rows: The interactions.
+        sampler: Draws negatives.
+        batch_size: Rows a step, negatives counted.
+        num_negatives: Negatives for each positive.
+        pairwise: Whether a row is a pair (BPR).
+        seed: The seed of the order.
+
+    Raises:
+        DataError: If there is nothing to draw from.
+    """
+
+    def __init__(
+        self,
+        rows: Interactions,
+        sampler: NegativeSampler,
+        batch_size: int = 1024,
+        num_negatives: int = 1,
+        pairwise: bool = False,
+        seed: int = 0,
+    ):
+        self._columns = DeviceColumns(rows, sampler, num_negatives, pairwise)
+        self._sampler = sampler
+        self._pairwise = pairwise
+        self._first_negative = 0 if pairwise else self._columns.num_positives
+        self.num_rows = self._first_negative + self._columns.num_negative_rows
+        self.batch_size = min(batch_size, self.num_rows)
+        self.steps_per_epoch = -(-self.num_rows // self.batch_size)
+        self.positive_share = 1.0 if pairwise else self._columns.num_positives / self.num_rows
+        self.has_feedback = rows.false_positive is not None
+        self.without_negative = self._columns.without_negative
+        self._permutation = KeyedPermutation(self.num_rows, seed)
+        self._arange = np.arange(self.batch_size, dtype=np.int64)
+
+    def draw(self, steps: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
+        """Returns the columns `[K, batch_size]` of the steps `[K]`, and the number of true rows of each step."""
+        columns = self._columns
+        epoch = (steps // self.steps_per_epoch)[:, None]
+        first = (steps % self.steps_per_epoch)[:, None] * self.batch_size
+        size = tf.minimum(self.num_rows - first[:, 0], self.batch_size)
+        index = tf.minimum(first + self._arange, self.num_rows - 1)
+        row = self._permutation(index, epoch)
+        is_negative = row >= self._first_negative
+        if columns.num_negative_rows:
+            base = tf.where(is_negative, columns.eligible_row(row - self._first_negative), row)
+        else:
+            base = row
+        users, observed, flags = columns.gather(base)
+        sampled = self._sampler(users, epoch, row) if columns.num_negative_rows else observed
+        if self._pairwise:
+            return users, observed, tf.ones_like(users, tf.float32), sampled, flags, size
+        labels = 1.0 - tf.cast(is_negative, tf.float32)
+        flags = None if flags is None else flags * labels
+        return users, tf.where(is_negative, sampled, observed), labels, None, flags, size
+
+    def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
+        """Returns the true rows of the k-th drawn step."""
+        size = drawn[-1][k]  # type: ignore[index]
+        return Batch(*(None if column is None else column[k, :size] for column in drawn[:-1]))

@@ -1,0 +1,71 @@
+"""A keyed permutation of 0 .. n-1, computed for each index on its own: no shuffle buffer, no state."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from tfadt.sampling.hashing import derive_key, hash32, scale
+
+_ROUNDS = 4
+_STREAM = 0x50
+
+
+class KeyedPermutation:
+    """A Feistel network with modular addition over a rectangle just larger than n, with cycle walking.
+
+    The domain is `ceil(sqrt n) x ceil(n / ceil(sqrt n))`: fewer than sqrt(n) values lie outside 0 .. n-1, and those walk on
+    until they fall inside, which keeps the map a permutation.
+
+    Args:
+        size: n, at least 1.
+        seed: The seed; each epoch has a permutation of its own.
+    """
+
+    def __init__(self, size: int, seed: int):
+        self.size = size
+        self.seed = seed
+        self._rows = math.isqrt(size - 1) + 1
+        self._columns = -(-size // self._rows)
+
+    def __call__(self, index: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        """Returns where `index` goes in the order of `epoch`.
+
+        Args:
+            index: int64 in 0 .. n-1, any shape.
+            epoch: int64, of a shape that broadcasts against `index`.
+
+        Returns:
+            int64 of `index`'s shape.
+        """
+        keys = [derive_key(self.seed, _STREAM + r, epoch) for r in range(_ROUNDS)]
+        out = self._encrypt(index, keys)
+        if self._rows * self._columns == self.size:
+            return out
+        size = tf.constant(self.size, tf.int64)
+
+        def outside(x: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_any(x >= size)
+
+        def walk(x: tf.Tensor) -> tuple[tf.Tensor]:
+            return (tf.where(x >= size, self._encrypt(x, keys), x),)
+
+        (out,) = tf.while_loop(outside, walk, (out,), shape_invariants=(out.shape,))
+        return out
+
+    def _encrypt(self, x: tf.Tensor, keys: list[tf.Tensor]) -> tf.Tensor:
+        left = x // self._columns
+        right = x - left * self._columns
+        for r, key in enumerate(keys):
+            if r % 2 == 0:
+                left = _add(left, scale(hash32(key, right), tf.constant(self._rows, tf.int64)), self._rows)
+            else:
+                right = _add(right, scale(hash32(key, left), tf.constant(self._columns, tf.int64)), self._columns)
+        return left * self._columns + right
+
+
+def _add(a: tf.Tensor, b: tf.Tensor, modulus: int) -> tf.Tensor:
+    """Returns `(a + b) % modulus` for both below it; a comparison is several times cheaper than a division."""
+    total = a + b
+    return tf.where(total >= modulus, total - modulus, total)

@@ -1,0 +1,1 @@
+"""Runs: one model under one policy, and the comparison of many."""

@@ -1,0 +1,66 @@
+"""Losses on the validation split, measured with the same one-to-one sampling as in training."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfadt.data.interactions import Interactions
+from tfadt.models.base import Recommender
+from tfadt.sampling.batches import PairSource
+from tfadt.sampling.negatives import NegativeSampler
+
+_TRIMMED_SHARE = 0.2
+
+
+class ValidationLoss:
+    """Measures a model's loss over the (noisy) validation interactions and as many sampled negatives.
+
+    Args:
+        model: The compiled model.
+        rows: The validation interactions.
+        sampler: Draws the negatives (outside the training items, as in training).
+        batch_size: Rows a batch; truncation acts within a batch.
+        fixed_negatives: Use the same negatives at every call instead of fresh ones.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        rows: Interactions,
+        sampler: NegativeSampler,
+        batch_size: int = 1024,
+        fixed_negatives: bool = False,
+    ):
+        pairwise = model.pairwise
+        self._source = PairSource(rows, sampler, batch_size, pairwise=pairwise, seed=model.seed + 1)
+        self._fixed = fixed_negatives
+        self._calls = 0
+
+        def losses(drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            batch = self._source.batch(drawn, k)
+            value, loss, _ = model.batch_loss(batch)
+            return value, loss, batch.labels
+
+        self._draw = tf.function(self._source.draw, autograph=False)
+        self._losses = tf.function(losses, autograph=False)
+
+    def policy_loss(self) -> float:
+        """Returns the mean over batches of the policy's own loss at the current drop rate (the authors' criterion)."""
+        return float(np.mean([value.numpy() for value, _, _ in self._batches()]))
+
+    def trimmed_loss(self) -> float:
+        """Returns the mean plain loss with the 20 % largest losses among positives left out."""
+        measured = [(loss.numpy(), labels.numpy()) for _, loss, labels in self._batches()]
+        loss = np.concatenate([m[0] for m in measured])
+        positive = np.concatenate([m[1] for m in measured]) > 0.5
+        kept = np.sort(loss[positive])[: int(np.ceil((1 - _TRIMMED_SHARE) * positive.sum()))]
+        return float(np.mean(np.concatenate([kept, loss[~positive]])))
+
+    def _batches(self) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        epoch = 0 if self._fixed else self._calls
+        self._calls += 1
+        first = epoch * self._source.steps_per_epoch
+        steps = tf.range(first, first + self._source.steps_per_epoch, dtype=tf.int64)
+        drawn = self._draw(steps)
+        return [self._losses(drawn, tf.constant(k)) for k in range(self._source.steps_per_epoch)]
