@@ -15,7 +15,7 @@ from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.reweighted import RCE
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
-from tfadt.models.base import Recommender
+from tfadt.models.recommender import Recommender
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
 

@@ -1,18 +1,14 @@
-"""Settings of every stage: one pydantic model a stage, read from TOML, unknown keys refused with the nearest valid one.
+"""Settings of every stage: one pydantic model a stage, with the documentation under each field.
 
-Importing this module does not import TensorFlow.
+`tfadt.config_loading` reads them from TOML. Importing this module does not import TensorFlow.
 """
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from tfadt.errors import ConfigError, did_you_mean
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Section(BaseModel):
@@ -112,9 +108,9 @@ class IngestConfig(Section):
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
-    models: tuple[str, ...] = ("gmf", "neumf", "cdae")
+    models: tuple[str, ...] = Field(default=("gmf", "neumf", "cdae"), min_length=1)
     """Models to train, by registered name."""
-    policies: tuple[str, ...] = ("standard", "t_ce", "r_ce")
+    policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce"), min_length=1)
     """Denoising policies to train each model with, by registered name."""
     seeds: int = Field(default=1, ge=1)
     """Number of runs of each model and policy."""
@@ -142,6 +138,8 @@ class ADTConfig(Section):
     """Which checkpoint is kept, by one rule for every policy of a run."""
     fixed_valid_negatives: bool = False
     """Validation losses use the same negatives at every validation instead of fresh ones."""
+    start_from: Path | None = None
+    """Folder of an earlier run on the same data whose weights each model, policy and seed starts from."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
 
@@ -149,7 +147,7 @@ class ADTConfig(Section):
 class EvaluateConfig(Section):
     """Stage `evaluate`: full ranking over all items."""
 
-    k: tuple[int, ...] = (20, 50)
+    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(20, 50), min_length=1)
     """Cut-offs of the ranking metrics; the first one selects checkpoints (`val_recall`)."""
     mask: Literal["train_valid", "train"] = "train_valid"
     """Seen items that are left out of the test ranking."""

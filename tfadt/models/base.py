@@ -1,129 +1,40 @@
-"""The base of all recommenders: one train step for every model, policy and objective, and the common ways to score."""
+"""The one train step for every model, policy and objective: `sum(weights * loss) / divisor`, weights without gradient."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tfadt.data.interactions import CSR, InteractionData, Interactions
+from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError
-from tfadt.evaluation.ranking import Ranker, Ranking
 from tfadt.losses.objectives import get_objective
 from tfadt.models.statistics import TrainingStatistics
 from tfadt.models.stepping import chunk_plan, make_stepper
-from tfadt.sampling.batches import Batch, BatchSource, PairSource
+from tfadt.sampling.batches import Batch, BatchSource
 from tfadt.sampling.negatives import NegativeSampler
 
 
-class Recommender(keras.Model):
-    """A model of user-item preference, trained on observed interactions and sampled negatives.
+class DenoisingModel(keras.Model):
+    """A Keras model of (user, item) pairs that trains under a denoising policy.
 
-    A subclass makes its weights in `__init__` and implements `call`, `score_users`, `user_representation` and
-    `get_config`; training, denoising, evaluation and saving are here. Inputs are integer codes, as in `InteractionData`.
-
-    The items of each user's training history are weights of the model (int64, not trained): they travel with it, so that
-    a reloaded model can leave seen items out and CDAE can read its input.
-
-    Args:
-        num_users: Number of users.
-        num_items: Number of items.
-        history_size: Total number of items in all histories.
-        seed: Seed of the initial weights and of every draw in training.
-        **kwargs: As in `keras.Model`.
+    It trains on a data set through batches drawn on the device, or on `((users, items), labels)` as any Keras model does:
+    both go through the same `train_step`.
     """
 
-    user_batches: ClassVar[bool] = False
-    """Whether a step trains all rows of a few users rather than rows of all users."""
-
-    def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.num_users = int(num_users)
-        self.num_items = int(num_items)
-        self.history_size = int(history_size)
-        self.seed = int(seed)
-        self._initializers_made = 0
-        self.history_offsets = self.add_weight(
-            name="history_offsets", shape=(num_users + 1,), dtype="int64", initializer="zeros", trainable=False
-        )
-        self.history_items = self.add_weight(
-            name="history_items", shape=(history_size,), dtype="int64", initializer="zeros", trainable=False
-        )
-
-    @classmethod
-    def from_interactions(cls, data: InteractionData, **settings: Any) -> Recommender:
-        """Builds the model for a data set: its sizes and its users' training histories.
-
-        Args:
-            data: What `ingest` returned.
-            **settings: Further arguments of the constructor, such as `embedding_dim`.
-        """
-        history = data.history()
-        model = cls(data.num_users, data.num_items, history_size=len(history.items), **settings)
-        model.history_offsets.assign(history.offsets)
-        model.history_items.assign(history.items)
-        return model
-
-    # ------------------------------------------------------------------ what a model implements
+    @abstractmethod
+    def batch_source(
+        self, rows: Interactions, sampler: NegativeSampler, batch_size: int | None = None, num_negatives: int = 1
+    ) -> BatchSource:
+        """Returns the source of this model's training batches."""
 
     @abstractmethod
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Returns the logits of (user, item) pairs.
-
-        Args:
-            inputs: `(users, items)`, int64 `[B]` each.
-            training: Whether a train step asks.
-
-        Returns:
-            float32 `[B]`.
-        """
-
-    @abstractmethod
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of all items for the users int64 `[B]`: float32 `[B, num_items]`."""
-
-    @abstractmethod
-    def user_representation(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the users' vectors, float32 `[B, d]`: the space E of colliding inference (the paper's eq. 8)."""
-
-    # ------------------------------------------------------------------ scoring
-
-    def score_pairs(self, users: Any, items: Any) -> tf.Tensor:
-        """Returns the logits of the pairs `(users[i], items[i])`: float32 `[B]`."""
-        return self((tf.convert_to_tensor(users, tf.int64), tf.convert_to_tensor(items, tf.int64)), training=False)
-
-    @property
-    def seen(self) -> CSR:
-        """The training items of each user."""
-        return CSR(np.asarray(self.history_offsets), np.asarray(self.history_items))
-
-    def recommend(self, users: Any, k: int, exclude_seen: bool = True) -> Ranking:
-        """Returns the k best items of each user.
-
-        Args:
-            users: int `[B]`, user codes.
-            k: How many.
-            exclude_seen: Leave out the items of the user's training history.
-
-        Raises:
-            ConfigError: If `k` is below 1 or a user code is out of range.
-        """
-        codes = np.atleast_1d(np.asarray(users, np.int64))
-        if k < 1:
-            raise ConfigError(f"k must be at least 1. Received: {k}.")
-        if codes.size and not (0 <= codes.min() and codes.max() < self.num_users):
-            raise ConfigError(
-                f"User codes must lie in 0 .. {self.num_users - 1} (encode ids with data.users.encode). "
-                f"Received: {codes.min()} .. {codes.max()}."
-            )
-        return Ranker(self, k, self.seen if exclude_seen else None)(codes)
-
-    # ------------------------------------------------------------------ training
+    def negative_sampler(self, data: InteractionData) -> NegativeSampler:
+        """Returns the default sampler: uniform outside each user's training items."""
 
     def compile(
         self,
@@ -223,23 +134,6 @@ class Recommender(keras.Model):
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
         self._statistics.update_state(batch, value, loss, weights)
 
-    def batch_source(
-        self,
-        rows: Interactions,
-        sampler: NegativeSampler,
-        batch_size: int | None = None,
-        num_negatives: int = 1,
-    ) -> BatchSource:
-        """Returns the source of this model's training batches."""
-        return PairSource(
-            rows,
-            sampler,
-            batch_size=batch_size or 1024,
-            num_negatives=num_negatives,
-            pairwise=self.pairwise,
-            seed=self.seed,
-        )
-
     def fit(  # type: ignore[override]
         self,
         x: Any = None,
@@ -250,7 +144,6 @@ class Recommender(keras.Model):
         num_negatives: int = 1,
         sampler: NegativeSampler | None = None,
         steps_per_call: int = 200,
-        stop_every: int | None = None,
         verbose: Any = 0,
         callbacks: Any = None,
         **kwargs: Any,
@@ -267,10 +160,8 @@ class Recommender(keras.Model):
             num_negatives: Negatives for each positive.
             sampler: Draws negatives; default uniform outside the user's training items.
             steps_per_call: Steps on the device between two callbacks.
-            stop_every: Callbacks also run after each multiple of this many steps; default: no more than
-                `steps_per_call` asks for.
             verbose: As in Keras.
-            callbacks: As in Keras; a Keras "batch" is one call, `model.iteration` tells the step.
+            callbacks: As in Keras; a Keras "batch" is one call of up to `steps_per_call` steps.
             **kwargs: Further arguments of `keras.Model.fit`, when `x` is not a data set.
 
         Returns:
@@ -285,14 +176,39 @@ class Recommender(keras.Model):
         if not isinstance(x, InteractionData):
             self.make_train_function(force=True)
             return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
-        sampler = sampler or NegativeSampler(x.history(), self.num_items, seed=self.seed)
+        sampler = sampler or self.negative_sampler(x)
         source = self.batch_source(x.train, sampler, batch_size, num_negatives)
+        return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=callbacks)
+
+    def fit_source(
+        self,
+        source: BatchSource,
+        epochs: int = 1,
+        steps_per_call: int = 200,
+        stop_every: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = None,
+    ) -> keras.callbacks.History:
+        """Trains on the batches of a source, through `keras.Model.fit`; the run goes on from the present iteration.
+
+        Args:
+            source: Draws the batches on the device.
+            epochs: Passes over the source.
+            steps_per_call: Steps on the device between two callbacks.
+            stop_every: Callbacks also run after each multiple of this many steps; None for no more than that.
+            verbose: As in Keras.
+            callbacks: As in Keras; a Keras "batch" is one call, `iteration` tells the step.
+
+        Returns:
+            Keras's history, as in `fit`.
+
+        Raises:
+            ConfigError: If the policy cannot work with such batches.
+        """
         first_step = int(self.iteration)
         self.policy.prepare(first_step + source.steps_per_epoch * epochs, source.positive_share)
         self._statistics.has_feedback = source.has_feedback
-        calls, calls_per_epoch = chunk_plan(
-            source.steps_per_epoch, epochs, steps_per_call, stop_every, first_step
-        )
+        calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, epochs, steps_per_call, stop_every, first_step)
         self.train_function = make_stepper(self, source)
         hook = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.policy.on_epoch_begin(epoch))
         return super().fit(
@@ -303,44 +219,6 @@ class Recommender(keras.Model):
             verbose=verbose,
             callbacks=[hook, *(callbacks or [])],
         )
-
-    # ------------------------------------------------------------------ weights and configuration
-
-    def add_table(self, name: str, rows: int, dim: int, initializer: Any = None) -> keras.Variable:
-        """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
-        initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
-        # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
-        return self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
-
-    def add_output(self, fan_in: int) -> tuple[keras.Variable, keras.Variable]:
-        """Makes the output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
-        uniform = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform", seed=self.initializer_seed())
-        kernel = self.add_weight(name="output_kernel", shape=(fan_in, 1), initializer=uniform)
-        return kernel, self.add_weight(name="output_bias", shape=(1,), initializer="zeros")
-
-    def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
-        """Returns the rows of a table, `[n, dim]`, in the compute dtype."""
-        return tf.cast(tf.gather(table.value, ids), self.compute_dtype)
-
-    @staticmethod
-    def project(features: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-        """Returns `features . kernel + bias` as float32 `[n]`."""
-        return tf.cast((tf.matmul(features, kernel) + bias)[:, 0], tf.float32)
-
-    def initializer_seed(self) -> int:
-        """Returns a fresh seed for the next weight, derived from the model's."""
-        self._initializers_made += 1
-        return (self.seed * 1_000_003 + self._initializers_made) % (2**31)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_users": self.num_users,
-            "num_items": self.num_items,
-            "history_size": self.history_size,
-            "seed": self.seed,
-        }
 
 
 def _as_batch(data: Any) -> Batch:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError
-from tfadt.models.base import Recommender
+from tfadt.models.recommender import Recommender
 from tfadt.sampling.batches import BatchSource
 from tfadt.sampling.hashing import derive_key, hash32, uniform
 from tfadt.sampling.negatives import NegativeSampler

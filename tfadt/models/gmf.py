@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfadt.models.base import Recommender
+from tfadt.models.recommender import Recommender
 
 
 @keras.saving.register_keras_serializable("tfadt")

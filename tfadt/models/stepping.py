@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfadt.sampling.batches import BatchSource
 
 if TYPE_CHECKING:
-    from tfadt.models.base import Recommender
+    from tfadt.models.recommender import Recommender
 
 
 def chunk_plan(

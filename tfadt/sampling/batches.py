@@ -32,11 +32,19 @@ class Batch(NamedTuple):
 
 
 class BatchSource(Protocol):
-    """Draws the batches of many steps at once, then hands them out one by one."""
+    """Draws the batches of many steps at once, then hands them out one by one.
+
+    Attributes:
+        steps_per_epoch: Steps in which each row is visited once.
+        positive_share: Share of the rows of an epoch that are positives; 1 for pairs.
+        has_feedback: Whether the batches tell false positives.
+        without_negative: Positives whose user has every item, which get no negative.
+    """
 
     steps_per_epoch: int
     positive_share: float
     has_feedback: bool
+    without_negative: int
 
     def draw(self, steps: tf.Tensor) -> tuple[tf.Tensor | None, ...]:
         """Returns what the steps int64 `[K]` need, drawn in one vectorised go."""

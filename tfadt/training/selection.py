@@ -11,7 +11,7 @@ import numpy as np
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.models.base import Recommender
+from tfadt.models.recommender import Recommender
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.validation import ValidationLoss
 

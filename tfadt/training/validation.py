@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt.data.interactions import Interactions
-from tfadt.models.base import Recommender
+from tfadt.models.recommender import Recommender
 from tfadt.sampling.batches import PairSource
 from tfadt.sampling.negatives import NegativeSampler
 
@@ -63,4 +63,4 @@ class ValidationLoss:
         first = epoch * self._source.steps_per_epoch
         steps = tf.range(first, first + self._source.steps_per_epoch, dtype=tf.int64)
         drawn = self._draw(steps)
-        return [self._losses(drawn, tf.constant(k)) for k in range(self._source.steps_per_epoch)]
+        return [self._losses(drawn, tf.constant(k, tf.int64)) for k in range(self._source.steps_per_epoch)]

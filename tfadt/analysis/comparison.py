@@ -1,0 +1,96 @@
+"""Each denoising policy against plain training of the same model: spread over seeds, paired tests over users."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
+from tfadt.training.experiment import Run
+
+BASELINE = "standard"
+_SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method: mean and standard deviation of each metric over its seeds.
+
+    Attributes:
+        model: Registered name, or `most_popular`.
+        policy: Registered name; None for `most_popular`.
+        seeds: Number of runs.
+        metrics: Metric -> (mean, standard deviation).
+        drop_rate: Mean realised drop rate of the last epoch.
+        seconds: Mean wall time of a run.
+    """
+
+    model: str
+    policy: str | None
+    seeds: int
+    metrics: dict[str, tuple[float, float]]
+    drop_rate: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A policy against plain training of the same model, on one metric.
+
+    Attributes:
+        model: Registered name.
+        policy: Registered name.
+        metric: Such as `recall@20`.
+        test: Paired over users, each user's value averaged over the seeds.
+    """
+
+    model: str
+    policy: str
+    metric: str
+    test: PairedTest
+
+    @property
+    def verdict(self) -> str:
+        """Whether the policy helps: `better`, `worse` or `no significant difference`."""
+        if self.test.p_value >= _SIGNIFICANT:
+            return "no significant difference"
+        return "better" if self.test.difference > 0 else "worse"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the comparison for `results.json`."""
+        return {
+            "model": self.model,
+            "policy": self.policy,
+            "baseline": BASELINE,
+            "metric": self.metric,
+            **asdict(self.test),
+            "verdict": self.verdict,
+        }
+
+
+def rows(runs: Sequence[Run]) -> list[Row]:
+    """Returns one row a method, in the order in which they first ran."""
+    methods = list(dict.fromkeys((run.model, run.policy) for run in runs))
+    table = []
+    for model, policy in methods:
+        own = [run for run in runs if (run.model, run.policy) == (model, policy)]
+        metrics = {m: mean_and_std([run.evaluation.metrics[m] for run in own]) for m in own[0].evaluation.metrics}
+        drop_rate, _ = mean_and_std([run.realised_drop_rate for run in own])
+        seconds, _ = mean_and_std([run.seconds for run in own])
+        table.append(Row(model, policy, len(own), metrics, drop_rate, seconds))
+    return table
+
+
+def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]:
+    """Tests every policy against `standard` of the same model; none for a model that was not trained plainly."""
+    found = []
+    for model, policy in dict.fromkeys((run.model, run.policy) for run in runs):
+        baseline = [run.evaluation.per_user for run in runs if (run.model, run.policy) == (model, BASELINE)]
+        if policy in (None, BASELINE) or not baseline:
+            continue
+        own = [run.evaluation.per_user for run in runs if (run.model, run.policy) == (model, policy)]
+        for metric in metrics:
+            test = paired_test(mean_over_seeds(own, metric), mean_over_seeds(baseline, metric))
+            found.append(Comparison(model, str(policy), metric, test))
+    return found

@@ -1,0 +1,139 @@
+"""`results.json` and `results.md` of a run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
+from tfadt.config import Config
+from tfadt.config_loading import dump
+from tfadt.data.interactions import InteractionData
+from tfadt.training.experiment import POPULAR, Run
+
+_PACKAGES = ("tfadt", "tensorflow", "keras", "numpy", "pandas")
+
+
+def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out: Path) -> dict[str, Any]:
+    """Writes `results.json` and `results.md`, each under a temporary name first.
+
+    Returns:
+        What `results.json` holds: `runs`, `comparisons`, `activity_groups`, `data`, `config`, `versions`.
+    """
+    first = config.evaluate.k[0]
+    tests = comparisons(runs, [f"{name}@{k}" for k in config.evaluate.k for name in ("recall", "ndcg")])
+    results = {
+        "runs": [run.as_dict() for run in runs],
+        "comparisons": [test.as_dict() for test in tests],
+        "activity_groups": {run.name: run.evaluation.by_group(f"recall@{first}") for run in runs},
+        "data": data.manifest,
+        "config": dump(config),
+        "versions": versions(),
+    }
+    _write(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    _write(out / "results.md", markdown(config, data, rows(runs), tests, runs))
+    return results
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a result depends on."""
+    return {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in _PACKAGES}}
+
+
+def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], list[list[str]]]:
+    """Returns the header and the cells of the results table, for Markdown and for the terminal."""
+    metrics = [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]
+    header = ["model", "policy", *metrics, "drop rate", "seconds"]
+    cells = []
+    for row in table:
+        values = [
+            f"{mean:.4f}" + (f" ± {std:.4f}" if row.seeds > 1 else "") for mean, std in (row.metrics[m] for m in metrics)
+        ]
+        cells.append([row.model, row.policy or "", *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
+    return header, cells
+
+
+def data_line(data: InteractionData) -> str:
+    """Returns one sentence on the data: whether it is simulated, its size, and whether the test is clean."""
+    manifest = data.manifest
+    counts, feedback = manifest["counts"], manifest["feedback"]
+    kind = "**Simulated data**, not real clicks" if manifest["source"]["simulated"] else manifest["source"]["name"]
+    share = manifest["false_positive_share"]["train"]
+    if feedback["rule"] == "none":
+        clean = "There is no feedback column, so the test CANNOT be clean: regretted clicks count as relevant in it."
+    else:
+        rule = feedback["rule"] + (f" < {feedback['threshold']:g}" if feedback["threshold"] is not None else "")
+        kept = "true positives only" if feedback["clean_test"] else "all interactions (clean_test is off)"
+        clean = f"False positive: {rule} ({share:.1%} of training). Test keeps {kept}."
+    return (
+        f"{kind}: {counts['users']:,} users, {counts['items']:,} items, {counts['train']:,} training, "
+        f"{counts['valid']:,} validation, {counts['test']:,} test interactions. {clean}"
+    )
+
+
+def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> list[str]:
+    """Returns a sentence for each policy, on recall@k: does denoising help here, and does the model beat popularity?"""
+    metric = f"recall@{k}"
+    lines = []
+    for test in tests:
+        if test.metric == metric:
+            t = test.test
+            lines.append(
+                f"{test.model} {test.policy}: {metric} {t.difference:+.4f} against plain training "
+                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g}, {t.users:,} users): {test.verdict}."
+            )
+    floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
+    below = [f"{row.model} {row.policy}" for row in table if row.policy and row.metrics[metric][0] <= floor]
+    if below:
+        lines.append(f"No better than the most popular items ({metric} {floor:.4f}): {', '.join(below)}.")
+    return lines
+
+
+def markdown(
+    config: Config, data: InteractionData, table: Sequence[Row], tests: Sequence[Comparison], runs: Sequence[Run]
+) -> str:
+    """Returns `results.md`."""
+    header, cells = table_cells(table, config.evaluate.k)
+    first = config.evaluate.k[0]
+    title = "# Results on simulated data" if data.manifest["source"]["simulated"] else "# Results"
+    parts = [
+        title,
+        data_line(data),
+        f"Full ranking over all items, seen items masked ({config.evaluate.mask}). Checkpoints of every policy by "
+        f"`{config.adt.selection}`; {config.adt.seeds} seed(s); mean ± standard deviation over seeds.",
+        _markdown_table(header, cells),
+        "## Does denoising help here?",
+        "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "Only one policy was trained.",
+        f"## recall@{first} by activity (four groups of equal interactions, least active first)",
+        _markdown_table(
+            ["run", "1", "2", "3", "4"],
+            [[run.name, *(f"{value:.4f}" for value in run.evaluation.by_group(f"recall@{first}"))] for run in runs],
+        ),
+        "## Every row accounted for",
+        _account(data.manifest["rows"]),
+        f"Content fingerprint `{data.manifest['fingerprint']}`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _account(account: dict[str, Any]) -> str:
+    lines = [f"- rows in: {account['in']:,}"]
+    lines += [f"- kept, {name}: {count:,}" for name, count in account["kept"].items()]
+    lines += [f"- rejected, {reason}: {count:,}" for reason, count in account["rejected"].items()]
+    return "\n".join(lines)
+
+
+def _markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *cells]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

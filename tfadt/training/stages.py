@@ -1,0 +1,179 @@
+"""Stage `adt`: trains one model under one policy with one seed (the paper's Algorithm 1)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from tfadt.config import Config
+from tfadt.data.interactions import InteractionData
+from tfadt.denoising.base import DenoisingPolicy
+from tfadt.errors import ConfigError, DataError
+from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS, POLICIES, resolve
+from tfadt.sampling.negatives import NegativeSampler
+from tfadt.training.progress import Progress, ProgressCallback
+from tfadt.training.selection import Selection, selection_score
+
+_SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training: which model, which policy, which seed."""
+
+    model: str
+    policy: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """File name of everything that this training leaves."""
+        return f"{self.model}-{self.policy}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gives.
+
+    Attributes:
+        model: The model with the selected weights.
+        history: One row an epoch: loss, realised drop rate, and with feedback the quality of the dropped set.
+        best_step: The step whose weights were selected.
+        selection_score: Their score; None under the rule `last`.
+        without_negative: Training interactions of users who have every item, which got no negative.
+        seconds: Wall time of training, validation included.
+    """
+
+    model: Recommender
+    history: pd.DataFrame
+    best_step: int
+    selection_score: float | None
+    without_negative: int
+    seconds: float
+
+
+def plans(config: Config) -> list[Plan]:
+    """Returns the trainings of a run, seed after seed.
+
+    Raises:
+        ConfigError: If a model, a policy or one of their settings is unknown.
+    """
+    for section, registry, names in (
+        ("model", MODELS, config.adt.models),
+        ("policy", POLICIES, config.adt.policies),
+    ):
+        for name in [*names, *getattr(config, section)]:
+            build_settings(section, registry, name, config)
+    seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
+    return [Plan(m, p, s) for s in seeds for m in config.adt.models for p in config.adt.policies]
+
+
+def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[type, dict[str, Any]]:
+    """Returns the class registered under `name` and its settings in the configuration, checked."""
+    settings = getattr(config, section).get(name, {})
+    if not isinstance(settings, dict):
+        raise ConfigError(f"Setting '{section}.{name}' must be a section. Received: {settings!r}.")
+    reserved = _SIZES if section == "model" else 0
+    return resolve(section, registry, name, settings, reserved), settings
+
+
+def make_policy(name: str, config: Config) -> DenoisingPolicy:
+    """Builds a policy with its settings."""
+    cls, settings = build_settings("policy", POLICIES, name, config)
+    try:
+        policy: DenoisingPolicy = cls(**settings)
+    except TypeError as error:
+        raise ConfigError(f"Setting 'policy.{name}': {error}. Received: {settings}.") from error
+    return policy
+
+
+def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:
+    """Builds a model for the data with its settings."""
+    cls, settings = build_settings("model", MODELS, name, config)
+    try:
+        model: Recommender = cls.from_interactions(data, seed=seed, **settings)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"Setting 'model.{name}': {error} Received: {settings}.") from error
+    return model
+
+
+def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
+    """Builds what draws negatives: uniform or by popularity, outside the training items or all known items."""
+    excluded = data.history() if config.adt.exclude == "train" else data.history("train", "valid", "test")
+    mass = None
+    if config.adt.negatives == "popularity":
+        mass = np.bincount(data.train.item, minlength=data.num_items)
+        # An item that only validation or test knows must still have a place on the line to be cut out of it.
+        mass[excluded.items] = np.maximum(mass[excluded.items], 1)
+    return NegativeSampler(excluded, data.num_items, mass, seed)
+
+
+def train(
+    plan: Plan, data: InteractionData, config: Config, logs: Path | None = None, progress: Progress | None = None
+) -> Trained:
+    """Trains one model under one policy.
+
+    Args:
+        plan: Which.
+        data: The data set.
+        config: The settings.
+        logs: Folder for TensorBoard; None for none.
+        progress: Hears how the training goes on.
+
+    Raises:
+        ConfigError: If a setting does not fit.
+        DataError: If the data does not allow the training, or the weights to start from are of other data.
+    """
+    listener = progress or Progress()
+    begun = time.perf_counter()
+    adt = config.adt
+    model = make_model(plan.model, plan.seed, data, config)
+    if adt.start_from is not None:
+        start_from(model, adt.start_from / "models" / f"{plan.name}.keras")
+    model.compile(keras.optimizers.Adam(adt.learning_rate), make_policy(plan.policy, config), adt.objective)
+    sampler = make_sampler(data, config, plan.seed)
+    batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
+    source = model.batch_source(data.train, sampler, batch_size, adt.num_negatives)
+    total_steps = source.steps_per_epoch * adt.epochs
+    every = adt.eval_every or source.steps_per_epoch
+    score = selection_score(
+        adt.selection, model, data, sampler, config.evaluate.k[0], adt.batch_size, adt.fixed_valid_negatives
+    )
+    selection = Selection(score, every, total_steps)
+    callbacks: list[keras.callbacks.Callback] = [selection, ProgressCallback(listener)]
+    if logs is not None:
+        callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
+    listener.begin(plan.name, total_steps)
+    history = model.fit_source(source, adt.epochs, adt.steps_per_call, every, callbacks=callbacks)
+    frame = pd.DataFrame(history.history).rename_axis("epoch").reset_index()
+    return Trained(
+        model,
+        frame,
+        selection.best_step,
+        selection.best_score,
+        source.without_negative,
+        time.perf_counter() - begun,
+    )
+
+
+def start_from(model: Recommender, path: Path) -> None:
+    """Gives the model the weights of an earlier one.
+
+    Raises:
+        DataError: If there is no such model or its sizes differ.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist: the earlier run has no model of this name.")
+    earlier = keras.saving.load_model(path, compile=False)
+    shapes = [[tuple(v.shape) for v in m.trainable_variables] for m in (model, earlier)]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"{path} has weights of other sizes. Expected: {shapes[0]}. Received: {shapes[1]}.")
+    for variable, value in zip(model.trainable_variables, earlier.trainable_variables, strict=True):
+        variable.assign(value)
