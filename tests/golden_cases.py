@@ -15,9 +15,9 @@ from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.reweighted import RCE
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
-from tfadt.models.recommender import Recommender
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
+from tfadt.models.recommender import Recommender
 
 GOLDEN = Path(__file__).parent / "golden"
 TRAJECTORIES = ("gmf_ce", "gmf_r_ce", "gmf_t_ce", "neumf_r_ce", "neumf_t_ce")
@@ -59,9 +59,7 @@ class Trajectory:
     def replay(self, model: Recommender) -> np.ndarray:
         """Feeds the batches to the model's own train step; returns the loss of each step."""
         history = model.fit(
-            tf.data.Dataset.from_tensor_slices(
-                ((self.arrays["users"], self.arrays["items"]), self.arrays["labels"])
-            ),
+            tf.data.Dataset.from_tensor_slices(((self.arrays["users"], self.arrays["items"]), self.arrays["labels"])),
             epochs=self.config["steps"],
             steps_per_epoch=1,
         )

@@ -98,7 +98,7 @@ def _is_list(path: list[str]) -> bool:
 
 
 def _explain(error: ValidationError) -> str:
-    """Turns the first of pydantic's complaints into a sentence; an unknown key comes first, for it is the likeliest cause."""
+    """Turns the likeliest of pydantic's complaints, an unknown key before all others, into a sentence."""
     complaints = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = complaints[0]
     location = [str(part) for part in first["loc"]]

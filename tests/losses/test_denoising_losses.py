@@ -98,7 +98,7 @@ def test_serialises_and_comes_back(loss):
 
 
 def test_arguments_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match="beta must be at least 0. Received: -1"):
+    with pytest.raises(ConfigError, match=r"beta must be at least 0\. Received: -1"):
         ReweightedBinaryCrossentropy(-1)
     with pytest.raises(ConfigError, match=r"max_drop_rate must lie in \[0, 1\). Received: 1"):
         TruncatedBinaryCrossentropy(1)

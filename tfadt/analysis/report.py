@@ -85,7 +85,8 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
             t = test.test
             lines.append(
                 f"{test.model} {test.policy}: {metric} {t.difference:+.4f} against plain training "
-                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g}, {t.users:,} users): {test.verdict}."
+                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g}, {t.users:,} users): "
+                f"{test.verdict}."
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
     below = [f"{row.model} {row.policy}" for row in table if row.policy and row.metrics[metric][0] <= floor]

@@ -1,8 +1,8 @@
 """The artifact of ingest: one folder of Parquet columns, vocabularies and a manifest.
 
-    train.parquet valid.parquet test.parquet    user, item (int64 codes), false_positive (bool, if known)
-    users.parquet items.parquet                 id, in code order
-    manifest.json                               counts, the account of every row, source, content fingerprint
+train.parquet valid.parquet test.parquet    user, item (int64 codes), false_positive (bool, if known)
+users.parquet items.parquet                 id, in code order
+manifest.json                               counts, the account of every row, source, content fingerprint
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,9 +56,7 @@ def from_frame(frame: pd.DataFrame, config: IngestConfig | None = None) -> Inter
     return _assemble(chosen, {"kind": "frame", "simulated": False, "name": "DataFrame"}, config, account)
 
 
-def _assemble(
-    frame: pd.DataFrame, source: dict[str, Any], config: IngestConfig, account: RowAccount
-) -> InteractionData:
+def _assemble(frame: pd.DataFrame, source: dict[str, Any], config: IngestConfig, account: RowAccount) -> InteractionData:
     """Goes from raw rows (user, item, feedback, split when given) to the data set."""
     name = str(source["name"])
     _check_columns(frame, config, name)
@@ -89,7 +86,8 @@ def _assemble(
     if given:
         rows = _resolve_overlap(rows, len(item_ids), config, account, name)
     else:
-        rows["split"] = split_rows(rows["user"].to_numpy(), rows.get("timestamp"), config.split)
+        times = rows["timestamp"].to_numpy() if "timestamp" in rows else None
+        rows["split"] = split_rows(rows["user"].to_numpy(), times, config.split)
     return _finish(rows, user_ids, item_ids, rule, source, config, account)
 
 
@@ -230,5 +228,3 @@ def _manifest(
         "counts": {"users": num_users, "items": num_items, **{name: len(part) for name, part in parts.items()}},
         "false_positive_share": shares,
     }
-
-

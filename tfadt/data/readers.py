@@ -6,6 +6,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -106,9 +107,7 @@ def _check_utf8(content: bytes, path: Path) -> None:
         ) from error
 
 
-def _read_delimited(
-    content: bytes, path: Path, separator: str, wanted: dict[str, str], account: RowAccount
-) -> pd.DataFrame:
+def _read_delimited(content: bytes, path: Path, separator: str, wanted: dict[str, str], account: RowAccount) -> pd.DataFrame:
     bad_rows = 0
 
     def skip(row: pa_csv.InvalidRow) -> str:
@@ -168,6 +167,6 @@ def _read_parquet(content: bytes, path: Path, wanted: dict[str, str], account: R
     return frame
 
 
-def _text_type(kind: pa.DataType) -> pd.StringDtype | None:
+def _text_type(kind: pa.DataType) -> "pd.StringDtype[Any] | None":
     """Keeps text in Arrow: a column of Python strings takes ten times the memory and time."""
     return pd.StringDtype("pyarrow") if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None

@@ -65,9 +65,7 @@ def _simulated(config: IngestConfig, account: RowAccount) -> tuple[pd.DataFrame,
     return frame, {"kind": "simulated", "name": "simulated clicks", "simulated": True, "parameters": parameters}
 
 
-def _one_log(
-    config: IngestConfig, account: RowAccount, say: Callable[[str], None]
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _one_log(config: IngestConfig, account: RowAccount, say: Callable[[str], None]) -> tuple[pd.DataFrame, dict[str, Any]]:
     path = Path(str(config.data))
     if config.format == "adt":
         files = {name: path.with_name(path.name + suffix) for name, suffix in SUFFIXES.items()}

@@ -11,9 +11,7 @@ from tfadt.denoising.base import DenoisingPolicy, num_rows
 from tfadt.errors import ConfigError
 
 
-def reweighted_weights(
-    logits: tf.Tensor, labels: tf.Tensor, beta: float, positives_only: bool = False
-) -> tf.Tensor:
+def reweighted_weights(logits: tf.Tensor, labels: tf.Tensor, beta: float, positives_only: bool = False) -> tf.Tensor:
     """Returns `p ** beta` for label 1 and `(1 - p) ** beta` for label 0, where `p = sigmoid(logits)`.
 
     Args:

@@ -104,9 +104,7 @@ class TCE(DenoisingPolicy):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns 0 for the dropped positives, 1 for the rest, and the number of rows the mean is over."""
         del logits, users, items
-        weights, dropped = truncated_weights(
-            loss, labels, self.drop_rate(step), self.drop_rate.max_drop_rate, self.scope
-        )
+        weights, dropped = truncated_weights(loss, labels, self.drop_rate(step), self.drop_rate.max_drop_rate, self.scope)
         rows = tf.size(loss) if self.mean_over == "all" else tf.size(loss) - dropped
         return weights, tf.cast(rows, tf.float32)
 

@@ -59,9 +59,7 @@ class Ranker:
         block: Users at a time; default by `block_size`.
     """
 
-    def __init__(
-        self, scorer: Scorer, k: int, exclude: CSR | None = None, block: int | None = None
-    ):
+    def __init__(self, scorer: Scorer, k: int, exclude: CSR | None = None, block: int | None = None):
         self._wanted = k
         self._k = min(k, scorer.num_items)
         self._block = block or block_size(scorer.num_items)

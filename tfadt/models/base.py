@@ -134,7 +134,7 @@ class DenoisingModel(keras.Model):
         self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
         self._statistics.update_state(batch, value, loss, weights)
 
-    def fit(  # type: ignore[override]
+    def fit(
         self,
         x: Any = None,
         y: Any = None,

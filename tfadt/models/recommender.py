@@ -112,7 +112,7 @@ class Recommender(DenoisingModel):
         codes = np.atleast_1d(np.asarray(users, np.int64))
         if k < 1:
             raise ConfigError(f"k must be at least 1. Received: {k}.")
-        if codes.size and not (0 <= codes.min() and codes.max() < self.num_users):
+        if codes.size and not (codes.min() >= 0 and codes.max() < self.num_users):
             raise ConfigError(
                 f"User codes must lie in 0 .. {self.num_users - 1} (encode ids with data.users.encode). "
                 f"Received: {codes.min()} .. {codes.max()}."

@@ -44,10 +44,7 @@ class TrainingStatistics(keras.metrics.Metric):
     def update_state(self, batch: Batch, value: tf.Tensor, loss: tf.Tensor, weights: tf.Tensor) -> None:
         """Adds one step: its batch, its loss, and the loss and weight of each row."""
         dropped = tf.cast(tf.equal(weights, 0.0), tf.float32)
-        if batch.false_positive is None:
-            flags = tf.zeros_like(loss)
-        else:
-            flags = batch.false_positive
+        flags = tf.zeros_like(loss) if batch.false_positive is None else batch.false_positive
         rows = tf.stack(
             [
                 tf.ones_like(loss),

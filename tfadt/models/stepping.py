@@ -40,12 +40,12 @@ def chunk_plan(
             cuts |= set(range(-(-begin // stop_every) * stop_every, end, stop_every))
         cut_at.append(sorted(cuts))
     calls_per_epoch = max(len(cuts) for cuts in cut_at) - 1
-    for cuts in cut_at:
-        while len(cuts) - 1 < calls_per_epoch:
-            longest = int(np.argmax(np.diff(cuts)))
-            cuts.insert(longest + 1, (cuts[longest] + cuts[longest + 1]) // 2)
-    first = np.concatenate([np.asarray(cuts[:-1], np.int64) for cuts in cut_at])
-    count = np.concatenate([np.diff(np.asarray(cuts, np.int64)) for cuts in cut_at])
+    for bounds in cut_at:
+        while len(bounds) - 1 < calls_per_epoch:
+            longest = int(np.argmax(np.diff(np.asarray(bounds))))
+            bounds.insert(longest + 1, (bounds[longest] + bounds[longest + 1]) // 2)
+    first = np.concatenate([np.asarray(bounds[:-1], np.int64) for bounds in cut_at])
+    count = np.concatenate([np.diff(np.asarray(bounds, np.int64)) for bounds in cut_at])
     return (first, count), calls_per_epoch
 
 

@@ -38,9 +38,7 @@ class DeviceColumns:
         self.user = tf.Variable(rows.user.astype(np.int64), trainable=False)
         self.item = tf.Variable(rows.item.astype(np.int64), trainable=False)
         self.false_positive = (
-            None
-            if rows.false_positive is None
-            else tf.Variable(rows.false_positive.astype(np.float32), trainable=False)
+            None if rows.false_positive is None else tf.Variable(rows.false_positive.astype(np.float32), trainable=False)
         )
         # Only kept where some user has every item; else the i-th eligible row is row i.
         self._eligible_rows = tf.Variable(np.flatnonzero(eligible), trainable=False) if self.without_negative else None

@@ -15,9 +15,9 @@ class NegativeSampler:
     """Draws items that a user has not observed, each with a probability proportional to its integer mass.
 
     Lay the items out on a line, each as long as its mass, and cut the user's observed items out: what is left has length
-    `T - M_u`. A hash of (seed, epoch, row) gives a point r on it. The observed item s_j starts at C(s_j) on the whole line and
-    at C(s_j) - M_j on the shortened one, M_j being the mass of the observed items before it; so the item at r is found by
-    adding back the mass of the observed items with C(s_j) - M_j <= r: one `searchsorted` over all users' keys
+    `T - M_u`. A hash of (seed, epoch, row) gives a point r on it. The observed item s_j starts at C(s_j) on the whole line
+    and at C(s_j) - M_j on the shortened one, M_j being the mass of the observed items before it; so the item at r is found
+    by adding back the mass of the observed items with C(s_j) - M_j <= r: one `searchsorted` over all users' keys
     `u * T + C(s_j) - M_j`. With equal masses the point is the item itself.
 
     Args:
@@ -58,9 +58,7 @@ class NegativeSampler:
             row: int64 of `users`' shape; the same (seed, epoch, row) always draws the same.
         """
         point = scale(hash32(derive_key(self.seed, _STREAM, epoch), row), tf.gather(self._free, users))
-        found = tf.searchsorted(
-            self._keys, tf.reshape(users * self._total + point, [-1]), side="right", out_type=tf.int64
-        )
+        found = tf.searchsorted(self._keys, tf.reshape(users * self._total + point, [-1]), side="right", out_type=tf.int64)
         found = tf.reshape(found, tf.shape(users))
         offset = tf.gather(self._offsets, users)
         if self._uniform:

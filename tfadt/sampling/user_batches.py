@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt.data.interactions import Interactions
-from tfadt.sampling.ragged import expand
 from tfadt.sampling.batches import Batch
 from tfadt.sampling.columns import DeviceColumns
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.sampling.permutation import KeyedPermutation
+from tfadt.sampling.ragged import expand
 
 
 class UserSource:

@@ -187,6 +187,6 @@ def _check_vocabularies(data: InteractionData, config: Config) -> None:
     for kind in ("users", "items"):
         if not np.array_equal(getattr(data, kind).ids, getattr(earlier, kind).ids):
             raise DataError(
-                f"{config.adt.start_from} was trained on other {kind}, so its weights cannot be the start. Expected the same "
-                "training ids."
+                f"{config.adt.start_from} was trained on other {kind}, so its weights cannot be the start. "
+                "Expected the same training ids."
             )

@@ -1,0 +1,1 @@
+"""Pipelines of components and their configurations (`configs/*.toml`). Import as `tfadt.pipelines`."""

@@ -1,0 +1,75 @@
+"""Denoising training for recommenders that learn from clicks.
+
+Names are imported when they are first used, so that `import tfadt` costs nothing and does not load TensorFlow.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfadt.config import Config, IngestConfig
+    from tfadt.config_loading import load_config
+    from tfadt.data.ingest import from_frame, ingest
+    from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
+    from tfadt.denoising.reweighted import RCE
+    from tfadt.denoising.standard import Standard
+    from tfadt.denoising.truncated import TCE
+    from tfadt.losses import DropRateSchedule, ReweightedBinaryCrossentropy, TruncatedBinaryCrossentropy
+    from tfadt.models.cdae import CDAE
+    from tfadt.models.gmf import GMF
+    from tfadt.models.neumf import NeuMF
+
+_MODULES = {
+    "CDAE": "tfadt.models.cdae",
+    "GMF": "tfadt.models.gmf",
+    "RCE": "tfadt.denoising.reweighted",
+    "TCE": "tfadt.denoising.truncated",
+    "Config": "tfadt.config",
+    "DropRateSchedule": "tfadt.losses",
+    "IngestConfig": "tfadt.config",
+    "InteractionData": "tfadt.data.interactions",
+    "Interactions": "tfadt.data.interactions",
+    "NeuMF": "tfadt.models.neumf",
+    "ReweightedBinaryCrossentropy": "tfadt.losses",
+    "Standard": "tfadt.denoising.standard",
+    "TruncatedBinaryCrossentropy": "tfadt.losses",
+    "Vocabulary": "tfadt.data.interactions",
+    "from_frame": "tfadt.data.ingest",
+    "ingest": "tfadt.data.ingest",
+    "load_config": "tfadt.config_loading",
+}
+
+__all__ = [
+    "CDAE",
+    "GMF",
+    "RCE",
+    "TCE",
+    "Config",
+    "DropRateSchedule",
+    "IngestConfig",
+    "InteractionData",
+    "Interactions",
+    "NeuMF",
+    "ReweightedBinaryCrossentropy",
+    "Standard",
+    "TruncatedBinaryCrossentropy",
+    "Vocabulary",
+    "from_frame",
+    "ingest",
+    "load_config",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("tfadt")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'tfadt' has no attribute '{name}'")
+    return getattr(importlib.import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,52 @@
+"""Which training interactions a model takes for noise: the loss of each, its rank, and whether its policy drops it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfadt.config import ADTConfig
+from tfadt.data.interactions import InteractionData
+from tfadt.losses.objectives import binary_crossentropy
+from tfadt.models.recommender import Recommender
+
+_BLOCK = 65_536
+
+
+def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> pd.DataFrame:
+    """Scores every training interaction.
+
+    Args:
+        model: A trained model, compiled with its policy.
+        data: The data set it was trained on.
+        adt: The settings it was trained with.
+
+    Returns:
+        One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy),
+        `score` (share of the training positives with a smaller loss, in [0, 1); a rank, not a probability), `dropped`
+        (whether the policy, at its final drop rate, drops an interaction of this rank) and, where feedback is known,
+        `false_positive`.
+    """
+    train = data.train
+    losses = []
+    for first in range(0, len(train), _BLOCK):
+        rows = slice(first, first + _BLOCK)
+        logits = model.score_pairs(train.user[rows], train.item[rows])
+        losses.append(binary_crossentropy(tf.ones_like(logits), logits).numpy())
+    loss = np.concatenate(losses)
+    score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
+    positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)
+    steps = int(model.iteration)
+    model.policy.prepare(steps, positive_share)
+    share = model.policy.dropped_share(positive_share, max(steps - 1, 0))
+    columns = {
+        "user_id": data.users.decode(train.user),
+        "item_id": data.items.decode(train.item),
+        "loss": loss,
+        "score": score,
+        "dropped": score >= 1.0 - share,
+    }
+    if train.false_positive is not None:
+        columns["false_positive"] = train.false_positive
+    return pd.DataFrame(columns)

@@ -1,0 +1,87 @@
+"""What the command prints: progress bars on a terminal, plain lines elsewhere, tables, errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tfadt.training.progress import Progress
+
+_PLAIN_WIDTH = 160
+
+
+def print_error(message: str) -> None:
+    """Prints one sentence to the standard error."""
+    print(f"Error: {message}", file=sys.stderr)
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Prints lines as they stand; a terminal folds them at its width."""
+    console = _console()
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def print_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Prints a table: drawn on a terminal, aligned columns elsewhere."""
+    console = _console()
+    table = Table(*header) if console.is_terminal else Table(*header, box=None, pad_edge=False)
+    for line in cells:
+        table.add_row(*line)
+    console.print(table, markup=False)
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Progress]:
+    """Gives a listener for a run: bars on a terminal, a line for each training elsewhere, nothing when quiet."""
+    from tfadt.training.progress import Progress  # imports TensorFlow
+
+    class Lines(Progress):
+        def say(self, text: str) -> None:
+            print(text, flush=True)
+
+        def begin(self, label: str, total_steps: int) -> None:
+            print(f"{label}: training, {total_steps:,} steps", flush=True)
+
+        def end(self, label: str, summary: str) -> None:
+            print(f"{label}: {summary}", flush=True)
+
+    console = _console()
+    if quiet:
+        yield Progress()
+        return
+    if not console.is_terminal:
+        yield Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bars(*columns, TextColumn("{task.fields[loss]}"), console=console, transient=True) as bars:
+
+        class Drawn(Progress):
+            def say(self, text: str) -> None:
+                console.print(text, markup=False, highlight=False)
+
+            def begin(self, label: str, total_steps: int) -> None:
+                self._task = bars.add_task(label, total=total_steps, loss="")
+
+            def advance(self, step: int, logs: dict[str, Any]) -> None:
+                loss = f"loss {float(logs['loss']):.4f}" if "loss" in logs else ""
+                bars.update(self._task, completed=step, loss=loss)
+
+            def end(self, label: str, summary: str) -> None:
+                bars.remove_task(self._task)
+                console.print(f"{label}: {summary}", markup=False, highlight=False)
+
+        yield Drawn()
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)

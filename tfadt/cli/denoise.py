@@ -1,0 +1,40 @@
+"""`tfadt denoise`: which training interactions a model takes for noise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfadt.cli import options
+from tfadt.cli.console import print_lines
+from tfadt.errors import ConfigError
+
+
+def denoise(
+    run: options.RunFolder,
+    out: Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")],
+    model: options.ModelName = None,
+) -> None:
+    """List each training interaction with its loss, its rank by loss, and whether the policy drops it.
+
+    Example: tfadt denoise runs/latest --model gmf-t_ce-0 --out noise.csv
+    """
+    if out.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
+
+    from tfadt.analysis.denoise import noise_scores
+    from tfadt.training.saved import SavedRun
+
+    saved = SavedRun.open(run)
+    name = model or saved.best()
+    scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt)
+    try:
+        if out.suffix == ".csv":
+            scores.to_csv(out, index=False)
+        else:
+            scores.to_parquet(out, index=False)
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror or error}.") from error
+    print_lines([f"{name}: {len(scores):,} training interactions, {int(scores['dropped'].sum()):,} dropped; {out}"])

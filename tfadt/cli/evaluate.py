@@ -1,0 +1,27 @@
+"""`tfadt evaluate`: rank the test split again with a run's models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tfadt.cli import options
+from tfadt.cli.console import print_table
+
+
+def evaluate(
+    run: options.RunFolder,
+    k: Annotated[str | None, typer.Option(help="Cut-offs, comma-separated; default: the run's.")] = None,
+    mask: Annotated[str | None, typer.Option(help="Leave out train_valid or train items; default: the run's.")] = None,
+) -> None:
+    """Rank the test split again with the models of a finished run, with other cut-offs if wanted.
+
+    Example: tfadt evaluate runs/latest --k 10,100
+    """
+    from tfadt.analysis.report import table_cells
+    from tfadt.analysis.saved_runs import evaluate_again
+
+    overrides = ([f"evaluate.k={k}"] if k is not None else []) + ([f"evaluate.mask={mask}"] if mask is not None else [])
+    settings, table = evaluate_again(run, overrides)
+    print_table(*table_cells(table, settings.evaluate.k))

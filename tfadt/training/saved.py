@@ -1,0 +1,80 @@
+"""Reads back what a run left: its configuration, its data and its models."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfadt.config import Config
+from tfadt.data import artifact
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import DataError, did_you_mean
+from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS, check_name, resolve
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """The folder of a finished run.
+
+    Attributes:
+        folder: Where it lies.
+        results: What `results.json` holds.
+        config: Its settings.
+        data: Its data set, fingerprint checked.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    config: Config
+    data: InteractionData
+
+    @classmethod
+    def open(cls, folder: Path) -> SavedRun:
+        """Reads a run's folder.
+
+        Raises:
+            DataError: If it is not the folder of a finished run, or its data were changed.
+        """
+        path = Path(folder) / "results.json"
+        if not path.is_file():
+            raise DataError(f"{folder} is not the folder of a finished run: it has no results.json.")
+        try:
+            results = json.loads(path.read_text(encoding="utf-8"))
+            config = Config.model_validate(results["config"])
+        except (ValueError, KeyError) as error:
+            raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
+        return [f"{r['model']}-{r['policy']}-{r['seed']}" for r in self.results["runs"] if r["policy"] is not None]
+
+    def best(self) -> str:
+        """Returns the name of the model with the best test recall at the first cut-off."""
+        metric = f"recall@{self.config.evaluate.k[0]}"
+        trained = [r for r in self.results["runs"] if r["policy"] is not None]
+        return self.names[max(range(len(trained)), key=lambda n: trained[n]["metrics"][metric])]
+
+    def load_model(self, name: str) -> Recommender:
+        """Returns a trained model, compiled as it was.
+
+        Raises:
+            DataError: If there is none of that name, or its file is missing or corrupt.
+        """
+        if name not in self.names:
+            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, self.names)}")
+        kind = name.split("-")[0]
+        check_name("model", MODELS, kind)
+        resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
+        path = self.folder / "models" / f"{name}.keras"
+        try:
+            model: Recommender = keras.saving.load_model(path)
+        except (ValueError, OSError, KeyError) as error:
+            raise DataError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+        return model
