@@ -167,6 +167,6 @@ def _read_parquet(content: bytes, path: Path, wanted: dict[str, str], account: R
     return frame
 
 
-def _text_type(kind: pa.DataType) -> "pd.StringDtype[Any] | None":
+def _text_type(kind: pa.DataType) -> pd.StringDtype[Any] | None:
     """Keeps text in Arrow: a column of Python strings takes ten times the memory and time."""
     return pd.StringDtype("pyarrow") if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
