@@ -1,47 +1,38 @@
-# Two commands do everything on a machine with Python 3.11 and pip:
-#   make run    installs and runs the main job on simulated clicks
-#   make test   installs and passes the tests
-# A second call installs nothing again, unless setup.py or pyproject.toml changed.
-
+# `make run` trains on the embedded default; `make test` checks everything. Both install what they need, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
-BIN := $(VENV)/bin
-export TF_CPP_MIN_LOG_LEVEL ?= 3
+BIN := $(abspath $(VENV))/bin
 
-.PHONY: run test lint typecheck format clean
+.PHONY: run test lint typecheck format
 
 run: $(VENV)/.installed
-	$(BIN)/tfadt run --out runs/simulated
+	$(BIN)/tfadt run --out runs/default
 
-test: $(VENV)/.installed-dev lint typecheck
+test: lint typecheck
 	$(BIN)/python -m pytest -q
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# On the installed wheel, from another directory: only there do tfadt.components and tfadt.pipelines lie where they belong.
+# On the installed wheel, from another directory: only there are the layers inside `tfadt`, where users see them.
 typecheck: $(VENV)/.installed-dev
-	rm -rf build/typecheck
-	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --target build/typecheck .
-	cd build/typecheck && $(abspath $(BIN))/mypy --config-file $(abspath pyproject.toml) -p tfadt
+	rm -rf build
+	$(BIN)/python -m build --quiet --wheel --no-isolation --outdir build/wheel .
+	$(BIN)/python -m pip install --quiet --no-deps --target build/site build/wheel/*.whl
+	cd build/site && $(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache --package tfadt
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
-	rm -rf $(VENV) build dist *.egg-info runs
-
-$(VENV)/.created:
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip
+# The stamps make a second call install nothing; a change of what is installed makes it install again.
+$(VENV)/.installed: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable .
 	touch $@
 
-$(VENV)/.installed: $(VENV)/.created setup.py pyproject.toml
-	$(BIN)/python -m pip install -q -e .
-	touch $@
-
-$(VENV)/.installed-dev: $(VENV)/.created setup.py pyproject.toml
-	$(BIN)/python -m pip install -q -e ".[dev]"
+$(VENV)/.installed-dev: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $(VENV)/.installed $@

@@ -1,6 +1,7 @@
-"""Package mapping: `components/` and `pipelines/` lie at the root and install as `tfadt.components` and `tfadt.pipelines`.
+"""Maps the folders to packages; everything else about the distribution is in pyproject.toml.
 
-Two distributions that install a top-level `components` would overwrite each other. All other metadata is in pyproject.toml.
+`components/` and `pipelines/` live at the root but are installed inside `tfadt`: two distributions that each install a
+top-level `components` would overwrite one another.
 """
 
 from setuptools import find_packages, setup
@@ -8,11 +9,12 @@ from setuptools import find_packages, setup
 MAPPED = {"tfadt.components": "components", "tfadt.pipelines": "pipelines"}
 
 packages = find_packages(include=["tfadt", "tfadt.*"])
-for name, folder in MAPPED.items():
-    packages += [name, *(f"{name}.{inner}" for inner in find_packages(folder))]
+for package, folder in MAPPED.items():
+    packages += [package, *(f"{package}.{name}" for name in find_packages(folder))]
+packages.append("tfadt.pipelines.configs")  # TOML only, but setuptools takes every folder with files for a package.
 
 setup(
     packages=packages,
     package_dir={"tfadt": "tfadt", **MAPPED},
-    package_data={"tfadt": ["py.typed"], "tfadt.pipelines": ["configs/*.toml"]},
+    package_data={"tfadt": ["py.typed"], "tfadt.pipelines.configs": ["*.toml"]},
 )

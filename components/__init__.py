@@ -1,1 +1,4 @@
-"""TFX-style pipeline components, one file per stage; bodies call the library only. Import as `tfadt.components`."""
+"""Components: one file a stage of the pipeline, each a thin wrapper whose body only calls the `tfadt` library.
+
+Installed as `tfadt.components`; import it by that name only.
+"""

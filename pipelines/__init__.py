@@ -1,1 +1,4 @@
-"""Pipelines of components and their configurations (`configs/*.toml`). Import as `tfadt.pipelines`."""
+"""Pipelines: how the components are joined and run, and the TOML configurations under `configs/`.
+
+Installed as `tfadt.pipelines`; import it by that name only.
+"""

@@ -1,13 +1,14 @@
-"""Denoising training for recommenders that learn from clicks.
+"""Denoising training for recommenders that learn from clicks (Wang et al., arXiv 2112.01160).
 
-Names are imported when they are first used, so that `import tfadt` costs nothing and does not load TensorFlow.
+The public names below are imported when they are first used, so that `import tfadt` stays free of TensorFlow.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from typing import TYPE_CHECKING, Any
+
+from tfadt._version import __version__
 
 if TYPE_CHECKING:
     from tfadt.config import Config, IngestConfig
@@ -57,6 +58,7 @@ __all__ = [
     "Standard",
     "TruncatedBinaryCrossentropy",
     "Vocabulary",
+    "__version__",
     "from_frame",
     "ingest",
     "load_config",
@@ -64,12 +66,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return importlib.metadata.version("tfadt")
     if name not in _MODULES:
         raise AttributeError(f"module 'tfadt' has no attribute '{name}'")
-    return getattr(importlib.import_module(_MODULES[name]), name)
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return sorted({*globals(), *__all__})

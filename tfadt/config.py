@@ -151,6 +151,8 @@ class EvaluateConfig(Section):
     """Cut-offs of the ranking metrics; the first one selects checkpoints (`val_recall`)."""
     mask: Literal["train_valid", "train"] = "train_valid"
     """Seen items that are left out of the test ranking."""
+    drop_empty: bool = False
+    """Leave out test users with nothing left to rank, rather than count them as missed."""
 
 
 class Config(Section):

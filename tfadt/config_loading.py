@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,46 +19,55 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: M
     """Returns the configuration of a run.
 
     Args:
-        path: A TOML file; None for defaults. Paths in it are relative to the working directory, as on the command line.
-        overrides: Settings such as `adt.epochs=5` or `adt.models=gmf,neumf`, later ones win.
-        base: Nested settings that win over the file and lose against `overrides` (what the command line's own options say).
+        path: A TOML file; None for the defaults. Paths in it are relative to the working directory, as on the command
+            line.
+        overrides: Settings such as `adt.epochs=5` or `adt.models=gmf,neumf`; a later one wins. A value is read as TOML,
+            and as plain text where it is not valid TOML.
+        base: Nested settings that win over the file and lose against `overrides` (what the command line's own options
+            say).
 
     Raises:
-        ConfigError: If the file or a setting cannot be used; names the key, what was expected and what was received.
+        ConfigError: If the file or a setting cannot be used; names the file or the key, what was expected and what was
+            received.
     """
-    settings = _read_toml(path) if path is not None else {}
+    settings: dict[str, Any] = {}
+    if path is not None:
+        settings = _read_toml(path)
+        # Alone first, so that a mistake is laid at the file's door only where the file made it.
+        _validate(settings, f"{path}: ")
     _merge(settings, base or {})
     for override in overrides:
         _set(settings, override)
-    try:
-        return Config.model_validate(settings)
-    except ValidationError as error:
-        where = f"{path}: " if path is not None else ""
-        raise ConfigError(where + _explain(error)) from error
+    return _validate(settings)
 
 
 def dump(config: Config) -> dict[str, Any]:
-    """Returns all settings, JSON-ready."""
+    """Returns all settings, JSON-ready; `load_config(base=dump(config))` gives an equal configuration."""
     return config.model_dump(mode="json")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise ConfigError(f"The configuration {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The configuration {path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise ConfigError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The configuration {path} is not UTF-8 text: {error}.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.") from error
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
     for key, value in more.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+        if isinstance(value, Mapping):
+            # A new dict where there was none: the caller's own is not to change with a later override.
+            inner = into[key] if isinstance(into.get(key), dict) else {}
+            _merge(inner, value)
+            into[key] = inner
         else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
+            into[key] = value
 
 
 def _set(settings: dict[str, Any], override: str) -> None:
@@ -65,55 +75,65 @@ def _set(settings: dict[str, Any], override: str) -> None:
     path = key.strip().split(".")
     if not sign or len(path) < 2 or not all(path):
         raise ConfigError(f"--set expects section.key=value, such as adt.epochs=5. Received: '{override}'.")
-    value: Any = _parse(text.strip())
+    value = _parse(text.strip())
     if _is_list(path) and not isinstance(value, list):
-        value = [_parse(part.strip()) for part in text.split(",")] if isinstance(value, str) else [value]
+        value = [_parse(part.strip()) for part in text.split(",")]
     place = settings
     for part in path[:-1]:
-        inner = place.setdefault(part, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {override}: '{part}' is a single value, not a section.")
-        place = inner
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {override}: '{part}' is a single value. Expected a section.")
     place[path[-1]] = value
 
 
 def _parse(text: str) -> Any:
     """Reads a TOML value; anything else is text as it stands, so that paths and names need no quotes."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        document = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         # TOML wants a digit before the point; people write .05.
         return float(text) if re.fullmatch(r"[+-]?\.\d+", text) else text
+    # Text of several lines can read as several settings, and is then none.
+    return document["value"] if len(document) == 1 else text
 
 
-def _is_list(path: list[str]) -> bool:
-    model: type[BaseModel] = Config
-    for part in path[:-1]:
-        field = model.model_fields.get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return False
-        model = field.annotation
-    field = model.model_fields.get(path[-1])
+def _is_list(path: Sequence[str]) -> bool:
+    section = _section(path[:-1])
+    field = section.model_fields.get(path[-1]) if section is not None else None
     return field is not None and get_origin(field.annotation) is tuple
 
 
+def _section(path: Sequence[str]) -> type[BaseModel] | None:
+    """Returns the section at `path`, or None where there is none (the free settings of models and policies)."""
+    section: type[BaseModel] = Config
+    for part in path:
+        field = section.model_fields.get(part)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return None
+        section = field.annotation
+    return section
+
+
+def _validate(settings: Mapping[str, Any], where: str = "") -> Config:
+    """Validates `settings`; `where` opens the message of an error."""
+    try:
+        # As strict JSON: lists and texts become tuples and paths, but `true` is no number and "5" is none either.
+        config = Config.model_validate_json(json.dumps(settings, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigError(where + _explain(error)) from error
+    k = config.evaluate.k
+    if list(k) != sorted(set(k)):
+        raise ConfigError(f"{where}Setting 'evaluate.k': expected each cut-off once, ascending. Received: {list(k)}.")
+    return config
+
+
 def _explain(error: ValidationError) -> str:
-    """Turns the likeliest of pydantic's complaints, an unknown key before all others, into a sentence."""
-    complaints = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    first = complaints[0]
-    location = [str(part) for part in first["loc"]]
-    key = ".".join(location)
-    if first["type"] == "extra_forbidden":
-        return f"Unknown setting '{key}'.{did_you_mean(location[-1], _siblings(location))}"
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
-    return f"Setting '{key}': {message}. Received: {first['input']!r}."
-
-
-def _siblings(location: list[str]) -> list[str]:
-    model: type[BaseModel] = Config
-    for part in location[:-1]:
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *get_args(annotation)]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(model.model_fields)
+    """Turns one of pydantic's complaints into a sentence: an unknown key before all others, as the likeliest cause."""
+    complaint = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    path = [str(part) for part in complaint["loc"]]
+    key = ".".join(path)
+    if complaint["type"] == "extra_forbidden":
+        section = _section(path[:-1])
+        return f"Unknown setting '{key}'.{did_you_mean(path[-1], section.model_fields if section is not None else ())}"
+    message = re.sub(r"^\w+ should ", "expected to ", complaint["msg"])
+    return f"Setting '{key}': {message}. Received: {complaint['input']!r}."

@@ -1,16 +1,16 @@
 """Ranking metrics against the method authors' own."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from golden_cases import GOLDEN
 
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.evaluation.ranking import RankingEvaluator
 
-CASES = json.loads((GOLDEN / "ranking.json").read_text())
+CASES = json.loads((Path(__file__).parents[1] / "golden" / "ranking.json").read_text())
 
 
 class Fixed:

@@ -113,7 +113,7 @@ def markdown(
         f"## recall@{first} by activity (four groups of equal interactions, least active first)",
         _markdown_table(
             ["run", "1", "2", "3", "4"],
-            [[run.name, *(f"{value:.4f}" for value in run.evaluation.by_group(f"recall@{first}"))] for run in runs],
+            [[run.name, *map(_number, run.evaluation.by_group(f"recall@{first}"))] for run in runs],
         ),
         "## Every row accounted for",
         _account(data.manifest["rows"]),
@@ -127,6 +127,10 @@ def _account(account: dict[str, Any]) -> str:
     lines += [f"- kept, {name}: {count:,}" for name, count in account["kept"].items()]
     lines += [f"- rejected, {reason}: {count:,}" for reason, count in account["rejected"].items()]
     return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "no users" if value is None else f"{value:.4f}"
 
 
 def _markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,31 +11,37 @@ import pandas as pd
 
 
 class RowAccount:
-    """Counts the rows that came in and, by reason, those that were rejected."""
+    """Counts the rows of one source that came in and, by reason, those that were rejected."""
 
-    def __init__(self) -> None:
-        self.rows_in = 0
-        self.rejected: Counter[str] = Counter()
-
-    def reject(self, reason: str, count: int) -> None:
-        """Adds `count` rejected rows."""
-        if count:
-            self.rejected[reason] += int(count)
+    def __init__(self, rows_in: int, rejected: Mapping[str, int]) -> None:
+        self.rows_in = rows_in
+        self.rejected: Counter[str] = Counter(rejected)
 
     def keep(self, frame: pd.DataFrame, good: np.ndarray, reason: str) -> pd.DataFrame:
         """Returns the good rows of `frame`, counting the others under `reason`."""
         bad = len(frame) - int(np.count_nonzero(good))
         if not bad:
             return frame
-        self.reject(reason, bad)
+        self.rejected[reason] += bad
         return frame[good]
 
-    def summary(self, kept: dict[str, int]) -> dict[str, Any]:
-        """Returns the account for the manifest.
+    def summary(self) -> dict[str, Any]:
+        """Returns rows in and rejected, for the manifest."""
+        return {"in": self.rows_in, "rejected": dict(sorted(self.rejected.items()))}
 
-        Raises:
-            RuntimeError: If it does not add up, which would be a defect of ours and a silent loss of rows.
-        """
-        if self.rows_in != sum(kept.values()) + sum(self.rejected.values()):
-            raise RuntimeError(f"Rows lost: {self.rows_in} in, {kept} kept, {dict(self.rejected)} rejected.")
-        return {"in": self.rows_in, "kept": kept, "rejected": dict(sorted(self.rejected.items()))}
+
+def balance(accounts: list[RowAccount], kept: dict[str, int]) -> dict[str, Any]:
+    """Returns the account of all sources together.
+
+    Args:
+        accounts: One a source.
+        kept: Rows kept, by split.
+
+    Raises:
+        RuntimeError: If it does not add up, which would be a defect of ours and a silent loss of rows.
+    """
+    rows_in = sum(account.rows_in for account in accounts)
+    rejected: Counter[str] = sum((account.rejected for account in accounts), Counter())
+    if rows_in != sum(kept.values()) + sum(rejected.values()):
+        raise RuntimeError(f"Rows lost: {rows_in} in, {kept} kept, {dict(rejected)} rejected.")
+    return {"in": rows_in, "kept": kept, "rejected": dict(sorted(rejected.items()))}

@@ -1,8 +1,7 @@
-"""The artifact of ingest: one folder of Parquet columns, vocabularies and a manifest.
+"""The folder that ingest writes and every later stage reads.
 
-train.parquet valid.parquet test.parquet    user, item (int64 codes), false_positive (bool, if known)
-users.parquet items.parquet                 id, in code order
-manifest.json                               counts, the account of every row, source, content fingerprint
+Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`: bool, if
+known), `users.parquet`, `items.parquet` (`id`, in code order), `manifest.json`.
 """
 
 from __future__ import annotations
@@ -10,118 +9,152 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pa_parquet
 
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
-from tfadt.data.splits import NAMES
 from tfadt.errors import DataError
 
+SCHEMA = 1
 MANIFEST = "manifest.json"
-
-
-def fingerprint(data: InteractionData) -> str:
-    """Returns the SHA-256 of the columns and vocabularies: equal content has an equal fingerprint wherever it lies."""
-    digest = hashlib.sha256()
-    for name in NAMES:
-        split: Interactions = getattr(data, name)
-        digest.update(f"{name}:{len(split)}:{split.false_positive is not None};".encode())
-        digest.update(split.user.astype("<i8").tobytes() + split.item.astype("<i8").tobytes())
-        if split.false_positive is not None:
-            digest.update(split.false_positive.astype("u1").tobytes())
-    for vocabulary in (data.users, data.items):
-        digest.update(f"{vocabulary.ids.dtype.kind}:{len(vocabulary)};".encode())
-        if vocabulary.ids.dtype.kind == "i":
-            digest.update(vocabulary.ids.astype("<i8").tobytes())
-        else:
-            encoded = [str(i).encode() for i in vocabulary.ids]
-            digest.update(np.array([len(e) for e in encoded], "<i8").tobytes() + b"".join(encoded))
-    return digest.hexdigest()
+_SPLITS = ("train", "valid", "test")
+_KINDS = {pa.int64(): "int64", pa.bool_(): "bool", pa.large_string(): "text"}
+_VOCABULARIES = {"users": "user_id", "items": "item_id"}
 
 
 def is_artifact(folder: Path) -> bool:
-    """Returns whether a folder was written by `save`."""
+    """Returns whether `folder` is one that `save` wrote."""
     return (folder / MANIFEST).is_file()
 
 
+def fingerprint(data: InteractionData) -> str:
+    """Returns the SHA-256 (hex) of every column and id; equal data have equal fingerprints, wherever they came from."""
+    digest = hashlib.sha256()
+    for name in _SPLITS:
+        split = getattr(data, name)
+        flags = split.false_positive
+        digest.update(f"{name} {len(split)} {flags is not None};".encode())
+        digest.update(np.ascontiguousarray(split.user, "<i8").tobytes())
+        digest.update(np.ascontiguousarray(split.item, "<i8").tobytes())
+        if flags is not None:
+            digest.update(np.ascontiguousarray(flags, np.bool_).tobytes())
+    for name in _VOCABULARIES:
+        ids = getattr(data, name).ids
+        if ids.dtype.kind == "i":
+            digest.update(f"{name} {len(ids)} integers;".encode())
+            digest.update(np.ascontiguousarray(ids, "<i8").tobytes())
+        else:
+            encoded = [text.encode() for text in ids]
+            digest.update(f"{name} {len(ids)} texts;".encode())
+            digest.update(np.array([len(text) for text in encoded], "<i8").tobytes())
+            digest.update(b"".join(encoded))
+    return digest.hexdigest()
+
+
 def save(data: InteractionData, folder: Path) -> None:
-    """Writes the artifact under a temporary name and renames it when it is whole; replaces an earlier artifact.
+    """Writes the folder under a temporary name and renames it when it is complete; an earlier one is replaced.
 
     Raises:
-        DataError: If `folder` exists and is something else, or cannot be written.
+        DataError: If `folder` is a file or a folder with other content, or cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and not is_artifact(folder) and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder} exists and was not written by tfadt. Expected a new folder or an earlier artifact.")
-    temporary = folder.with_name(f".{folder.name}.partial")
+        raise DataError(f"{folder} exists and was not written by ingest. Expected a new name, or a folder to replace.")
     try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        for name in NAMES:
-            split: Interactions = getattr(data, name)
-            columns = {"user": split.user, "item": split.item}
-            if split.false_positive is not None:
-                columns["false_positive"] = split.false_positive
-            pd.DataFrame(columns).to_parquet(temporary / f"{name}.parquet", index=False)
-        for name in ("users", "items"):
-            pd.DataFrame({"id": getattr(data, name).ids}).to_parquet(temporary / f"{name}.parquet", index=False)
-        (temporary / MANIFEST).write_text(json.dumps(data.manifest, indent=2, ensure_ascii=False) + "\n")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror}.") from error
+    try:
+        _write(data, temporary / "new")
         if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+            folder.rename(temporary / "old")
+        (temporary / "new").rename(folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}.") from error
+    finally:
+        if (temporary / "old").exists() and not folder.exists():
+            (temporary / "old").rename(folder)
+        shutil.rmtree(temporary)
 
 
 def load(folder: Path) -> InteractionData:
-    """Reads an artifact and checks its fingerprint.
+    """Reads a folder written by `save` and checks its content against the fingerprint.
 
     Raises:
-        DataError: If a file is missing or corrupt, or the content is not what the manifest says.
+        DataError: If a file is missing or corrupt, the version is another one, or the content has changed.
     """
     folder = Path(folder)
-    if not is_artifact(folder):
-        raise DataError(f"{folder} is not a folder written by `tfadt ingest`: it has no {MANIFEST}.")
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text())
-    except ValueError as error:
-        raise DataError(f"{folder / MANIFEST} is not JSON: {error}.") from error
-    splits = {}
-    for name in NAMES:
-        frame = _read(folder / f"{name}.parquet", ("user", "item"))
-        flags = frame["false_positive"].to_numpy(bool) if "false_positive" in frame.columns else None
-        splits[name] = Interactions(frame["user"].to_numpy(np.int64), frame["item"].to_numpy(np.int64), flags)
-    data = InteractionData(
-        **splits,
-        users=_vocabulary(folder / "users.parquet", "user_id"),
-        items=_vocabulary(folder / "items.parquet", "item_id"),
-        manifest=manifest,
-    )
-    expected, received = manifest.get("fingerprint"), fingerprint(data)
-    if expected != received:
+    manifest = _read_manifest(folder)
+    splits = [_read_split(folder / f"{name}.parquet") for name in _SPLITS]
+    ids = [_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items()]
+    data = InteractionData(splits[0], splits[1], splits[2], ids[0], ids[1], manifest)
+    found = fingerprint(data)
+    if found != manifest.get("fingerprint"):
         raise DataError(
-            f"{folder} was changed after it was written: its content does not match {MANIFEST}. Expected fingerprint "
-            f"{expected}. Received: {received}."
+            f"The content of {folder} is not what {MANIFEST} describes: it was changed or damaged. Expected the "
+            f"fingerprint {manifest.get('fingerprint')}. Received: {found}."
         )
     return data
 
 
-def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _write(data: InteractionData, folder: Path) -> None:
+    folder.mkdir()
+    for name in _SPLITS:
+        split = getattr(data, name)
+        columns = {"user": split.user, "item": split.item}
+        if split.false_positive is not None:
+            columns["false_positive"] = split.false_positive
+        pa_parquet.write_table(pa.table(columns), folder / f"{name}.parquet")
+    for name in _VOCABULARIES:
+        ids = getattr(data, name).ids
+        kind = pa.int64() if ids.dtype.kind == "i" else pa.large_string()
+        pa_parquet.write_table(pa.table({"id": pa.array(ids, kind)}), folder / f"{name}.parquet")
+    text = json.dumps(data.manifest, indent=2, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
     if not path.is_file():
-        raise DataError(f"{path} is missing.")
+        raise DataError(f"{path} does not exist. Expected a folder written by ingest.")
     try:
-        frame = pd.read_parquet(path)
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not readable JSON: {error}.") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        received = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
+        raise DataError(f"{path} is of another version. Expected schema {SCHEMA}. Received: {received}.")
+    return manifest
+
+
+def _read_split(path: Path) -> Interactions:
+    table = _read_table(path, {"user": "int64", "item": "int64"})
+    flags = table["false_positive"].to_numpy() if "false_positive" in table.column_names else None
+    return Interactions(table["user"].to_numpy(), table["item"].to_numpy(), flags)
+
+
+def _read_vocabulary(path: Path, name: str) -> Vocabulary:
+    ids = _read_table(path, {"id": "int64 or text"})["id"]
+    return Vocabulary(ids.to_numpy() if pa.types.is_int64(ids.type) else ids.to_numpy().astype(object), name)
+
+
+def _read_table(path: Path, expected: dict[str, str]) -> pa.Table:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist. Expected a folder written by ingest.")
+    try:
+        table = pa_parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
-    absent = [column for column in columns if column not in frame.columns]
-    if absent:
-        raise DataError(f"{path} has no column '{absent[0]}'. It has: {', '.join(map(str, frame.columns))}.")
-    return frame
-
-
-def _vocabulary(path: Path, name: str) -> Vocabulary:
-    ids = _read(path, ("id",))["id"]
-    return Vocabulary(ids.to_numpy(np.int64) if ids.dtype.kind in "iu" else ids.to_numpy(object), name)
+        raise DataError(f"{path} is damaged: {(str(error).splitlines() or ['unknown reason'])[0]}") from error
+    kinds = {name: _KINDS.get(table[name].type) for name in table.column_names}
+    for name, kind in expected.items():
+        if (kinds.get(name) or "none") not in kind or table[name].null_count:
+            raise DataError(f"{path}: expected a column '{name}' of {kind}. Received: {table.schema.to_string()}.")
+    if "false_positive" in kinds and (kinds["false_positive"] != "bool" or table["false_positive"].null_count):
+        raise DataError(f"{path}: expected a column 'false_positive' of bool. Received: {table.schema.to_string()}.")
+    return table

@@ -4,51 +4,55 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from tfadt.data.accounting import RowAccount
-from tfadt.errors import DataError
+from tfadt.data.delimited import WRONG_FIELDS, parse_delimited
+from tfadt.data.tables import ReadResult
 
 SUFFIXES = {"train": ".train.rating", "valid": ".valid.rating", "test": ".test.negative"}
+_PAIR = r"^\s*\(\s*(?P<user>[^,()]*[^,()\s])\s*,\s*(?P<item>[^,()]*[^,()\s])\s*\)\s*$"
+# No log holds this byte (the reader refuses it), so a line stays whole.
+_NO_SEPARATOR = "\0"
 
 
-def read_authors_file(path: Path, split: str, account: RowAccount) -> pd.DataFrame:
+def read_authors_file(content: bytes, path: Path) -> ReadResult:
     """Reads one of the three files; tab separated, without a header.
 
-    Train and valid: user, item, flag (1 a true positive, 0 a false positive). Test: user, item; in the Adressa file the
-    first field is the text `(user, item)`.
+    `*.rating` has user, item, flag (1 a true positive, 0 a false positive). `*.test.negative` has user, item and only
+    true positives; in the Adressa file the first field is the text `(user, item)`.
 
     Args:
-        path: The file.
-        split: `"train"`, `"valid"` or `"test"`.
-        account: Counts rows, and rows with missing fields.
+        content: Text of the file.
+        path: Its name, which tells which of the files it is.
 
     Returns:
-        user, item (text) and, for train and valid, false_positive (text 0 or 1).
-
-    Raises:
-        DataError: If the file is missing, empty or not UTF-8.
+        user, item and false_positive, as text.
     """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist. The authors' format has {', '.join(SUFFIXES.values())} after one name.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: byte at offset {error.start} is not UTF-8. Expected UTF-8.") from error
-    lines = pd.Series([line for line in text.split("\n") if line.strip()], dtype="str")
-    if lines.empty:
-        raise DataError(f"{path} is empty. Expected tab-separated rows.")
-    account.rows_in += len(lines)
-    fields = lines.str.rstrip("\r").str.split("\t", expand=True).reindex(columns=range(3))
-    if split == "test":
-        pair = fields[0].str.extract(r"^\s*\(\s*([^,()]+?)\s*,\s*([^,()]+?)\s*\)\s*$")
-        written_as_pair = pair[0].notna()
-        frame = pd.DataFrame(
-            {"user": fields[0].where(~written_as_pair, pair[0]), "item": fields[1].where(~written_as_pair, pair[1])}
-        )
-    else:
-        # The file's flag is 1 for a true positive; ours is 1 for a false one. Other texts stay and are rejected later.
-        flag = fields[2].str.strip()
-        frame = pd.DataFrame({"user": fields[0], "item": fields[1], "false_positive": flag.replace({"1": "0", "0": "1"})})
-    whole = frame.notna().all(axis=1).to_numpy()
-    return account.keep(frame, whole, "wrong number of fields").reset_index(drop=True)
+    if path.name.removesuffix(".gz").endswith(SUFFIXES["test"]):
+        return _read_test(content)
+    table, bad_rows, _ = parse_delimited(content, "\t", ["user", "item", "flag"], quotes=False)
+    flag = pc.utf8_trim_whitespace(table["flag"])
+    # The file's flag is 1 for a true positive; ours is 1 for a false one. Other texts stay and are rejected later.
+    false_positive = pc.if_else(pc.equal(flag, "1"), "0", pc.if_else(pc.equal(flag, "0"), "1", flag))
+    frame = table.drop_columns("flag").append_column("false_positive", false_positive).to_pandas()
+    rejected = {WRONG_FIELDS: bad_rows} if bad_rows else {}
+    return ReadResult(frame, len(frame) + bad_rows, rejected, ["user", "item", "flag"])
+
+
+def _read_test(content: bytes) -> ReadResult:
+    table, _, _ = parse_delimited(content, _NO_SEPARATOR, ["line"], quotes=False)
+    fields = pc.split_pattern(table["line"].combine_chunks(), "\t")
+    first = pc.list_element(fields, 0)
+    pair = pc.extract_regex(first, _PAIR)
+    written_as_pair = pc.is_valid(pair)
+    has_two = pc.greater_equal(pc.list_value_length(fields), 2)
+    # A list without a second element has no element 1 to take, so it borrows one that is not used.
+    padded = pc.if_else(has_two, fields, pa.scalar(["", ""]))
+    user = pc.if_else(written_as_pair, pc.struct_field(pair, "user"), first)
+    item = pc.if_else(written_as_pair, pc.struct_field(pair, "item"), pc.list_element(padded, 1))
+    whole = pc.or_(written_as_pair, has_two)
+    frame = pa.table({"user": user, "item": item}).filter(whole).to_pandas()
+    frame["false_positive"] = "0"
+    bad_rows = table.num_rows - len(frame)
+    return ReadResult(frame, table.num_rows, {WRONG_FIELDS: bad_rows} if bad_rows else {}, ["user", "item"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,65 +10,52 @@ import pandas as pd
 
 from tfadt.config import Feedback
 from tfadt.data.accounting import RowAccount
+from tfadt.data.values import factorize, to_number
 
 RULES = ("false_positive", "rating", "dwell_time")
 _FLAGS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
 
 
-def choose_rule(config: Feedback, columns: pd.Index) -> str:
-    """Returns the rule that applies: the given one, or with `auto` the first that there is a column for, or `"none"`."""
+def choose_rule(config: Feedback, tables: Sequence[pd.DataFrame]) -> str:
+    """Returns the given rule, or for `auto` the first whose column every table has, or `none`."""
     if config.rule != "auto":
         return config.rule
-    return next((rule for rule in RULES if rule in columns), "none")
+    return next((rule for rule in RULES if all(rule in table.columns for table in tables)), "none")
 
 
-def apply_rule(
-    frame: pd.DataFrame, rule: str, config: Feedback, account: RowAccount, prefix: str = ""
-) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """Tells the false positives of a frame, rejecting rows whose feedback cannot be read.
+def apply_rule(frame: pd.DataFrame, rule: str, config: Feedback, account: RowAccount) -> pd.DataFrame:
+    """Adds or replaces the column `false_positive` (bool), rejecting rows whose feedback cannot be read.
 
     Args:
         frame: Rows, with the rule's column.
         rule: What `choose_rule` returned.
         config: Thresholds.
-        account: Counts rejected rows.
-        prefix: Put before the reasons.
+        account: Counts rejected rows: missing, not a number, not finite, negative (dwell time), not a flag.
 
     Returns:
-        The rows that are left and bool `[n]` for them; None for the rule `"none"`.
+        The rows that are left; without the column for the rule `"none"`.
     """
     if rule == "none":
-        return frame, None
+        return frame.drop(columns="false_positive", errors="ignore")
     column = frame[rule]
     if rule == "false_positive":
-        values = column.astype(str).str.strip().str.lower().map(_FLAGS).to_numpy(np.float64)
-        reasons = [(f"{rule} not 0 or 1", ~np.isnan(values))]
+        codes, distinct = factorize(column, rule)
+        flags = np.array([*(_FLAGS.get(str(value).strip().lower(), np.nan) for value in distinct), np.nan])
+        values, missing = flags[codes], codes < 0
+        checks = {"missing": ~missing, "not 0 or 1": ~np.isnan(values)}
     else:
-        values = to_number(column)
-        missing = column.isna() | (column.astype(str).str.strip() == "") if column.dtype.kind == "O" else column.isna()
-        if isinstance(column.dtype, pd.StringDtype):
-            missing = column.fillna("").str.strip() == ""
-        reasons = [
-            (f"{rule} missing", ~missing.to_numpy(bool)),
-            (f"{rule} not a number", ~np.isnan(values) | missing.to_numpy(bool)),
-            (f"{rule} not finite", ~np.isinf(values)),
-        ]
+        values, missing = to_number(column, rule)
+        checks = {"missing": ~missing, "not a number": ~np.isnan(values), "not finite": np.isfinite(values)}
         if rule == "dwell_time":
-            reasons.append((f"{rule} negative", ~(values < 0) | np.isinf(values)))
+            checks["negative"] = values >= 0
+    threshold = {"rating": config.rating_below, "dwell_time": config.dwell_time_below}.get(rule)
+    disliked = values == 1 if threshold is None else values < threshold
+    frame = frame.assign(false_positive=disliked)
     good = np.ones(len(frame), bool)
-    for reason, passes in reasons:
-        account.reject(prefix + reason, int(np.count_nonzero(good & ~passes)))
+    for reason, passes in checks.items():
+        frame = account.keep(frame, passes[good], f"{rule} {reason}")
         good &= passes
-    below = config.rating_below if rule == "rating" else config.dwell_time_below
-    flags = values > 0.5 if rule == "false_positive" else values < below
-    return frame[good], flags[good]
-
-
-def to_number(column: pd.Series) -> np.ndarray:
-    """Returns float64 values, NaN where a value is missing or not a number."""
-    if column.dtype.kind in "iuf":
-        return column.to_numpy(np.float64, na_value=np.nan)
-    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    return frame
 
 
 def describe(rule: str, config: Feedback) -> dict[str, Any]:

@@ -23,10 +23,10 @@ def encode_ids(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
         ascending order, int64 or object (str).
     """
     if column.dtype.kind in "iu" and column.dtype != np.uint64:
-        distinct, codes = np.unique(column.to_numpy(np.int64), return_inverse=True)
-        return codes.astype(np.int64), distinct
-    codes, found = pd.factorize(column, use_na_sentinel=True)
-    text = pd.Series([_as_text(value) for value in found], dtype=object)
+        codes, distinct = pd.factorize(column.to_numpy(np.int64), sort=True)
+        return codes.astype(np.int64), np.asarray(distinct, np.int64)
+    codes, distinct = pd.factorize(column, use_na_sentinel=True)
+    text = pd.Series([_as_text(value) for value in distinct], dtype=object)
     missing = (text == "").to_numpy(bool)
     whole = text[~missing]
     integers = bool(len(whole)) and bool(whole.str.fullmatch(_INTEGER).all())

@@ -1,230 +1,254 @@
-"""Stage `ingest`: from a log, three files, a TFDS data set or a simulation to codes, splits and a full account."""
+"""Stage `ingest`: a log of clicks or ratings becomes three splits of codes, two vocabularies and a manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tfadt.config import IngestConfig
-from tfadt.data import artifact, feedback
-from tfadt.data.accounting import RowAccount
-from tfadt.data.identifiers import encode_ids
+from tfadt.data import artifact
+from tfadt.data.accounting import RowAccount, balance
+from tfadt.data.feedback import apply_rule, choose_rule, describe
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
-from tfadt.data.sources import read_source
-from tfadt.data.splits import NAMES, TEST, TRAIN, VALID, split_rows
-from tfadt.data.timestamps import read_times
-from tfadt.errors import DataError
-
-SCHEMA_VERSION = 1
+from tfadt.data.sources import SPLITS, Source, read_sources, source_kind
+from tfadt.data.splits import needs_time, split_rows
+from tfadt.data.tables import ReadResult, find_columns, missing_column
+from tfadt.data.values import encode_ids, to_time
+from tfadt.errors import ConfigError, DataError
 
 
 def ingest(config: IngestConfig, on_progress: Callable[[str], None] | None = None) -> InteractionData:
-    """Reads the configured source and makes the data set of a run.
+    """Reads, cleans, splits and encodes the interactions that the configuration names.
+
+    In this order: read; reject rows without ids, readable feedback or (where the split needs it) time; keep each
+    (user, item) pair once, the latest one; split; keep true positives in test (the paper's section 5); drop users and
+    items unseen in training from validation and test.
 
     Args:
-        config: Source, columns, feedback rule, split.
-        on_progress: Called with a line of text as the work goes on.
+        config: Settings of the stage. A folder written by `artifact.save` as `data` is loaded as it is.
+        on_progress: Called with one line at each step.
 
     Returns:
-        The data set; `manifest["rows"]` accounts for every row.
+        The data; `manifest["rows"]` accounts for every row that came in.
 
     Raises:
-        DataError: If the source cannot be used; the message names file, column and what was expected.
-        ConfigError: If the settings contradict each other.
+        ConfigError: If the sources or settings contradict each other.
+        DataError: If the input cannot be used.
     """
-    say = on_progress or (lambda text: None)
-    if config.data is not None and artifact.is_artifact(config.data):
-        say(f"reading {config.data}")
-        return artifact.load(config.data)
-    account = RowAccount()
-    frame, source = read_source(config, account, say)
-    say(f"{account.rows_in:,} rows read")
-    return _assemble(frame, source, config, account)
+    say = on_progress or (lambda line: None)
+    if source_kind(config) == "data" and config.data is not None and artifact.is_artifact(config.data):
+        say(f"Loading {config.data}")
+        data = artifact.load(config.data)
+        _check_same_settings(data.manifest, config)
+        return data
+    return _build(read_sources(config, say), config, say)
 
 
 def from_frame(frame: pd.DataFrame, config: IngestConfig | None = None) -> InteractionData:
-    """Makes a data set of a DataFrame with the columns that `config.columns` names; see `ingest`."""
+    """Returns the data of a log in memory, treated as `ingest` treats a file.
+
+    Args:
+        frame: One row an interaction, columns as named in `config.columns`.
+        config: Settings; its source is not used.
+
+    Raises:
+        ConfigError: If settings contradict each other.
+        DataError: If the frame cannot be used.
+    """
     config = config or IngestConfig()
-    account = RowAccount()
-    account.rows_in = len(frame)
-    names = {theirs: ours for ours, theirs in config.columns.model_dump().items() if theirs in frame.columns}
-    chosen = frame[list(names)].rename(columns=names).reset_index(drop=True)
-    chosen.attrs["columns"] = [str(column) for column in frame.columns]
-    return _assemble(chosen, {"kind": "frame", "simulated": False, "name": "DataFrame"}, config, account)
+    names = [str(name) for name in frame.columns]
+    found = find_columns(config.columns, names, "The DataFrame")
+    columns = {ours: frame.iloc[:, names.index(theirs)].reset_index(drop=True) for ours, theirs in found.items()}
+    if not len(frame):
+        raise DataError("The DataFrame has no rows. Expected at least one.")
+    table = ReadResult(pd.DataFrame(columns), len(frame), {}, names, "frame")
+    return _build([Source("DataFrame", None, table)], config, lambda line: None)
 
 
-def _assemble(frame: pd.DataFrame, source: dict[str, Any], config: IngestConfig, account: RowAccount) -> InteractionData:
-    """Goes from raw rows (user, item, feedback, split when given) to the data set."""
-    name = str(source["name"])
-    _check_columns(frame, config, name)
-    user, user_ids = encode_ids(frame["user"])
-    item, item_ids = encode_ids(frame["item"])
-    frame = frame.assign(user=user, item=item)
-    frame = account.keep(frame, (frame["user"] >= 0).to_numpy(), "user id missing")
-    frame = account.keep(frame, (frame["item"] >= 0).to_numpy(), "item id missing")
-    rule = feedback.choose_rule(config.feedback, frame.columns)
-    frame, flags = _tell_false_positives(frame, rule, config, account)
-    given = "split" in frame.columns
-    time = None
-    if "timestamp" in frame.columns and not given:
-        needed = config.split.method != "random"
-        frame, flags, time = read_times(frame, flags, needed, account)
-    columns = {
-        "user": frame["user"].to_numpy(np.int64),
-        "item": frame["item"].to_numpy(np.int64),
-        "split": frame["split"].to_numpy(np.int8) if given else np.zeros(len(frame), np.int8),
-    }
-    if flags is not None:
-        columns["false_positive"] = flags
-    if time is not None:
-        columns["timestamp"] = time
-    rows = pd.DataFrame(columns)
-    rows = _drop_duplicates(rows, len(item_ids), account)
-    if given:
-        rows = _resolve_overlap(rows, len(item_ids), config, account, name)
+def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], None]) -> InteractionData:
+    accounts = [RowAccount(source.table.rows_in, source.table.rejected) for source in sources]
+    tables = [source.table.frame for source in sources]
+    rule = choose_rule(config.feedback, tables)
+    is_log = sources[0].split is None
+    for source in sources:
+        _check_columns(source, rule, is_log and needs_time(config.split), config)
+
+    say(f"Checking {sum(len(table) for table in tables):,} rows")
+    users, user_ids, user_notes = encode_ids([table["user"] for table in tables], "user_id")
+    items, item_ids, item_notes = encode_ids([table["item"] for table in tables], "item_id")
+    cleaned = []
+    for table, user, item, account in zip(tables, users, items, accounts, strict=True):
+        coded = table.drop(columns=["user", "item"]).assign(user=user, item=item)
+        coded = account.keep(coded, coded["user"].to_numpy() >= 0, "user_id missing")
+        coded = account.keep(coded, coded["item"].to_numpy() >= 0, "item_id missing")
+        coded = apply_rule(coded, rule, config.feedback, account)
+        coded = _read_times(coded, is_log and needs_time(config.split), account)
+        cleaned.append(_drop_duplicates(coded, len(item_ids), account))
+    if not any(len(frame) for frame in cleaned):
+        raise DataError(f"No row of {_names(sources)} can be used. Rejected: {_reasons(accounts)}.")
+
+    say("Splitting")
+    if is_log:
+        times = cleaned[0]["timestamp"].to_numpy() if "timestamp" in cleaned[0] else None
+        labels = split_rows(cleaned[0]["user"].to_numpy(), times, config.split)
+        frames = {name: cleaned[0][labels == code] for code, name in enumerate(SPLITS)}
+        split_accounts = dict.fromkeys(SPLITS, accounts[0])
     else:
-        times = rows["timestamp"].to_numpy() if "timestamp" in rows else None
-        rows["split"] = split_rows(rows["user"].to_numpy(), times, config.split)
-    return _finish(rows, user_ids, item_ids, rule, source, config, account)
+        frames = dict(zip(SPLITS, cleaned, strict=True))
+        split_accounts = dict(zip(SPLITS, accounts, strict=True))
+        _remove_overlap(frames, split_accounts, len(item_ids), config.on_overlap)
+    if config.clean_test and rule != "none":
+        good = ~frames["test"]["false_positive"].to_numpy(bool)
+        frames["test"] = split_accounts["test"].keep(frames["test"], good, "test: false positive")
 
-
-def _check_columns(frame: pd.DataFrame, config: IngestConfig, source: str) -> None:
-    from tfadt.data.readers import require
-
-    existing = frame.attrs.get("columns", list(frame.columns))
-    needed = ["user", "item"]
-    if config.feedback.rule not in ("auto", "none"):
-        needed.append(config.feedback.rule)
-    if config.split.method != "random" and "split" not in frame.columns:
-        needed.append("timestamp")
-    # A name that was set, and not left at its default, must be there.
-    needed += [key for key in config.columns.model_fields_set if key not in needed]
-    for key in needed:
-        require(frame, key, getattr(config.columns, key), source, existing)
-
-
-def _tell_false_positives(
-    frame: pd.DataFrame, rule: str, config: IngestConfig, account: RowAccount
-) -> tuple[pd.DataFrame, np.ndarray | None]:
-    """Applies the rule; the authors' test file has no flags because it holds true positives alone."""
-    if rule == "false_positive" and "split" in frame.columns and frame.attrs.get("clean_test"):
-        frame.loc[frame["split"] == TEST, "false_positive"] = "0"
-    return feedback.apply_rule(frame, rule, config.feedback, account)
-
-
-def _drop_duplicates(rows: pd.DataFrame, num_items: int, account: RowAccount) -> pd.DataFrame:
-    """Keeps each pair once in each split: the latest where times are known, else the last row."""
-    key = rows["user"] * num_items + rows["item"]
-    key = key * len(NAMES) + rows["split"]
-    ordered = key if "timestamp" not in rows else key.iloc[np.argsort(rows["timestamp"].to_numpy(), kind="stable")]
-    last = ~ordered.duplicated(keep="last")
-    return account.keep(rows, last.sort_index().to_numpy(), "duplicate pair").reset_index(drop=True)
-
-
-def _resolve_overlap(
-    rows: pd.DataFrame, num_items: int, config: IngestConfig, account: RowAccount, source: str
-) -> pd.DataFrame:
-    """Refuses, or takes out of the later split, a pair that two given splits share."""
-    key = (rows["user"] * num_items + rows["item"]).to_numpy()
-    split = rows["split"].to_numpy()
-    in_train = np.isin(key, key[split == TRAIN])
-    in_valid = np.isin(key, key[split == VALID])
-    shared = {
-        "valid: pair also in train": (split == VALID) & in_train,
-        "test: pair also in train": (split == TEST) & in_train,
-        "test: pair also in valid": (split == TEST) & in_valid & ~in_train,
+    data, kept = _encode(frames, split_accounts, user_ids, item_ids)
+    _check_enough(data, _names(sources), accounts)
+    rows = balance(accounts, kept)
+    rows["sources"] = [
+        {"name": source.name, "split": source.split, **account.summary()}
+        for source, account in zip(sources, accounts, strict=True)
+    ]
+    notes = [note for source in sources for note in source.table.notes] + user_notes + item_notes
+    manifest = {
+        "schema": artifact.SCHEMA,
+        "source": {"names": [source.name for source in sources], "format": sources[0].table.format},
+        "simulated": sources[0].table.format == "simulated",
+        "feedback": describe(rule, config.feedback),
+        "split": config.split.model_dump(mode="json") if is_log else {"method": "given"},
+        "settings": settings_of(config),
+        "rows": rows,
+        "counts": _counts(data),
+        "notes": notes,
+        "fingerprint": artifact.fingerprint(data),
     }
-    overlap = {reason: int(mask.sum()) for reason, mask in shared.items() if mask.any()}
-    if not overlap:
-        return rows
-    if config.on_overlap == "refuse":
-        listed = "; ".join(f"{reason}: {count:,}" for reason, count in overlap.items())
+    return InteractionData(data.train, data.valid, data.test, data.users, data.items, manifest)
+
+
+def settings_of(config: IngestConfig) -> dict[str, Any]:
+    """Returns the settings that decide what is made of the rows, for the manifest."""
+    return config.model_dump(mode="json", include={"columns", "feedback", "split", "clean_test", "on_overlap"})
+
+
+def _check_same_settings(manifest: dict[str, Any], config: IngestConfig) -> None:
+    """Refuses settings that a folder made with others would silently not follow."""
+    default, made_with = settings_of(IngestConfig()), manifest.get("settings", {})
+    for name, value in settings_of(config).items():
+        if value != default[name] and value != made_with.get(name):
+            raise ConfigError(
+                f"{config.data} was ingested with other settings of ingest.{name}; ingest the log anew to change them. "
+                f"Expected {made_with.get(name)}. Received: {value}."
+            )
+
+
+def _check_columns(source: Source, rule: str, with_time: bool, config: IngestConfig) -> None:
+    for needed in (rule if rule != "none" else None, "timestamp" if with_time else None):
+        if needed and needed not in source.table.frame.columns:
+            raise missing_column(needed, getattr(config.columns, needed), source.name, source.table.existing)
+
+
+def _read_times(frame: pd.DataFrame, needed: bool, account: RowAccount) -> pd.DataFrame:
+    """Makes the timestamps orderable; rows without one are rejected only where the split needs it."""
+    if "timestamp" not in frame.columns:
+        return frame
+    times, readable = to_time(frame["timestamp"], "timestamp")
+    frame = frame.assign(timestamp=times)
+    return account.keep(frame, readable, "timestamp missing, or no number and no ISO 8601 date") if needed else frame
+
+
+def _drop_duplicates(frame: pd.DataFrame, num_items: int, account: RowAccount) -> pd.DataFrame:
+    """Keeps each pair once: the latest by timestamp, without timestamps (or at equal ones) the last row."""
+    pair = frame["user"].to_numpy() * num_items + frame["item"].to_numpy()
+    repeated = np.flatnonzero(pd.Series(pair).duplicated(keep=False).to_numpy())
+    if not len(repeated):
+        return frame
+    time = frame["timestamp"].to_numpy()[repeated] if "timestamp" in frame.columns else np.zeros(len(repeated))
+    order = repeated[np.lexsort((repeated, time, pair[repeated]))]
+    last = np.append(pair[order][1:] != pair[order][:-1], True)
+    good = np.ones(len(frame), bool)
+    good[order[~last]] = False
+    return account.keep(frame, good, "duplicate pair")
+
+
+def _remove_overlap(
+    frames: dict[str, pd.DataFrame], accounts: dict[str, RowAccount], num_items: int, on_overlap: str
+) -> None:
+    """Refuses or removes pairs that two given splits share; the later split (train, valid, test) loses them."""
+
+    def pairs(name: str) -> np.ndarray:
+        keys: np.ndarray = frames[name]["user"].to_numpy() * num_items + frames[name]["item"].to_numpy()
+        return keys
+
+    def shared(first: str, second: str) -> np.ndarray:
+        return np.isin(pairs(second), pairs(first))
+
+    couples = (("train", "valid"), ("train", "test"), ("valid", "test"))
+    counts = {couple: int(shared(*couple).sum()) for couple in couples}
+    if on_overlap == "refuse" and any(counts.values()):
+        listed = ", ".join(f"{first} and {second}: {count}" for (first, second), count in counts.items() if count)
         raise DataError(
-            f"{source}: the splits share pairs ({listed}). Expected disjoint splits; ingest.on_overlap=drop_from_test takes "
-            "them out of the later split."
+            f"The given splits share (user, item) pairs, which makes the test meaningless ({listed}). Expected none; "
+            "ingest.on_overlap = 'drop_from_test' removes them from the later split."
         )
-    for reason, count in overlap.items():
-        account.reject(reason, count)
-    return rows[~np.logical_or.reduce(list(shared.values()))].reset_index(drop=True)
+    for first, second in couples:
+        good = ~shared(first, second)
+        frames[second] = accounts[second].keep(frames[second], good, f"{second}: pair also in {first}")
 
 
-def _finish(
-    rows: pd.DataFrame,
-    user_ids: np.ndarray,
-    item_ids: np.ndarray,
-    rule: str,
-    source: dict[str, Any],
-    config: IngestConfig,
-    account: RowAccount,
-) -> InteractionData:
-    """Takes unseen users and items and false positives out of the later splits, and numbers what training knows."""
-    split = rows["split"].to_numpy()
-    train = rows[split == TRAIN]
-    users, items = np.unique(train["user"]), np.unique(train["item"])
-    if len(users) < 2 or len(items) < 2:
-        reasons = "; ".join(f"{reason}: {count:,}" for reason, count in account.rejected.items()) or "nothing rejected"
+def _encode(
+    frames: dict[str, pd.DataFrame], accounts: dict[str, RowAccount], user_ids: np.ndarray, item_ids: np.ndarray
+) -> tuple[InteractionData, dict[str, int]]:
+    """Builds vocabularies from training and drops what it never saw from validation and test."""
+    code_of, vocabularies = {}, {}
+    for column, ids in (("user", user_ids), ("item", item_ids)):
+        seen = np.zeros(len(ids), bool)
+        seen[frames["train"][column].to_numpy()] = True
+        code_of[column] = np.where(seen, np.cumsum(seen) - 1, -1)
+        vocabularies[column] = Vocabulary(ids[seen], f"{column}_id")
+    splits = {}
+    for name, frame in frames.items():
+        for column in ("user", "item"):
+            known = code_of[column][frame[column].to_numpy()] >= 0
+            frame = accounts[name].keep(frame, known, f"{name}: {column} unseen in training")
+        flags = frame["false_positive"].to_numpy(bool) if "false_positive" in frame.columns else None
+        user, item = (code_of[column][frame[column].to_numpy()] for column in ("user", "item"))
+        splits[name] = Interactions(user, item, flags)
+    data = InteractionData(splits["train"], splits["valid"], splits["test"], vocabularies["user"], vocabularies["item"])
+    return data, {name: len(split) for name, split in splits.items()}
+
+
+def _check_enough(data: InteractionData, names: str, accounts: Sequence[RowAccount]) -> None:
+    if data.num_users < 2 or data.num_items < 2:
         raise DataError(
-            f"{source['name']}: training needs at least 2 users and 2 items. Received: {len(users)} users and {len(items)} "
-            f"items in {len(train):,} training rows ({account.rows_in:,} rows read; {reasons})."
+            f"The training rows of {names} have {data.num_users} users and {data.num_items} items. Expected at least 2 "
+            f"users and 2 items. Rejected: {_reasons(accounts)}."
         )
-    user_code, item_code = _renumber(users, len(user_ids)), _renumber(items, len(item_ids))
-    parts: dict[str, Interactions] = {}
-    for number, name in enumerate(NAMES):
-        part = rows[split == number]
-        if number != TRAIN:
-            part = account.keep(part, user_code[part["user"]] >= 0, f"{name}: user unseen in training")
-            part = account.keep(part, item_code[part["item"]] >= 0, f"{name}: item unseen in training")
-        if number == TEST and config.clean_test and rule != "none":
-            part = account.keep(part, ~part["false_positive"].to_numpy(bool), "test: false positive")
-        flags = None if rule == "none" else part["false_positive"].to_numpy(bool)
-        parts[name] = Interactions(user_code[part["user"]], item_code[part["item"]], flags)
-    manifest = _manifest(parts, rule, source, config, account, len(users), len(items))
-    if len(parts["test"]) == 0:
+    if not len(data.test):
         raise DataError(
-            f"{source['name']}: nothing is left to test on. Expected at least one test row. Received: "
-            f"{manifest['rows']['rejected'] or 'no test rows'}."
+            f"No test row of {names} is left. Expected at least one true positive whose user and item are in training. "
+            f"Rejected: {_reasons(accounts)}."
         )
-    data = InteractionData(
-        **parts,
-        users=Vocabulary(user_ids[users], "user_id"),
-        items=Vocabulary(item_ids[items], "item_id"),
-        manifest=manifest,
-    )
-    manifest["fingerprint"] = artifact.fingerprint(data)
-    return data
 
 
-def _renumber(known: np.ndarray, size: int) -> np.ndarray:
-    codes = np.full(size, -1, np.int64)
-    codes[known] = np.arange(len(known))
-    return codes
-
-
-def _manifest(
-    parts: dict[str, Interactions],
-    rule: str,
-    source: dict[str, Any],
-    config: IngestConfig,
-    account: RowAccount,
-    num_users: int,
-    num_items: int,
-) -> dict[str, Any]:
+def _counts(data: InteractionData) -> dict[str, Any]:
+    splits = {name: getattr(data, name) for name in SPLITS}
     shares = {
-        name: None if part.false_positive is None or len(part) == 0 else round(float(part.false_positive.mean()), 6)
-        for name, part in parts.items()
+        name: None if part.false_positive is None or not len(part) else float(part.false_positive.mean())
+        for name, part in splits.items()
     }
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "source": source,
-        "feedback": {
-            **feedback.describe(rule, config.feedback),
-            "clean_test": config.clean_test and rule != "none",
-        },
-        "split": "given" if source.get("given_split") else config.split.model_dump(),
-        "rows": account.summary({name: len(part) for name, part in parts.items()}),
-        "counts": {"users": num_users, "items": num_items, **{name: len(part) for name, part in parts.items()}},
-        "false_positive_share": shares,
-    }
+    sizes = {name: len(part) for name, part in splits.items()}
+    return {"users": data.num_users, "items": data.num_items, **sizes, "false_positive_share": shares}
+
+
+def _names(sources: list[Source]) -> str:
+    return ", ".join(source.name for source in sources)
+
+
+def _reasons(accounts: Sequence[RowAccount]) -> str:
+    total: dict[str, int] = {}
+    for account in accounts:
+        for reason, count in account.rejected.items():
+            total[reason] = total.get(reason, 0) + count
+    return ", ".join(f"{reason}: {count}" for reason, count in sorted(total.items())) or "none"

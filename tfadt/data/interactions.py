@@ -127,10 +127,12 @@ class InteractionData:
 
     @property
     def num_users(self) -> int:
+        """Number of users in training."""
         return len(self.users)
 
     @property
     def num_items(self) -> int:
+        """Number of items in training."""
         return len(self.items)
 
     def history(self, *splits: str) -> CSR:

@@ -10,62 +10,79 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from tfadt.data.accounting import RowAccount
+from tfadt.config import Columns
+from tfadt.data.tables import ALTERNATIVES, ReadResult, find_columns, to_frame
 from tfadt.errors import DataError
 
+BROKEN = "not a JSON object"
+# pyarrow turns text that looks like a date into a timestamp and integers beyond 64 bits into floats, which would change
+# or merge ids: files with other types than these go line by line.
+_EXACT = (pa.int64(), pa.string())
+_PLAIN = (*_EXACT, pa.float64(), pa.bool_())
 
-def read_json_lines(content: bytes, path: Path, wanted: dict[str, str], account: RowAccount) -> pd.DataFrame:
-    """Reads the wanted keys of one JSON object a line; see `readers.read_file`."""
+
+def read_json_lines(content: bytes, path: Path, columns: Columns) -> ReadResult:
+    """Reads one JSON object a line; see `readers.read`."""
     content = content.removeprefix(b"\xef\xbb\xbf")
+    table = _parse_regular(content, columns)
+    if table is None:
+        return _line_by_line(content, path, columns)
+    found = find_columns(columns, table.schema.names, str(path))
+    return ReadResult(to_frame(table, found), table.num_rows, {}, table.schema.names)
+
+
+def _parse_regular(content: bytes, columns: Columns) -> pa.Table | None:
+    """Returns the table if every line is an object and every column of use has one plain type, else None."""
     try:
         table = pa_json.read_json(pa.BufferReader(content))
-        plain = all(_is_plain(table.schema.field(name).type) for name in table.schema.names)
     except pa.ArrowException:
-        plain = False
-    if not plain:
-        return _line_by_line(content, path, wanted, account)
-    account.rows_in += table.num_rows
-    names = table.schema.names
-    frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in wanted.items() if theirs in names})
-    frame.attrs["columns"] = names
-    return frame
+        return None
+    lines = sum(1 for line in io.BytesIO(content) if line.strip())
+    ids = {columns.user, columns.item, *ALTERNATIVES["user"], *ALTERNATIVES["item"]}
+    others = {*columns.model_dump().values(), *(name for names in ALTERNATIVES.values() for name in names)} - ids
+    exact = all(field.type in _EXACT for field in table.schema if field.name in ids)
+    plain = all(field.type in _PLAIN for field in table.schema if field.name in others)
+    return table if exact and plain and lines == table.num_rows else None
 
 
-def _is_plain(kind: pa.DataType) -> bool:
-    # pyarrow turns text that looks like a date into a timestamp, which would change ids: such files go line by line.
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_string(kind)
-
-
-def _line_by_line(content: bytes, path: Path, wanted: dict[str, str], account: RowAccount) -> pd.DataFrame:
+def _line_by_line(content: bytes, path: Path, columns: Columns) -> ReadResult:
+    records: list[dict[str, object]] = []
     names: dict[str, None] = {}
-    values: dict[str, list[object]] = {ours: [] for ours in wanted}
-    broken = rows = 0
+    rows = 0
     for line in io.BytesIO(content):
         if not line.strip():
             continue
         rows += 1
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict):
-            broken += 1
-            continue
-        names.update(dict.fromkeys(record))
-        for ours, theirs in wanted.items():
-            values[ours].append(_scalar(record.get(theirs)))
-    if broken == rows:
+        record = _object(line)
+        if record is not None:
+            names.update(dict.fromkeys(record))
+            records.append(record)
+    if not records:
         raise DataError(f"{path}: none of its {rows} lines is a JSON object. Expected one object a line.")
-    account.rows_in += rows
-    account.reject("not a JSON object", broken)
-    present = {ours: column for ours, column in values.items() if wanted[ours] in names}
-    frame = pd.DataFrame({ours: pd.Series(column, dtype=object) for ours, column in present.items()})
-    frame.attrs["columns"] = list(names)
-    return frame
+    found = find_columns(columns, names, str(path))
+    frame = pd.DataFrame(
+        {
+            ours: pd.Series([_scalar(record.get(theirs)) for record in records], dtype=object)
+            for ours, theirs in found.items()
+        }
+    )
+    broken = rows - len(records)
+    return ReadResult(frame, rows, {BROKEN: broken} if broken else {}, list(names))
+
+
+def _object(line: bytes) -> dict[str, object] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _scalar(value: object) -> object:
     """Returns numbers and text as they are, flags as numbers, and nothing for what cannot be an id or a rating."""
     if isinstance(value, bool):
         return int(value)
-    return value if isinstance(value, str | int | float) else None
+    if isinstance(value, str):
+        # Half of a surrogate pair is no text: it could not be written anywhere.
+        return value if value.isascii() or not any("\ud800" <= c <= "\udfff" for c in value) else None
+    return value if isinstance(value, int | float) else None

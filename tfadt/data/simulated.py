@@ -1,4 +1,4 @@
-"""Simulated clicks: users with tastes, exposure by popularity and position, clicks that are partly regretted."""
+"""Simulated clicks, for a first run without data: see docs/simulated.md for the model and its parameters."""
 
 from __future__ import annotations
 
@@ -7,69 +7,53 @@ import pandas as pd
 
 from tfadt.config import Simulated
 
-# How strongly taste, and in proportion to `noise` the caption, the position and chance, pull at a click.
-_TASTE, _CAPTION, _POSITION, _CHANCE = 1.6, 3.0, 0.5, 2.0
-_POPULARITY_EXPONENT = 0.7
-_ACTIVITY_SPREAD = 0.7
-_SLATE = 20
-_BLOCK_CELLS = 8_000_000
+# Satisfaction from which on a click is liked: the bound between ratings 2 and 3, and 10 seconds of dwell time.
+LIKED = 1.1
 
 
 def simulate(config: Simulated) -> pd.DataFrame:
-    """Draws a log of clicks with the feedback that followed them.
+    """Simulates users who are shown items, click some of them and regret some of their clicks.
 
-    Each user has a latent taste and each item latent features; their product is the true affinity. An item is shown by
-    its popularity (a Zipf law) at a random position of a list, and clicked for its caption, which has nothing to do with
-    its worth, as well as for its affinity. The feedback follows affinity and the item's quality alone, so clicks won by
-    caption, position or chance are the regretted ones.
+    Items are shown by popularity; among what is shown, satisfaction as the user expects it decides the click, blurred
+    by position, by how catchy the item looks and by chance (`noise`). The feedback that follows comes from true
+    satisfaction only, so a click that position or a catchy title brought about tends to be a false positive.
 
     Args:
-        config: Sizes, noise, kind of feedback and seed.
+        config: Sizes, noise, kind of feedback and seed; equal settings give equal tables.
 
     Returns:
-        `user_id` and `item_id` (int64), `timestamp` (float64, seconds) and `rating` (1 to 5) or `dwell_time` (seconds), one
-        row a distinct (user, item) pair, ordered by time. About `config.interactions` rows.
+        user_id, item_id (int64), rating (int64, 1 to 5) or dwell_time (float64, seconds), timestamp (int64, seconds);
+        about `config.interactions` rows in order of time, each pair once.
     """
     rng = np.random.default_rng(config.seed)
-    taste = rng.normal(size=(config.users, config.dim)) / np.sqrt(config.dim)
-    features = rng.normal(size=(config.items, config.dim))
-    quality = rng.normal(size=config.items)
-    caption = rng.normal(size=config.items)
-    exposure = -_POPULARITY_EXPONENT * np.log(rng.permutation(config.items) + 1.0)
-    clicks = _clicks_per_user(config, rng)
+    users, items, dim = config.users, config.items, config.dim
+    user_taste = rng.normal(size=(users, dim)) / np.sqrt(dim)
+    item_taste = rng.normal(size=(items, dim))
+    quality = rng.normal(size=items)
+    catchy = rng.normal(size=items)
+    # Good and catchy items become popular, and popular items are shown more.
+    popularity = np.exp(0.6 * rng.normal(size=items) + 0.4 * quality + 0.4 * catchy)
+    activity = rng.lognormal(sigma=0.7, size=users)
 
-    users, items, satisfaction = [], [], []
-    block = max(1, _BLOCK_CELLS // config.items)
-    for first in range(0, config.users, block):
-        rows = slice(first, first + block)
-        liking = taste[rows] @ features.T + 0.5 * quality
-        position = np.log2(1.0 + rng.integers(1, _SLATE + 1, size=liking.shape))
-        pull = _CAPTION * caption - _POSITION * position + _CHANCE * rng.gumbel(size=liking.shape)
-        utility = exposure + _TASTE * liking + config.noise * pull
-        order = np.argsort(-utility, axis=1)
-        chosen = np.arange(config.items) < clicks[rows, None]
-        user, place = np.nonzero(chosen)
-        item = order[user, place]
-        users.append(user + first)
-        items.append(item)
-        satisfaction.append(liking[user, item])
-    user_id, item_id = np.concatenate(users), np.concatenate(items)
-    frame = pd.DataFrame({"user_id": user_id, "item_id": item_id})
-    frame["timestamp"] = np.round(rng.uniform(0, 90 * 86_400, len(frame)))
-    frame[config.feedback] = _feedback(np.concatenate(satisfaction), config.feedback, rng)
+    shown_pairs = 6 * config.interactions
+    user = rng.choice(users, shown_pairs, p=activity / activity.sum())
+    item = rng.choice(items, shown_pairs, p=popularity / popularity.sum())
+    _, first = np.unique(user * items + item, return_index=True)
+    user, item = user[first], item[first]
+
+    affinity = np.einsum("nd,nd->n", user_taste[user], item_taste[item])
+    satisfaction = 1.5 * affinity + 0.5 * quality[item]
+    position = rng.integers(1, 21, len(user))
+    push = catchy[item] - np.log2(position) / 2 + rng.logistic(size=len(user))
+    clicked = np.argsort(-(satisfaction + config.noise * push), kind="stable")[: config.interactions]
+    user, item, satisfaction = user[clicked], item[clicked], satisfaction[clicked]
+
+    start = rng.integers(0, 60 * 86_400, users)
+    timestamp = 1_600_000_000 + start[user] + rng.integers(0, 30 * 86_400, len(user))
+    mood = satisfaction + 0.3 * rng.normal(size=len(user))
+    if config.feedback == "rating":
+        feedback = np.digitize(mood, (0.4, LIKED, 1.9, 2.8)) + 1
+    else:
+        feedback = np.round(np.minimum(10 * np.exp(0.8 * (mood - LIKED)), 3600), 2)
+    frame = pd.DataFrame({"user_id": user, "item_id": item, config.feedback: feedback, "timestamp": timestamp})
     return frame.sort_values("timestamp", kind="stable", ignore_index=True)
-
-
-def _clicks_per_user(config: Simulated, rng: np.random.Generator) -> np.ndarray:
-    activity = rng.lognormal(sigma=_ACTIVITY_SPREAD, size=config.users)
-    expected = activity / activity.sum() * config.interactions
-    return np.clip(np.floor(expected + rng.random(config.users)), 1, max(1, config.items // 2)).astype(np.int64)
-
-
-def _feedback(satisfaction: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Turns liking into a rating or a dwell time; a quarter of average clicks lie below the paper's thresholds."""
-    spread = satisfaction.std() or 1.0
-    felt = (satisfaction - satisfaction.mean()) / spread + 0.3 * rng.normal(size=len(satisfaction))
-    if kind == "rating":
-        return np.clip(np.round(3.3 + 1.2 * felt), 1, 5)
-    return np.round(10.0 * np.exp(0.75 + 1.1 * felt), 1)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tfadt.config import Split
+from tfadt.errors import ConfigError
 
 TRAIN, VALID, TEST = 0, 1, 2
-NAMES = ("train", "valid", "test")
 
 
 def split_rows(user: np.ndarray, time: np.ndarray | None, config: Split) -> np.ndarray:
@@ -21,7 +21,14 @@ def split_rows(user: np.ndarray, time: np.ndarray | None, config: Split) -> np.n
     Returns:
         int8 `[n]` of `TRAIN`, `VALID`, `TEST`. Every user keeps at least one training row under `random` and
         `leave_last_out`.
+
+    Raises:
+        ConfigError: If validation and test leave nothing to training.
     """
+    if config.method != "leave_last_out" and config.valid + config.test >= 1:
+        raise ConfigError(
+            f"ingest.split.valid + ingest.split.test must be below 1. Received: {config.valid} + {config.test}."
+        )
     if config.method == "time":
         return _by_time(np.asarray(time), config)
     if config.method == "leave_last_out":
@@ -44,6 +51,11 @@ def _random(user: np.ndarray, config: Split) -> np.ndarray:
     return labels
 
 
+def needs_time(config: Split) -> bool:
+    """Returns whether the split goes by time."""
+    return config.method != "random"
+
+
 def _by_time(time: np.ndarray, config: Split) -> np.ndarray:
     n = len(time)
     labels = np.full(n, TRAIN, np.int8)
@@ -54,19 +66,19 @@ def _by_time(time: np.ndarray, config: Split) -> np.ndarray:
 
 
 def _leave_last_out(user: np.ndarray, time: np.ndarray) -> np.ndarray:
-    place, count = _place_within_user(user, -time, last_first=True)
+    place, count = _place_within_user(user, time)
+    from_end = count[user] - 1 - place
     labels = np.full(len(user), TRAIN, np.int8)
-    labels[(place == 1) & (count[user] >= 3)] = VALID
-    labels[(place == 0) & (count[user] >= 2)] = TEST
+    labels[(from_end == 1) & (count[user] >= 3)] = VALID
+    labels[(from_end == 0) & (count[user] >= 2)] = TEST
     return labels
 
 
-def _place_within_user(user: np.ndarray, key: np.ndarray, last_first: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each row's place among its user's rows by ascending key, and the rows of each user."""
-    row = np.arange(len(user))
-    order = np.lexsort((-row if last_first else row, key, user))
-    count = np.bincount(user) if len(user) else np.zeros(0, np.int64)
+def _place_within_user(user: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each row's place among its user's rows by ascending key (ties by row), and the rows of each user."""
+    order = np.lexsort((key, user))
+    count = np.bincount(user)
     starts = np.cumsum(count) - count
     place = np.empty(len(user), np.int64)
-    place[order] = row - starts[user[order]]
+    place[order] = np.arange(len(user)) - starts[user[order]]
     return place, count

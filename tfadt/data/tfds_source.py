@@ -1,58 +1,67 @@
-"""Any TensorFlow Datasets data set by name, features mapped to our columns. Imports TensorFlow."""
+"""Any TensorFlow Datasets data set as a table. Importing this module imports TensorFlow."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfadt.config import Columns
-from tfadt.data.accounting import RowAccount
+from tfadt.data.tables import ReadResult, find_columns
 from tfadt.errors import DataError
 
-_ALTERNATIVES = {
-    "user": ("user_id", "user", "reviewer_id"),
-    "item": ("item_id", "movie_id", "product_id", "business_id", "item"),
-    "rating": ("rating", "user_rating", "star_rating", "stars"),
-    "dwell_time": ("dwell_time",),
-    "false_positive": ("false_positive",),
-    "timestamp": ("timestamp",),
-}
+_BATCH_ROWS = 65_536
 
 
-def read_tfds(name: str, columns: Columns, account: RowAccount) -> pd.DataFrame:
-    """Reads all the rows of a data set's `train` split (of all splits where it has no `train`).
+def read_dataset(name: str, columns: Columns) -> ReadResult:
+    """Reads the features of use of a data set; of several splits, all of `train`.
 
-    A column name that was not set is looked for under the names that are usual in TFDS, such as `movie_id` and
-    `user_rating` of `movielens/100k-ratings`.
+    Args:
+        name: As TFDS has it, such as `movielens/100k-ratings`; prepared (downloaded) first where it is not yet.
+        columns: Which feature holds what.
 
     Raises:
-        DataError: If the data set is unknown, cannot be had, or lacks a column that was set.
+        DataError: If there is no such data set, it cannot be prepared, has no `train`, or lacks a feature.
     """
+    source = f"The data set {name}"
     try:
         builder = tfds.builder(name)
         builder.download_and_prepare()
-    except tfds.core.registered.DatasetNotFoundError as error:
-        raise DataError(f"There is no TensorFlow Datasets data set '{name}': {str(error).splitlines()[0]}") from error
-    except Exception as error:  # TFDS lets the errors of downloaders and parsers of many kinds through
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(f"The data set '{name}' cannot be downloaded or prepared: {reason}") from error
-    splits = ["train"] if "train" in builder.info.splits else list(builder.info.splits)
-    features = list(builder.info.features)
-    chosen: dict[str, str] = {}
-    for ours, usual in _ALTERNATIVES.items():
-        wanted = (getattr(columns, ours),) if ours in columns.model_fields_set else usual
-        found = next((candidate for candidate in wanted if candidate in features), None)
-        if found is not None:
-            chosen[ours] = found
-    frames = []
-    for split in splits:
-        dataset = builder.as_dataset(split=split).map(lambda row: {key: row[theirs] for key, theirs in chosen.items()})
-        frames.append(tfds.as_dataframe(dataset))
-    frame = pd.concat(frames, ignore_index=True)
-    for key in frame.columns:
-        if frame[key].dtype == object:
-            frame[key] = frame[key].map(lambda value: value.decode() if isinstance(value, bytes) else value)
-    account.rows_in += len(frame)
-    frame = frame.reindex(columns=[key for key in _ALTERNATIVES if key in chosen])
-    frame.attrs["columns"] = features
-    return frame
+        features = dict(builder.info.features.items())
+    # TFDS lets through whatever its builders, its downloads and its file systems raise.
+    except Exception as error:
+        raise DataError(f"{source} cannot be prepared by TensorFlow Datasets: {_first_line(error)}") from error
+    found = find_columns(columns, features, source)
+    for theirs in found.values():
+        shape = features[theirs].shape
+        if shape != ():
+            raise DataError(f"{source}: feature '{theirs}' has shape {shape}. Expected a single value.")
+    parts: dict[str, list[np.ndarray]] = {ours: [] for ours in found}
+    try:
+        decoders = tfds.decode.PartialDecoding(dict.fromkeys(found.values(), True))
+        for batch in tfds.as_numpy(builder.as_dataset(split="train", decoders=decoders).batch(_BATCH_ROWS)):
+            for ours, theirs in found.items():
+                parts[ours].append(batch[theirs])
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise DataError(f"{source} cannot be read, all of its split 'train': {_first_line(error)}") from error
+    if not parts["user"]:
+        raise DataError(f"{source} has no rows. Expected at least one.")
+    frame = pd.DataFrame({ours: _text(np.concatenate(values), source) for ours, values in parts.items()})
+    return ReadResult(frame, len(frame), {}, list(features), "tfds")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def _text(values: np.ndarray, source: str) -> Any:
+    """Returns text for the bytes that TensorFlow has in its place."""
+    if values.dtype.kind != "O":
+        return values
+    try:
+        return pd.Series(values).str.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source} holds text that is not UTF-8: {error}.") from error

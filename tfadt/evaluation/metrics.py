@@ -32,9 +32,9 @@ def hits(top: np.ndarray, relevant: CSR, num_items: int) -> np.ndarray:
 def ranking_metrics(top: np.ndarray, relevant: CSR, num_items: int, ks: Sequence[int]) -> dict[str, np.ndarray]:
     """Returns recall, NDCG, precision, MRR and hit rate of each user at each cut-off.
 
-    recall@k = hits / relevant items; ndcg@k has an ideal of min(k, relevant items) hits at the top; precision@k = hits / k;
-    mrr@k = 1 / rank of the first hit, 0 without one; hit_rate@k = 1 if there is a hit. A user with nothing relevant has 0
-    everywhere.
+    recall@k = hits / relevant items; ndcg@k has an ideal of min(k, relevant items) hits at the top; precision@k =
+    hits / k; mrr@k = 1 / rank of the first hit, 0 without one; hit@k (the hit rate) = 1 if there is a hit. A user with
+    nothing relevant has 0 everywhere.
 
     Args:
         top: int64 `[U, K]` item codes, best first, K at least `max(ks)`; -1 where a ranking is shorter.
@@ -59,7 +59,7 @@ def ranking_metrics(top: np.ndarray, relevant: CSR, num_items: int, ks: Sequence
         metrics[f"ndcg@{k}"] = gain[:, :k].sum(axis=1) / np.where(best > 0, best, 1.0)
         metrics[f"precision@{k}"] = found / k
         metrics[f"mrr@{k}"] = np.where(first <= k, 1.0 / first, 0.0)
-        metrics[f"hit_rate@{k}"] = (found > 0).astype(np.float64)
+        metrics[f"hit@{k}"] = (found > 0).astype(np.float64)
     return metrics
 
 

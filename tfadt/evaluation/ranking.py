@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
+from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tfadt.data.interactions import CSR, Interactions
-from tfadt.evaluation.groups import activity_groups
+from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.groups import NUM_GROUPS, activity_groups
 from tfadt.evaluation.metrics import coverage, ranking_metrics
 from tfadt.sampling.ragged import expand
 
 _BLOCK_BYTES = 64 << 20
 _FLOAT_BYTES = 4
+_MEMINFO = Path("/proc/meminfo")
 
 
 class Scorer(Protocol):
@@ -42,51 +45,87 @@ class Ranking(NamedTuple):
     scores: np.ndarray
 
 
+def available_memory() -> int | None:
+    """Returns the bytes of memory that can still be had, page cache included; None where the system does not say."""
+    if not _MEMINFO.exists():
+        return None
+    fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None
+
+
 def block_size(num_items: int) -> int:
     """Returns how many users to rank at a time: their scores fill 64 MB, or a quarter of the free memory if less."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    budget = min(_BLOCK_BYTES, free // 4)
+    free = available_memory()
+    budget = _BLOCK_BYTES if free is None else min(_BLOCK_BYTES, free // 4)
     return max(1, budget // (_FLOAT_BYTES * num_items))
 
 
 class Ranker:
     """Ranks all items for users, again and again as training goes on, without tracing the graph anew.
 
+    Items of equal score are ranked by code, the lower first.
+
     Args:
         scorer: The model; its present weights are read at each call.
-        k: How many items; cut to the size of the catalogue.
+        k: How many items a user; where the catalogue has fewer, rankings are padded.
         exclude: Items that are left out of each user's ranking; None for none.
         block: Users at a time; default by `block_size`.
+
+    Raises:
+        ConfigError: If `k` or `block` is below 1.
     """
 
     def __init__(self, scorer: Scorer, k: int, exclude: CSR | None = None, block: int | None = None):
-        self._wanted = k
-        self._k = min(k, scorer.num_items)
+        if k < 1 or (block is not None and block < 1):
+            raise ConfigError(f"k and the block size must be at least 1. Received: k={k}, block={block}.")
+        available = min(k, scorer.num_items)
+        self._k = k
+        self._available = available
         self._block = block or block_size(scorer.num_items)
-        offsets = None if exclude is None else tf.Variable(exclude.offsets, trainable=False)
-        items = None if exclude is None else tf.Variable(exclude.items, trainable=False)
+        # Variables, not constants: a constant is copied into the graph, which stops at 2 GB.
+        offsets = None if exclude is None else tf.Variable(exclude.offsets, trainable=False, dtype=tf.int64)
+        excluded = None if exclude is None else tf.Variable(exclude.items, trainable=False, dtype=tf.int64)
 
+        # One signature for every block: a shorter last one must not trace again.
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
-        def rank_block(block_users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            scores = scorer.score_users(block_users)
-            if offsets is not None and items is not None:
-                starts = tf.gather(offsets, block_users)
-                row, position = expand(starts, tf.gather(offsets, block_users + 1) - starts)
-                cells = tf.stack([row, tf.gather(items, position)], axis=1)
+        def rank_block(users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            scores = scorer.score_users(users)
+            # Looked for in all scores: top_k quietly puts NaN last, so that a few diverged items would just vanish.
+            undefined = tf.reduce_any(tf.math.is_nan(scores), axis=1)
+            if offsets is not None and excluded is not None:
+                starts = tf.gather(offsets, users)
+                row, position = expand(starts, tf.gather(offsets, users + 1) - starts)
+                cells = tf.stack([row, tf.gather(excluded, position)], axis=1)
                 scores = tf.tensor_scatter_nd_update(scores, cells, tf.fill(tf.shape(row), -np.inf))
-            best, codes = tf.math.top_k(scores, self._k)
-            return tf.where(tf.math.is_inf(best), tf.constant(-1, tf.int64), tf.cast(codes, tf.int64)), best
+            best, codes = tf.math.top_k(scores, available)
+            items = tf.where(tf.equal(best, -np.inf), tf.constant(-1, tf.int64), tf.cast(codes, tf.int64))
+            return items, best, undefined
 
         self._rank_block = rank_block
 
     def __call__(self, users: np.ndarray) -> Ranking:
-        """Returns the ranking of the users int64 `[U]`."""
-        items = np.full((len(users), self._wanted), -1, np.int64)
-        scores = np.full((len(users), self._wanted), -np.inf, np.float32)
+        """Returns the ranking of the users int64 `[U]`.
+
+        Raises:
+            DataError: If a score is not a number.
+        """
+        items = np.full((len(users), self._k), -1, np.int64)
+        scores = np.full((len(users), self._k), -np.inf, np.float32)
         for first in range(0, len(users), self._block):
             rows = slice(first, first + self._block)
-            items[rows, : self._k], scores[rows, : self._k] = self._rank_block(tf.constant(users[rows], tf.int64))
+            codes, best, undefined = self._rank_block(tf.constant(users[rows], tf.int64))
+            if undefined.numpy().any():
+                raise DataError(
+                    "A ranking needs scores that are numbers (has training diverged?). "
+                    f"Received: NaN for user code {users[rows][undefined.numpy().argmax()]}."
+                )
+            items[rows, : self._available], scores[rows, : self._available] = codes, best
         return Ranking(items, scores)
+
+
+def rank(scorer: Scorer, users: np.ndarray, k: int, exclude: CSR | None = None, block: int | None = None) -> Ranking:
+    """Ranks all items for some users once; `Ranker` says what the arguments mean."""
+    return Ranker(scorer, k, exclude, block)(users)
 
 
 @dataclass(frozen=True)
@@ -102,14 +141,16 @@ class Evaluation:
     metrics: dict[str, float]
     per_user: pd.DataFrame
 
-    def by_group(self, metric: str) -> list[float]:
-        """Returns the mean of a metric in each activity group (the paper's Figure 7)."""
+    def by_group(self, metric: str) -> list[float | None]:
+        """Returns the mean of a metric in each activity group (the paper's Figure 7); None where a group is empty."""
         means = self.per_user.groupby("activity_group")[metric].mean()
-        return [float(means.get(group, np.nan)) for group in range(4)]
+        return [float(means[group]) if group in means.index else None for group in range(NUM_GROUPS)]
 
 
 class RankingEvaluator:
     """Evaluates models on one split by full ranking over all items.
+
+    It is made once and called again and again: the graph of a model is traced at its first call and dropped with it.
 
     Args:
         split: The relevant pairs; each user in it is ranked. A pair that occurs twice counts once.
@@ -117,6 +158,15 @@ class RankingEvaluator:
         ks: Cut-offs.
         activity: Training interactions of each user, int64 `[num_users]`; default: what `exclude` has.
         block: Users at a time; default by the memory there is.
+        drop_empty: Leave out users whose relevant items are all excluded; by default they count, with zeros.
+
+    Attributes:
+        ks: The cut-offs.
+        users: The users that are ranked, int64 `[U]`, ascending.
+
+    Raises:
+        ConfigError: If a cut-off is below 1 or there is none.
+        DataError: If the split has no user to rank, or one that `exclude` does not have.
     """
 
     def __init__(
@@ -126,37 +176,72 @@ class RankingEvaluator:
         ks: Sequence[int],
         activity: np.ndarray | None = None,
         block: int | None = None,
+        drop_empty: bool = False,
     ):
         self.ks = tuple(ks)
+        if not self.ks or min(self.ks) < 1:
+            raise ConfigError(f"Cut-offs must be at least 1, and one is needed. Received: {self.ks}.")
+        self._num_users = len(exclude.offsets) - 1
+        if len(split) and split.user.max() >= self._num_users:
+            raise DataError(
+                f"User codes of the split must be below {self._num_users}, the users of the excluded items. "
+                f"Received: {split.user.max()}."
+            )
         self._exclude = exclude
         self._activity = exclude.counts if activity is None else activity
         self._block = block
-        num_users = len(exclude.counts)
-        num_items = int(max(split.item.max(initial=0), exclude.items.max(initial=0))) + 1
-        relevant = CSR.from_pairs(split.user, split.item, num_users, num_items)
-        self.users = np.flatnonzero(relevant.counts)
-        self._relevant = CSR(np.concatenate([[0], np.cumsum(relevant.counts[self.users])]), relevant.items)
-        self._ranker: tuple[Scorer, Ranker] | None = None
+        self._items_needed = 1 + int(max(split.item.max(initial=-1), exclude.items.max(initial=-1)))
+        relevant = CSR.from_pairs(split.user, split.item, self._num_users, self._items_needed)
+        counts = _not_excluded(relevant, exclude, self._items_needed) if drop_empty else relevant.counts
+        self.users = np.flatnonzero(counts)
+        if not len(self.users):
+            raise DataError(f"An evaluation needs at least one user with items to rank. Received: {len(split)} pairs.")
+        self._relevant = _rows(relevant, self.users)
+        self._rankers: WeakKeyDictionary[Scorer, Ranker] = WeakKeyDictionary()
 
     def __call__(self, scorer: Scorer) -> Evaluation:
-        """Ranks all items for the split's users and compares with what is relevant."""
-        top = self._rank(scorer)
+        """Ranks all items for the split's users and compares with what is relevant.
+
+        Raises:
+            DataError: If the model has other users or fewer items than the split, or a score is not a number.
+        """
+        top = self._top(scorer)
         values = ranking_metrics(top, self._relevant, scorer.num_items, self.ks)
         activity = self._activity[self.users]
         per_user = pd.DataFrame(
             {"user": self.users, "train_interactions": activity, "activity_group": activity_groups(activity), **values}
         )
-        metrics = {name: float(value.mean()) if len(value) else 0.0 for name, value in values.items()}
+        metrics = {name: float(value.mean()) for name, value in values.items()}
         metrics |= {f"coverage@{k}": coverage(top[:, :k], scorer.num_items) for k in self.ks}
         return Evaluation(metrics, per_user)
 
     def recall(self, scorer: Scorer) -> float:
         """Returns the mean recall at the first cut-off alone."""
         k = self.ks[0]
-        return float(ranking_metrics(self._rank(scorer), self._relevant, scorer.num_items, (k,))[f"recall@{k}"].mean())
+        top = self._top(scorer)[:, :k]
+        return float(ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"].mean())
 
-    def _rank(self, scorer: Scorer) -> np.ndarray:
-        # The traced graph of one model is kept: training evaluates the same one again and again.
-        if self._ranker is None or self._ranker[0] is not scorer:
-            self._ranker = (scorer, Ranker(scorer, max(self.ks), self._exclude, self._block))
-        return self._ranker[1](self.users).items
+    def _top(self, scorer: Scorer) -> np.ndarray:
+        if scorer not in self._rankers:
+            if scorer.num_users != self._num_users or scorer.num_items < self._items_needed:
+                raise DataError(
+                    f"The model must have the split's {self._num_users} users and at least {self._items_needed} items. "
+                    f"Received: {scorer.num_users} users and {scorer.num_items} items."
+                )
+            # By proxy, or the graph would keep the model that is to take it along.
+            self._rankers[scorer] = Ranker(proxy(scorer), max(self.ks), self._exclude, self._block)
+        return self._rankers[scorer](self.users).items
+
+
+def _rows(lists: CSR, users: np.ndarray) -> CSR:
+    counts = lists.counts
+    kept = np.zeros(len(counts), bool)
+    kept[users] = True
+    return CSR(np.concatenate([[0], np.cumsum(counts[users])]), lists.items[np.repeat(kept, counts)])
+
+
+def _not_excluded(relevant: CSR, exclude: CSR, num_items: int) -> np.ndarray:
+    """Returns how many relevant items of each user are not excluded, int64 `[num_users]`."""
+    owner, seen_by = (np.repeat(np.arange(len(lists.counts)), lists.counts) for lists in (relevant, exclude))
+    left = ~np.isin(owner * num_items + relevant.items, seen_by * num_items + exclude.items)
+    return np.bincount(owner[left], minlength=len(relevant.counts))

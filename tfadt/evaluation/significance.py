@@ -54,7 +54,22 @@ def paired_test(method: np.ndarray, baseline: np.ndarray) -> PairedTest:
 
 
 def mean_over_seeds(frames: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
-    """Returns a metric of each user averaged over runs, ordered by user code: float64 `[U]`."""
+    """Averages a metric of each user over runs.
+
+    Args:
+        frames: `Evaluation.per_user` of each run.
+        metric: Name of the column.
+
+    Returns:
+        float64 `[U]`, ordered by user code.
+
+    Raises:
+        ValueError: If the runs were not evaluated on the same users.
+    """
+    users = set(frames[0]["user"])
+    for frame in frames[1:]:
+        if set(frame["user"]) != users:
+            raise ValueError(f"All runs need the same users. Received: {len(users)} and {len(frame)} users.")
     return pd.concat(frames).groupby("user", sort=True)[metric].mean().to_numpy()
 
 

@@ -77,7 +77,9 @@ def seen_at_test(data: InteractionData, config: Config) -> CSR:
 def test_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
     """Returns the evaluator of the test split."""
     activity = np.bincount(data.train.user, minlength=data.num_users)
-    return RankingEvaluator(data.test, seen_at_test(data, config), config.evaluate.k, activity)
+    return RankingEvaluator(
+        data.test, seen_at_test(data, config), config.evaluate.k, activity, drop_empty=config.evaluate.drop_empty
+    )
 
 
 def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
