@@ -39,7 +39,11 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "commas in tsv": ("log.tsv", HEADER + ROWS, "separator a comma?"),
     "wrong column": ("log.csv", HEADER.replace("item", "itm") + ROWS, "Did you mean 'itm_id'?"),
     "column twice": ("log.csv", HEADER.replace("rating", "item_id") + ROWS, "'item_id' 2 times"),
-    "latin-1": ("log.csv", (HEADER + "é,1,2\n").encode("latin-1"), "log.csv, line 2: byte 0xe9 at offset 23 is not UTF-8"),
+    "latin-1": (
+        "log.csv",
+        (HEADER + "é,1,2\n").encode("latin-1"),
+        "line 2: byte 0xe9 at offset 23 is not UTF-8",
+    ),
     "utf-16": ("log.csv", (HEADER + ROWS).encode("utf-16"), "is not UTF-8"),
     "nul byte": ("log.csv", HEADER + "1,\0,2\n", "log.csv, line 2: NUL byte"),
     "truncated gzip": ("log.csv.gz", GZIPPED[:-20], "not a complete gzip file"),
@@ -62,6 +66,10 @@ def test_refused_with_a_clear_sentence(name: str, text: str | bytes, message: st
 def test_missing_file_and_folder_without_manifest(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv does not exist"):
         ingest(IngestConfig(data=tmp_path / "nowhere.csv"))
+    with pytest.raises(DataError, match=r"x\.csv does not exist"):
+        ingest(IngestConfig(data="x" * 5000 + ".csv"))
+    with pytest.raises(DataError, match="cannot be told from its name"):
+        ingest(IngestConfig(data="."))
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match=r"folder\.csv is a folder without manifest\.json"):
         ingest(IngestConfig(data=tmp_path / "folder.csv"))
@@ -163,3 +171,15 @@ def test_values_that_are_no_ids_are_refused(value: object) -> None:
     frame = pd.DataFrame({"user_id": pd.Series([value, 1], dtype=object), "item_id": [1, 2]})
     with pytest.raises(DataError, match=f"'user_id' expects text, numbers or dates. Received: {type(value).__name__}"):
         from_frame(frame)
+
+
+def test_one_column_for_two_purposes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"columns\.user and ingest\.columns\.item .*'user_id' for both"):
+        ingest_text(tmp_path, HEADER + ROWS, columns=Columns(item="user_id"))
+
+
+def test_a_number_that_no_float_holds_is_counted(tmp_path: Path) -> None:
+    lines = [f'{{"user_id": {u}, "item_id": {i}, "rating": 4}}' for u in range(5) for i in range(5)]
+    lines += [f'{{"user_id": 1, "item_id": 9, "rating": {value}}}' for value in (10**400, -(10**400), '"x"')]
+    rejected = ingest_text(tmp_path, "\n".join(lines), name="log.jsonl").manifest["rows"]["rejected"]
+    assert rejected == {"rating not a number": 1, "rating not finite": 2}

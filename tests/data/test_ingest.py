@@ -120,8 +120,13 @@ def test_feedback_rules(rule: str, values: list[object], expected: list[bool]) -
 def test_thresholds_are_settings() -> None:
     config = NO_TEST_CLEANING.model_copy(update={"feedback": Feedback(rating_below=5)})
     data = from_frame(grid(rating=4), config)
-    assert data.manifest["counts"]["false_positive_share"]["train"] == 1.0
-    assert data.manifest["feedback"] == {"rule": "rating", "threshold": 5.0, "clean_test_possible": True}
+    assert data.manifest["false_positive_share"]["train"] == 1.0
+    assert data.manifest["feedback"] == {
+        "rule": "rating",
+        "threshold": 5.0,
+        "clean_test_possible": True,
+        "clean_test": False,
+    }
 
 
 def test_auto_prefers_the_flag_then_the_rating() -> None:
@@ -130,12 +135,26 @@ def test_auto_prefers_the_flag_then_the_rating() -> None:
     assert from_frame(frame.assign(false_positive=0)).manifest["feedback"]["rule"] == "false_positive"
 
 
-@pytest.mark.parametrize("frame", [grid(), grid(rating=1, false_positive=1)], ids=["no column", "rule none"])
+@pytest.mark.parametrize("frame", [grid(20), grid(20, rating=1, false_positive=1)], ids=["no column", "rule none"])
 def test_without_feedback_everything_is_kept_and_said(frame: pd.DataFrame) -> None:
     data = from_frame(frame, IngestConfig(feedback=Feedback(rule="none"), split=Split(test=0.2)))
     assert data.train.false_positive is None
-    assert data.manifest["feedback"] == {"rule": "none", "threshold": None, "clean_test_possible": False}
-    assert sum(data.manifest["rows"]["kept"].values()) == 20
+    assert data.manifest["feedback"] == {
+        "rule": "none",
+        "threshold": None,
+        "clean_test_possible": False,
+        "clean_test": False,
+    }
+    assert sum(data.manifest["rows"]["kept"].values()) == 100
+
+
+def test_feedback_that_one_file_lacks_is_not_silently_dropped(tmp_path: Path) -> None:
+    config = write_splits(tmp_path, train="a,1,5 b,1,5 a,2,1", valid="b,2,5", test="b,2,5")
+    (tmp_path / "valid.csv").write_text("user_id,item_id\nb,3\n")
+    with pytest.raises(DataError, match=r"valid\.csv has no column 'rating'"):
+        ingest(config)
+    data = ingest(config.model_copy(update={"feedback": Feedback(rule="none")}))
+    assert data.train.false_positive is None
 
 
 def test_clean_test_keeps_true_positives_only_and_can_be_switched_off() -> None:
@@ -164,7 +183,12 @@ def test_the_latest_of_a_repeated_pair_is_kept() -> None:
 
 def test_dates_order_duplicates_and_unreadable_ones_come_first() -> None:
     extra = pd.DataFrame(
-        {"user_id": [0, 0, 0], "item_id": [0, 0, 0], "rating": [1, 5, 5], "timestamp": ["2024-05-01", "2023-01-01", "?"]}
+        {
+            "user_id": [0, 0, 0],
+            "item_id": [0, 0, 0],
+            "rating": [1, 5, 5],
+            "timestamp": ["2024-05-01", "2023-01-01", "?"],
+        }
     )
     frame = pd.concat([grid(rating=5, timestamp="2022-01-01T10:00:00"), extra], ignore_index=True)
     data = from_frame(frame, NO_TEST_CLEANING)
@@ -174,7 +198,7 @@ def test_dates_order_duplicates_and_unreadable_ones_come_first() -> None:
 
 
 def test_rows_without_a_time_are_rejected_where_the_split_needs_one() -> None:
-    frame = grid(4, 5, timestamp=[str(value) for value in range(20)])
+    frame = grid(4, 5, timestamp=[str(place) for place in np.random.default_rng(0).permutation(20)])
     frame.loc[[3, 7], "timestamp"] = ["", "soon"]
     config = IngestConfig(split=Split(method="leave_last_out"))
     rows = from_frame(frame, config).manifest["rows"]
@@ -203,8 +227,7 @@ def test_progress_is_told_line_by_line() -> None:
     lines: list[str] = []
     data = ingest(IngestConfig(simulated=Simulated(users=50, items=30, interactions=500)), lines.append)
     assert lines == ["Simulating clicks", f"Checking {data.manifest['rows']['in']} rows", "Splitting"]
-    assert data.manifest["simulated"] is True
-    assert data.manifest["source"]["names"] == ["simulated"]
+    assert data.manifest["source"] == {"name": "simulated", "format": "simulated", "simulated": True}
     json.dumps(data.manifest, allow_nan=False)
 
 
@@ -233,4 +256,4 @@ def test_real_data(name: str, users: int, items: int, sizes: tuple[int, ...], re
     assert (len(data.train), len(data.valid), len(data.test)) == sizes
     assert data.manifest["rows"]["rejected"] == rejected
     share = {"ml-100k": 0.159, "modcloth": 0.093}[name]
-    assert data.manifest["counts"]["false_positive_share"]["train"] == pytest.approx(share, abs=5e-4)
+    assert data.manifest["false_positive_share"]["train"] == pytest.approx(share, abs=5e-4)

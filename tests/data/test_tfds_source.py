@@ -38,7 +38,7 @@ def test_movielens_features_are_found_by_the_default_columns() -> None:
     assert data.users.ids.dtype == np.int64
     assert data.users.ids.tolist() == list(range(10))
     assert data.manifest["feedback"]["rule"] == "rating"
-    assert data.manifest["source"]["names"] == ["movielens/100k-ratings"]
+    assert data.manifest["source"]["name"] == "movielens/100k-ratings"
 
 
 def test_a_configured_feature_that_is_missing_names_those_that_exist() -> None:

@@ -36,7 +36,9 @@ def test_a_share_of_an_unknown_run_is_refused():
 
 
 def test_a_ramp_that_outlasts_the_run_is_warned_about_with_the_rate_it_reaches():
-    with pytest.warns(UserWarning, match=r"num_gradual=101\) outlasts the run \(51 iterations\): it will reach 0\.05, not 0\.1"):
+    with pytest.warns(
+        UserWarning, match=r"num_gradual=101\) outlasts the run \(51 iterations\): it will reach 0\.05, not 0\.1"
+    ):
         DropRate(0.1, num_gradual=101).prepare(51)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

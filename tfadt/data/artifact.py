@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -29,7 +30,8 @@ _VOCABULARIES = {"users": "user_id", "items": "item_id"}
 
 def is_artifact(folder: Path) -> bool:
     """Returns whether `folder` is one that `save` wrote."""
-    return (folder / MANIFEST).is_file()
+    # Unlike Path.is_file, this is False for a name that the file system does not accept.
+    return os.path.isfile(folder / MANIFEST)
 
 
 def fingerprint(data: InteractionData) -> str:
@@ -63,7 +65,7 @@ def save(data: InteractionData, folder: Path) -> None:
         DataError: If `folder` is a file or a folder with other content, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists() and not is_artifact(folder) and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not _may_be_replaced(folder):
         raise DataError(f"{folder} exists and was not written by ingest. Expected a new name, or a folder to replace.")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,6 +103,12 @@ def load(folder: Path) -> InteractionData:
             f"fingerprint {manifest.get('fingerprint')}. Received: {found}."
         )
     return data
+
+
+def _may_be_replaced(folder: Path) -> bool:
+    """Returns whether a folder is empty or holds exactly what `save` writes: many programs have a manifest.json."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else None
+    return names in (set(), {MANIFEST, *(f"{name}.parquet" for name in (*_SPLITS, *_VOCABULARIES))})
 
 
 def _write(data: InteractionData, folder: Path) -> None:

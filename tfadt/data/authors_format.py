@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,8 +13,6 @@ from tfadt.data.tables import ReadResult
 
 SUFFIXES = {"train": ".train.rating", "valid": ".valid.rating", "test": ".test.negative"}
 _PAIR = r"^\s*\(\s*(?P<user>[^,()]*[^,()\s])\s*,\s*(?P<item>[^,()]*[^,()\s])\s*\)\s*$"
-# No log holds this byte (the reader refuses it), so a line stays whole.
-_NO_SEPARATOR = "\0"
 
 
 def read_authors_file(content: bytes, path: Path) -> ReadResult:
@@ -41,8 +40,8 @@ def read_authors_file(content: bytes, path: Path) -> ReadResult:
 
 
 def _read_test(content: bytes) -> ReadResult:
-    table, _, _ = parse_delimited(content, _NO_SEPARATOR, ["line"], quotes=False)
-    fields = pc.split_pattern(table["line"].combine_chunks(), "\t")
+    lines = pa.array([line for line in re.split(r"[\r\n]+", content.decode("utf-8-sig")) if line.strip()])
+    fields = pc.split_pattern(lines, "\t")
     first = pc.list_element(fields, 0)
     pair = pc.extract_regex(first, _PAIR)
     written_as_pair = pc.is_valid(pair)
@@ -51,8 +50,7 @@ def _read_test(content: bytes) -> ReadResult:
     padded = pc.if_else(has_two, fields, pa.scalar(["", ""]))
     user = pc.if_else(written_as_pair, pc.struct_field(pair, "user"), first)
     item = pc.if_else(written_as_pair, pc.struct_field(pair, "item"), pc.list_element(padded, 1))
-    whole = pc.or_(written_as_pair, has_two)
-    frame = pa.table({"user": user, "item": item}).filter(whole).to_pandas()
+    frame = pa.table({"user": user, "item": item}).filter(pc.or_(written_as_pair, has_two)).to_pandas()
     frame["false_positive"] = "0"
-    bad_rows = table.num_rows - len(frame)
-    return ReadResult(frame, table.num_rows, {WRONG_FIELDS: bad_rows} if bad_rows else {}, ["user", "item"])
+    bad_rows = len(lines) - len(frame)
+    return ReadResult(frame, len(lines), {WRONG_FIELDS: bad_rows} if bad_rows else {}, ["user", "item"])

@@ -11,7 +11,7 @@ import pandas as pd
 from tfadt.config import IngestConfig
 from tfadt.data import artifact
 from tfadt.data.accounting import RowAccount, balance
-from tfadt.data.feedback import apply_rule, choose_rule, describe
+from tfadt.data.feedback import RULES, apply_rule, choose_rule, describe
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.data.sources import SPLITS, Source, read_sources, source_kind
 from tfadt.data.splits import needs_time, split_rows
@@ -73,6 +73,9 @@ def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], Non
     tables = [source.table.frame for source in sources]
     rule = choose_rule(config.feedback, tables)
     is_log = sources[0].split is None
+    if config.feedback.rule == "auto" and rule == "none":
+        # Feedback that only some files have must not get lost unsaid; the missing column is then an error.
+        rule = next((name for name in RULES if any(name in table for table in tables)), "none")
     for source in sources:
         _check_columns(source, rule, is_log and needs_time(config.split), config)
 
@@ -114,13 +117,17 @@ def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], Non
     notes = [note for source in sources for note in source.table.notes] + user_notes + item_notes
     manifest = {
         "schema": artifact.SCHEMA,
-        "source": {"names": [source.name for source in sources], "format": sources[0].table.format},
-        "simulated": sources[0].table.format == "simulated",
-        "feedback": describe(rule, config.feedback),
+        "source": {
+            "name": _names(sources),
+            "format": sources[0].table.format,
+            "simulated": sources[0].table.format == "simulated",
+        },
+        "feedback": {**describe(rule, config.feedback), "clean_test": config.clean_test and rule != "none"},
         "split": config.split.model_dump(mode="json") if is_log else {"method": "given"},
         "settings": settings_of(config),
         "rows": rows,
-        "counts": _counts(data),
+        "counts": {"users": data.num_users, "items": data.num_items, **kept},
+        "false_positive_share": {name: _share(getattr(data, name)) for name in SPLITS},
         "notes": notes,
         "fingerprint": artifact.fingerprint(data),
     }
@@ -212,7 +219,7 @@ def _encode(
         for column in ("user", "item"):
             known = code_of[column][frame[column].to_numpy()] >= 0
             frame = accounts[name].keep(frame, known, f"{name}: {column} unseen in training")
-        flags = frame["false_positive"].to_numpy(bool) if "false_positive" in frame.columns else None
+        flags = frame["false_positive"].to_numpy(bool, copy=True) if "false_positive" in frame.columns else None
         user, item = (code_of[column][frame[column].to_numpy()] for column in ("user", "item"))
         splits[name] = Interactions(user, item, flags)
     data = InteractionData(splits["train"], splits["valid"], splits["test"], vocabularies["user"], vocabularies["item"])
@@ -232,14 +239,8 @@ def _check_enough(data: InteractionData, names: str, accounts: Sequence[RowAccou
         )
 
 
-def _counts(data: InteractionData) -> dict[str, Any]:
-    splits = {name: getattr(data, name) for name in SPLITS}
-    shares = {
-        name: None if part.false_positive is None or not len(part) else float(part.false_positive.mean())
-        for name, part in splits.items()
-    }
-    sizes = {name: len(part) for name, part in splits.items()}
-    return {"users": data.num_users, "items": data.num_items, **sizes, "false_positive_share": shares}
+def _share(split: Interactions) -> float | None:
+    return None if split.false_positive is None or not len(split) else float(split.false_positive.mean())
 
 
 def _names(sources: list[Source]) -> str:

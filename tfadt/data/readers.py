@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def detect_format(path: Path) -> str:
 
 
 def _content(path: Path) -> bytes:
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataError(f"{path} does not exist.")
     if path.is_dir():
         raise DataError(f"{path} is a folder without manifest.json. Expected a file, or a folder written by ingest.")

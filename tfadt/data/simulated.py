@@ -54,6 +54,6 @@ def simulate(config: Simulated) -> pd.DataFrame:
     if config.feedback == "rating":
         feedback = np.digitize(mood, (0.4, LIKED, 1.9, 2.8)) + 1
     else:
-        feedback = np.round(np.minimum(10 * np.exp(0.8 * (mood - LIKED)), 3600), 2)
+        feedback = np.floor(100 * np.minimum(10 * np.exp(0.8 * (mood - LIKED)), 3600)) / 100
     frame = pd.DataFrame({"user_id": user, "item_id": item, config.feedback: feedback, "timestamp": timestamp})
     return frame.sort_values("timestamp", kind="stable", ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +88,8 @@ def _files(config: IngestConfig) -> dict[str, Path]:
     if config.data is None:
         return {split: Path(getattr(config, split)) for split in SPLITS}
     data = Path(config.data)
-    authors = {split: data.with_name(data.name + suffix) for split, suffix in SUFFIXES.items()}
-    is_prefix = not data.exists() and any(path.exists() or _gzipped(path).exists() for path in authors.values())
-    if is_prefix or config.format == "adt":
-        return {split: _gzipped(path) if _gzipped(path).exists() else path for split, path in authors.items()}
+    names = {split: f"{data}{suffix}" for split, suffix in SUFFIXES.items()}
+    found = {split: f"{name}.gz" if os.path.exists(f"{name}.gz") else name for split, name in names.items()}
+    if config.format == "adt" or (not os.path.exists(data) and any(map(os.path.exists, found.values()))):
+        return {split: Path(name) for split, name in found.items()}
     return {"": data}
-
-
-def _gzipped(path: Path) -> Path:
-    return path.with_name(path.name + ".gz")

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tfadt.config import Columns
-from tfadt.errors import DataError, did_you_mean
+from tfadt.errors import ConfigError, DataError, did_you_mean
 
 # Names in common use, for a column whose configured name is the default one and which the input lacks.
 ALTERNATIVES = {
@@ -65,6 +65,7 @@ def find_columns(columns: Columns, existing: Iterable[str], source: str) -> dict
         source: Name of the input, for the message.
 
     Raises:
+        ConfigError: If one column is named for two purposes.
         DataError: If user or item, or a column that was named in the configuration, is not there, or if a name that is
             needed occurs twice.
     """
@@ -75,6 +76,11 @@ def find_columns(columns: Columns, existing: Iterable[str], source: str) -> dict
         candidates = (wanted, *ALTERNATIVES[ours]) if wanted == default else (wanted,)
         name = next((candidate for candidate in candidates if candidate in names), None)
         if name is not None:
+            if name in found.values():
+                other = next(key for key, theirs in found.items() if theirs == name)
+                raise ConfigError(
+                    f"ingest.columns.{other} and ingest.columns.{ours} expect a column each. Received: '{name}' for both."
+                )
             if names.count(name) > 1:
                 raise DataError(f"{source} has the column '{name}' {names.count(name)} times. Expected it once.")
             found[ours] = name

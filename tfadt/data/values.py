@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -112,8 +113,14 @@ def to_number(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
         missing = (column.isna() | column.str.strip().isin(MISSING)).to_numpy(bool)
         return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan), missing
     codes, distinct = factorize(column, name)
-    numbers = np.append(pd.to_numeric(pd.Series(distinct, dtype=object), errors="coerce").to_numpy(np.float64), np.nan)
+    values = pd.Series([_in_float_range(value) for value in distinct], dtype=object)
+    numbers = np.append(pd.to_numeric(values, errors="coerce").to_numpy(np.float64), np.nan)
     return numbers[codes], codes < 0
+
+
+def _in_float_range(value: Any) -> Any:
+    """Returns infinity for an integer that no float64 holds, which pandas would stumble over."""
+    return math.inf if isinstance(value, int) and abs(value) > sys.float_info.max else value
 
 
 def to_time(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,40 @@
+"""The list of likely noise: ranks, and what the policy drops at its final rate."""
+
+import numpy as np
+import pytest
+from model_cases import checkerboard, make
+
+from tfadt.analysis.denoise import noise_scores
+from tfadt.config import ADTConfig
+from tfadt.denoising.standard import Standard
+from tfadt.denoising.truncated import TCE
+from tfadt.models.gmf import GMF
+
+
+def scored(policy, num_gradual=None):
+    data = checkerboard()
+    model = make(GMF, data)
+    model.compile(policy=policy)
+    model.fit(data, epochs=3, batch_size=48)
+    return noise_scores(model, data, ADTConfig()), data
+
+
+def test_scores_are_the_share_of_positives_with_a_smaller_loss():
+    scores, data = scored(TCE(0.1, 0.5))
+    assert len(scores) == len(data.train)
+    order = np.argsort(scores["loss"].to_numpy())
+    assert (np.diff(scores["score"].to_numpy()[order]) >= 0).all()
+    assert scores["score"].min() == 0.0
+    assert scores["score"].max() < 1.0
+    assert scores["user_id"].tolist() == data.users.decode(data.train.user).tolist()
+    assert scores["false_positive"].tolist() == data.train.false_positive.tolist()
+
+
+def test_the_policy_drops_twice_its_rate_of_the_positives_the_hardest():
+    scores, data = scored(TCE(0.1, 0.5))
+    assert scores["dropped"].sum() == pytest.approx(0.2 * len(data.train), abs=1)
+    assert scores.loc[scores["dropped"], "loss"].min() >= scores.loc[~scores["dropped"], "loss"].max()
+
+
+def test_plain_training_drops_nothing():
+    assert not scored(Standard())[0]["dropped"].any()

@@ -1,0 +1,142 @@
+"""The artifact folder: round trip, fingerprint, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfadt.config import Feedback, IngestConfig, Simulated, Split
+from tfadt.data.artifact import fingerprint, load, save
+from tfadt.data.ingest import from_frame, ingest
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import ConfigError, DataError
+
+SMALL = IngestConfig(simulated=Simulated(users=40, items=30, interactions=400))
+
+
+def text_ids() -> InteractionData:
+    frame = pd.DataFrame([(f"u,{u}\n", "é" * i, 5) for u in range(6) for i in range(1, 6)])
+    frame.columns = pd.Index(["user_id", "item_id", "rating"])
+    return from_frame(frame, IngestConfig(split=Split(test=0.3), feedback=Feedback(rule="none")))
+
+
+@pytest.mark.parametrize("make", [lambda: ingest(SMALL), text_ids], ids=["integers and flags", "text without flags"])
+def test_round_trip(make: Callable[[], InteractionData], tmp_path: Path) -> None:
+    data = make()
+    save(data, tmp_path / "deep" / "log")
+    again = load(tmp_path / "deep" / "log")
+    assert again.manifest == data.manifest
+    assert again.users.ids.dtype == data.users.ids.dtype
+    assert again.items.ids.tolist() == data.items.ids.tolist()
+    for name in ("train", "valid", "test"):
+        was, now = getattr(data, name), getattr(again, name)
+        np.testing.assert_array_equal(was.user, now.user)
+        np.testing.assert_array_equal(was.item, now.item)
+        np.testing.assert_array_equal(was.false_positive, now.false_positive)
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["log"]
+
+
+def test_the_fingerprint_is_of_the_content() -> None:
+    data = ingest(SMALL)
+    assert data.manifest["fingerprint"] == fingerprint(data) == fingerprint(ingest(SMALL))
+    flags = data.train.false_positive
+    assert flags is not None
+    changed = flags.copy()
+    changed[0] = not changed[0]
+    other = replace(data, train=replace(data.train, false_positive=changed))
+    assert fingerprint(other) != fingerprint(data)
+
+
+def test_ingest_loads_a_folder_and_refuses_other_settings(tmp_path: Path) -> None:
+    data = ingest(SMALL)
+    save(data, tmp_path / "log")
+    again = ingest(IngestConfig(data=tmp_path / "log"))
+    assert again.manifest == data.manifest
+    with pytest.raises(ConfigError, match=r"ingested with other settings of ingest\.clean_test"):
+        ingest(IngestConfig(data=tmp_path / "log", clean_test=False))
+
+
+def test_save_replaces_an_earlier_folder_and_nothing_else(tmp_path: Path) -> None:
+    first, second = ingest(SMALL), text_ids()
+    save(first, tmp_path / "log")
+    save(second, tmp_path / "log")
+    assert load(tmp_path / "log").manifest == second.manifest
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("years of work")
+    with pytest.raises(DataError, match="other exists and was not written by ingest"):
+        save(first, tmp_path / "other")
+    assert (tmp_path / "other" / "thesis.tex").read_text() == "years of work"
+    # A manifest.json alone does not make a folder ours.
+    (tmp_path / "other" / "manifest.json").write_text("{}")
+    with pytest.raises(DataError, match="other exists and was not written by ingest"):
+        save(first, tmp_path / "other")
+    assert (tmp_path / "other" / "thesis.tex").read_text() == "years of work"
+    with pytest.raises(DataError, match=r"thesis\.tex exists"):
+        save(first, tmp_path / "other" / "thesis.tex")
+    with pytest.raises(DataError, match="cannot be written"):
+        save(first, tmp_path / "other" / "thesis.tex" / "log")
+
+
+def test_a_failed_save_leaves_the_earlier_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ingest(SMALL)
+    save(first, tmp_path / "log")
+
+    def full_disk(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tfadt.data.artifact.pa_parquet.write_table", full_disk)
+    with pytest.raises(DataError, match="log cannot be written: No space left"):
+        save(text_ids(), tmp_path / "log")
+    assert load(tmp_path / "log").manifest == first.manifest
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def change_manifest(**values: object) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        path = folder / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return change
+
+
+def change_column(folder: Path) -> None:
+    frame = pd.read_parquet(folder / "valid.parquet")
+    frame["item"] = frame["item"] * 1.0
+    frame.to_parquet(folder / "valid.parquet")
+
+
+def change_value(folder: Path) -> None:
+    frame = pd.read_parquet(folder / "train.parquet")
+    frame.loc[0, "item"] = frame["item"][0] + 1
+    frame.to_parquet(folder / "train.parquet")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "items.parquet").unlink(), r"items\.parquet does not exist"),
+        (lambda folder: (folder / "test.parquet").write_bytes(b"PAR1"), r"test\.parquet is damaged"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json is not readable JSON"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 1. Received: list"),
+        (change_manifest(schema=99), r"Expected schema 1. Received: 99"),
+        (change_manifest(fingerprint="0"), r"changed or damaged"),
+        (change_column, r"valid\.parquet: expected a column 'item' of int64"),
+        (change_value, r"changed or damaged"),
+    ],
+)
+def test_damage_is_found(damage: Callable[[Path], None], message: str, tmp_path: Path) -> None:
+    save(ingest(SMALL), tmp_path / "log")
+    damage(tmp_path / "log")
+    with pytest.raises(DataError, match=message):
+        load(tmp_path / "log")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"manifest\.json does not exist"):
+        load(tmp_path / "log")

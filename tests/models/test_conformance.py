@@ -1,0 +1,186 @@
+"""What every model must do, on a checkerboard whose answer is known."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_cases import SMALL, checkerboard, make
+
+from tfadt.denoising.reweighted import RCE
+from tfadt.denoising.standard import Standard
+from tfadt.denoising.truncated import TCE
+from tfadt.errors import ConfigError
+
+MODELS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return checkerboard()
+
+
+def trained(cls, data, epochs=2, policy=None, objective="binary_crossentropy", **settings):
+    model = make(cls, data, **settings)
+    model.compile(keras.optimizers.Adam(0.02), policy, objective)
+    batch_size = 5 if cls.user_batches else 64
+    history = model.fit(data, epochs=epochs, batch_size=batch_size)
+    return model, history.history
+
+
+@MODELS
+def test_learns_the_checkerboard_and_recommends_what_was_held_out(cls):
+    data = checkerboard(40, 24)
+    model, history = trained(cls, data, epochs=5)
+    assert history["loss"][-1] < 0.7 * history["loss"][0]
+    items, scores = model.recommend(np.arange(40), k=2)
+    # The two unseen items of a user's own colour come before the twelve of the other.
+    expected = [sorted(data.test.item[data.test.user == u]) for u in range(40)]
+    assert [sorted(row) for row in items.tolist()] == expected
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+@MODELS
+@pytest.mark.parametrize("objective", ["binary_crossentropy", "square", "bpr"])
+@pytest.mark.parametrize("policy", [Standard(), TCE(0.2, 5), RCE(0.25)], ids=lambda p: type(p).__name__)
+def test_every_policy_trains_on_every_objective(cls, objective, policy, data):
+    _, history = trained(cls, data, 4, policy, objective)
+    assert np.isfinite(history["loss"]).all()
+    assert history["loss"][-1] < history["loss"][0]
+    assert (history["drop_rate"][-1] > 0) == isinstance(policy, TCE)
+
+
+@MODELS
+def test_pair_scores_are_the_cells_of_the_user_scores(cls, data):
+    model, _ = trained(cls, data)
+    users, items = np.array([0, 3, 3, 19]), np.array([5, 0, 15, 7])
+    whole = model.score_users(tf.range(20, dtype=tf.int64)).numpy()
+    assert whole.shape == (20, 16)
+    np.testing.assert_allclose(model.score_pairs(users, items), whole[users, items], rtol=1e-5, atol=1e-6)
+
+
+@MODELS
+def test_a_representation_for_each_user(cls, data):
+    model = make(cls, data)
+    vectors = model.user_representation(tf.constant([4, 4, 1], tf.int64)).numpy()
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+    assert vectors.shape[0] == 3
+    assert np.abs(vectors[0] - vectors[2]).max() > 0
+
+
+@MODELS
+def test_seen_items_are_left_out_unless_asked_for(cls, data):
+    model = make(cls, data)
+    seen = set(data.train.item[data.train.user == 2])
+    items, scores = model.recommend([2], k=16)
+    kept = items[0][items[0] >= 0]
+    assert set(kept) == set(range(16)) - seen
+    assert np.isneginf(scores[0][len(kept) :]).all()
+    assert sorted(model.recommend([2], k=16, exclude_seen=False).items[0]) == list(range(16))
+
+
+@MODELS
+def test_saved_and_reloaded_it_scores_the_same_and_goes_on_training(cls, data, tmp_path):
+    model, _ = trained(cls, data, policy=TCE(0.1, 7), objective="square")
+    path = tmp_path / "model.keras"
+    model.save(path)
+    back = keras.saving.load_model(path)
+    users = tf.range(20, dtype=tf.int64)
+    np.testing.assert_array_equal(back.score_users(users), model.score_users(users))
+    assert back.get_config() == model.get_config()
+    assert back.policy.get_config() == model.policy.get_config()
+    assert back.objective == "square"
+    assert int(back.iteration) == int(model.iteration)
+    np.testing.assert_array_equal(back.recommend([1], 3).items, model.recommend([1], 3).items)
+    back.fit(data, epochs=1, batch_size=5)
+    assert int(back.iteration) > int(model.iteration)
+
+
+@MODELS
+def test_the_same_seed_gives_the_same_weights_bit_for_bit_and_another_seed_others(cls, data):
+    first, again, other = (trained(cls, data, policy=TCE(0.1, 3), seed=s)[0].get_weights() for s in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert any(not np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@MODELS
+def test_how_the_steps_are_cut_into_calls_changes_nothing(cls, data):
+    weights = []
+    for steps_per_call in (1, 3, 200):
+        model = make(cls, data)
+        model.compile(policy=TCE(0.1, 5))
+        model.fit(data, epochs=2, batch_size=5 if cls.user_batches else 50, steps_per_call=steps_per_call)
+        weights.append(model.get_weights())
+    for others in weights[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(weights[0], others, strict=True))
+
+
+@MODELS
+def test_trains_on_keras_own_inputs_through_the_same_step(cls, data):
+    model = make(cls, data)
+    model.compile(policy=RCE(0.1))
+    users, items = data.train.user, data.train.item
+    history = model.fit((users, items), np.ones(len(users), "float32"), batch_size=32, epochs=2, verbose=0)
+    assert history.history["loss"][1] < history.history["loss"][0]
+    assert model.evaluate((users, items), np.ones(len(users), "float32"), verbose=0, return_dict=True)["loss"] > 0
+
+
+@MODELS
+def test_mixed_precision_keeps_float32_scores_and_trains(cls, data):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model, history = trained(cls, data, 5)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    assert model.score_pairs([0], [0]).dtype == tf.float32
+    assert all(variable.dtype == "float32" for variable in model.trainable_variables)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+@MODELS
+def test_misuse_is_refused_with_a_sentence(cls, data):
+    model = make(cls, data)
+    with pytest.raises(ConfigError, match=r"Call compile\(\) before fit\(\)"):
+        model.fit(data)
+    with pytest.raises(ConfigError, match=r"User codes must lie in 0 \.\. 19.*Received: 20 \.\. 20"):
+        model.recommend([20], 3)
+    with pytest.raises(ConfigError, match=r"k must be at least 1"):
+        model.recommend([0], 0)
+    with pytest.raises(ConfigError, match=r"Unknown objective 'bprr'\. Did you mean 'bpr'"):
+        model.compile(objective="bprr")
+    model.compile(policy=TCE(0.5, 2))
+    with pytest.raises(ConfigError, match="below the share of positives"):
+        model.fit(data)
+
+
+def test_cdae_settings_out_of_range_are_refused(data):
+    cdae = next(cls for cls in SMALL if cls.__name__ == "CDAE")
+    with pytest.raises(ConfigError, match=r"corruption must lie in \[0, 1\)\. Received: 1\.0"):
+        make(cdae, data, corruption=1.0)
+    with pytest.raises(ConfigError, match=r"activation must be one of relu, sigmoid, tanh\. Received: 'gelu'"):
+        make(cdae, data, activation="gelu")
+
+
+def test_cdae_hidden_layer_is_the_sum_over_the_history_and_the_users_vector(data):
+    cdae = next(cls for cls in SMALL if cls.__name__ == "CDAE")
+    model = make(cdae, data, activation="tanh")
+    encoder, user = model.encoder_table.numpy(), model.user_table.numpy()
+    expected = [np.tanh(encoder[data.train.item[data.train.user == u]].sum(0) + user[u]) for u in (6, 1)]
+    np.testing.assert_allclose(model.hidden(tf.constant([6, 1], tf.int64)), expected, rtol=1e-5, atol=1e-7)
+
+
+def test_cdae_corruption_drops_inputs_in_training_only_and_keeps_their_sum_on_average(data):
+    cdae = next(cls for cls in SMALL if cls.__name__ == "CDAE")
+    model = make(cdae, data, corruption=0.5, activation="relu")
+    model.compile()
+    model.encoder_table.assign(np.ones(model.encoder_table.shape))
+    model.user_table.assign(np.zeros(model.user_table.shape))
+    users = tf.range(20, dtype=tf.int64)
+    counts = np.bincount(data.train.user)
+    np.testing.assert_allclose(model.hidden(users)[:, 0], counts)
+    totals = []
+    for step in range(200):
+        model.optimizer.iterations.assign(step)
+        totals.append(model.hidden(users, training=True).numpy()[:, 0])
+    # Each of 6 items is kept with probability 1/2 and counts 2: mean 6, standard error sqrt(6) / sqrt(20 * 200).
+    assert np.mean(totals) == pytest.approx(counts.mean(), abs=0.2)
+    assert np.std(totals) == pytest.approx(np.sqrt(6), rel=0.1)

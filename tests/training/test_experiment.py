@@ -1,0 +1,173 @@
+"""A whole run through the library: what it writes, what it refuses, that it repeats."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfadt.analysis.report import write_report
+from tfadt.config_loading import load_config
+from tfadt.data import artifact
+from tfadt.errors import ConfigError, DataError
+from tfadt.training.experiment import run_experiment
+from tfadt.training.saved import SavedRun
+
+SMALL = [
+    "ingest.simulated.users=120",
+    "ingest.simulated.items=60",
+    "ingest.simulated.interactions=2500",
+    "adt.epochs=2",
+    "adt.models=gmf,cdae",
+    "adt.policies=standard,t_ce",
+    "evaluate.k=5,10",
+    "model.gmf.embedding_dim=8",
+    "model.cdae.hidden_dim=16",
+    "policy.t_ce.max_drop_rate=0.2",
+]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "out"
+    config = load_config(None, [*SMALL, "adt.seeds=2"])
+    data, runs = run_experiment(config, out)
+    return out, config, data, runs, write_report(config, data, runs, out)
+
+
+def test_results_have_a_row_for_every_training_and_for_popularity(finished):
+    out, _, _, _, results = finished
+    assert json.loads((out / "results.json").read_text()) == results
+    rows = [(r["model"], r["policy"], r["seed"]) for r in results["runs"]]
+    trained = [(m, p, s) for s in (0, 1) for m in ("gmf", "cdae") for p in ("standard", "t_ce")]
+    assert rows == [("most_popular", None, None), *trained]
+    for row in results["runs"]:
+        assert 0 <= row["metrics"]["recall@5"] <= row["metrics"]["recall@10"] <= 1
+        assert row["selection"] == (None if row["policy"] is None else "val_recall")
+        assert row["seconds"] >= 0
+    assert {r["policy"]: r["realised_drop_rate"] > 0 for r in results["runs"]} == {
+        None: False,
+        "standard": False,
+        "t_ce": True,
+    }
+    assert results["data"]["source"]["simulated"] is True
+    assert results["config"]["adt"]["epochs"] == 2
+    assert {"tfadt", "tensorflow", "keras"} <= set(results["versions"])
+
+
+def test_every_training_leaves_its_model_its_users_and_its_logs(finished):
+    out, _, data, runs, _ = finished
+    for run in runs:
+        per_user = pd.read_parquet(out / "per_user" / f"{run.name}.parquet")
+        assert per_user["recall@5"].mean() == pytest.approx(run.evaluation.metrics["recall@5"])
+        assert set(per_user["user"]) == set(data.test.user)
+        assert run.policy is None or (out / "models" / f"{run.name}.keras").is_file()
+        assert run.policy is None or list((out / "logs" / run.name).rglob("events*"))
+    training = pd.read_parquet(out / "training.parquet")
+    assert len(training) == 8 * 2
+    assert {"drop_precision", "drop_recall", "random_precision", "false_positive_loss"} <= set(training.columns)
+
+
+def test_a_saved_model_ranks_as_the_run_did(finished):
+    out, config, _, runs, _ = finished
+    from tfadt.analysis.saved_runs import evaluate_again
+
+    _, table = evaluate_again(out)
+    for row in table:
+        values = [r.evaluation.metrics["ndcg@10"] for r in runs if (r.model, r.policy) == (row.model, row.policy)]
+        assert row.metrics["ndcg@10"][0] == pytest.approx(np.mean(values), abs=1e-12)
+    assert SavedRun.open(out).config == config
+
+
+def test_the_report_says_simulated_and_gives_a_verdict_for_each_policy(finished):
+    text = (finished[0] / "results.md").read_text()
+    assert text.startswith("# Results on simulated data")
+    for name in ("gmf t_ce", "cdae t_ce"):
+        assert f"- {name}: recall@5 " in text
+    assert "rows in: " in text
+
+
+def test_the_comparison_is_paired_over_users_averaged_over_seeds(finished):
+    _, _, _, runs, results = finished
+    from scipy import stats
+
+    def users(policy):
+        frames = [r.evaluation.per_user for r in runs if (r.model, r.policy) == ("gmf", policy)]
+        return sum(f.sort_values("user")["recall@5"].to_numpy() for f in frames) / 2
+
+    expected = stats.ttest_rel(users("t_ce"), users("standard"))
+    row = next(c for c in results["comparisons"] if (c["model"], c["metric"]) == ("gmf", "recall@5"))
+    assert row["p_value"] == pytest.approx(expected.pvalue)
+    assert row["difference"] == pytest.approx((users("t_ce") - users("standard")).mean())
+
+
+def test_a_run_repeats_bit_for_bit(finished, tmp_path):
+    _, config, _, runs, _ = finished
+    again = config.model_copy(update={"adt": config.adt.model_copy(update={"models": ("gmf",), "seeds": 1})})
+    _, repeated = run_experiment(again, tmp_path / "again")
+    first = {run.name: run.evaluation.metrics for run in runs}
+    for run in repeated:
+        assert run.evaluation.metrics == first[run.name]
+
+
+def test_a_run_can_start_from_the_weights_of_an_earlier_one(finished, tmp_path):
+    out = finished[0]
+    settings = [*SMALL, f"adt.start_from={out}", "adt.learning_rate=1e-12", "adt.models=gmf", "adt.policies=t_ce"]
+    run_experiment(load_config(None, settings), tmp_path / "next")
+    before = SavedRun.open(out).load_model("gmf-t_ce-0")
+    import keras
+
+    after = keras.saving.load_model(tmp_path / "next" / "models" / "gmf-t_ce-0.keras")
+    for a, b in zip(before.trainable_variables, after.trainable_variables, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-9)
+
+
+def test_starting_from_another_data_set_is_refused(finished, tmp_path):
+    out = finished[0]
+    with pytest.raises(DataError, match="was trained on other users"):
+        run_experiment(load_config(None, [*SMALL, f"adt.start_from={out}", "ingest.simulated.users=60"]), tmp_path / "x")
+    with pytest.raises(DataError, match="is not the folder of an earlier run"):
+        run_experiment(load_config(None, [*SMALL, f"adt.start_from={tmp_path}"]), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("adt.models=gmff", "Unknown model 'gmff'. Did you mean 'gmf'?"),
+        ("adt.policies=tce", "Unknown policy 'tce'. Did you mean 't_ce'?"),
+        ("policy.t_ce.max_droprate=0.1", "Unknown setting policy.t_ce.max_droprate. Did you mean 'max_drop_rate'?"),
+        ("model.gmf.dim=8", "Unknown setting model.gmf.dim."),
+        ("policy.t_ce.max_drop_rate=high", "Setting 'policy.t_ce'"),
+        ("policy.t_ce=3", "Setting 'policy.t_ce': expected"),
+        ("policy.r_ce.beta=-1", "beta must be at least 0. Received: -1."),
+        ("policy.t_ce.max_drop_rate=0.5", "below the share of positives in a batch (0.5)"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(setting, message, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        run_experiment(load_config(None, [*SMALL, "adt.policies=standard,t_ce,r_ce", setting]), tmp_path / "x")
+    assert message in str(caught.value)
+
+
+def test_a_folder_of_something_else_is_not_overwritten(tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(DataError, match="exists and holds no tfadt run"):
+        run_experiment(load_config(None, SMALL), tmp_path)
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_popularity_negatives_and_all_known_items_excluded(tmp_path):
+    settings = [*SMALL, "adt.models=gmf", "adt.negatives=popularity", "adt.exclude=known", "adt.num_negatives=2"]
+    _, runs = run_experiment(load_config(None, settings), tmp_path / "out")
+    assert all(np.isfinite(run.evaluation.metrics["recall@5"]) for run in runs)
+
+
+def test_without_feedback_everything_trains_and_the_report_says_the_test_cannot_be_clean(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"user_id": rng.integers(0, 40, 900), "item_id": rng.integers(0, 30, 900)})
+    frame.to_csv(tmp_path / "clicks.csv", index=False)
+    config = load_config(None, [*SMALL, "adt.models=gmf", f"ingest.data={tmp_path / 'clicks.csv'}"])
+    data, runs = run_experiment(config, tmp_path / "out")
+    write_report(config, data, runs, tmp_path / "out")
+    assert "the test CANNOT be clean" in (tmp_path / "out" / "results.md").read_text()
+    assert artifact.load(tmp_path / "out" / "data").train.false_positive is None

@@ -1,0 +1,104 @@
+"""Which checkpoint is kept: each rule, restored weights, refusals."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_cases import checkerboard, make
+
+from tfadt.data.interactions import Interactions
+from tfadt.denoising.truncated import TCE
+from tfadt.errors import DataError
+from tfadt.models.gmf import GMF
+from tfadt.training.selection import Selection, selection_score
+from tfadt.training.validation import ValidationLoss
+
+
+class Scripted:
+    """Scores that rise to a peak, and the weights the model had at each."""
+
+    def __init__(self, model, scores):
+        self.model, self.scores, self.weights = model, list(scores), []
+
+    def __call__(self):
+        self.weights.append([v.numpy() for v in self.model.trainable_variables])
+        return self.scores[len(self.weights) - 1]
+
+
+@pytest.fixture
+def model():
+    model = make(GMF, checkerboard())
+    model.compile(keras.optimizers.Adam(0.05), TCE(0.2, 4))
+    return model
+
+
+def fit(model, score, every):
+    data = checkerboard()
+    source = model.batch_source(data.train, model.negative_sampler(data), 48)  # 240 rows: 5 steps an epoch
+    assert source.steps_per_epoch == 5
+    selection = Selection(score, every, 10)
+    history = model.fit_source(source, 2, stop_every=every, callbacks=[selection])
+    return selection, history
+
+
+def test_the_best_weights_come_back(model):
+    score = Scripted(model, [0.1, 0.3, 0.2, 0.25])
+    selection, history = fit(model, score, every=3)
+    assert selection.history == [(3, 0.1), (6, 0.3), (9, 0.2), (10, 0.25)]
+    assert (selection.best_step, selection.best_score) == (6, 0.3)
+    for variable, value in zip(model.trainable_variables, score.weights[1], strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+    assert history.history["selection_score"] == [0.1, 0.25]
+
+
+def test_without_a_score_the_last_weights_stay(model):
+    selection, _ = fit(model, None, every=3)
+    assert (selection.best_step, selection.best_score, selection.history) == (10, None, [])
+
+
+def test_val_recall_is_recall_on_validation_with_training_masked(model):
+    data = checkerboard()
+    score = selection_score("val_recall", model, data, model.negative_sampler(data), k=10)
+    # Ten items are unseen by each user, so all of them are in the top ten: recall is 1 whatever the scores.
+    assert score() == pytest.approx(1.0)
+
+
+def test_the_papers_rule_is_the_policys_own_loss_at_the_current_drop_rate(model):
+    data = checkerboard()
+    score = selection_score("paper", model, data, model.negative_sampler(data), k=10, fixed_negatives=True)
+    plain = score()
+    model.optimizer.iterations.assign(100)
+    truncated = score()
+    assert truncated > plain  # scores are minus losses; a drop rate of .2 takes the largest positive losses out
+    assert plain == pytest.approx(-np.log(2), abs=1e-3)
+
+
+def test_the_trimmed_rule_leaves_out_the_hardest_fifth_of_the_positives(model):
+    data = checkerboard()
+    for variable in model.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    model.output_bias.assign([1.0])
+    losses = ValidationLoss(model, data.valid, model.negative_sampler(data), fixed_negatives=True)
+    # All logits are 1: positives lose log(1 + e^-1), negatives log(1 + e). 32 of 40 positives stay beside 40 negatives.
+    positive, negative = np.log1p(np.exp(-1)), np.log1p(np.exp(1))
+    assert losses.trimmed_loss() == pytest.approx((32 * positive + 40 * negative) / 72, abs=1e-6)
+
+
+def test_validation_negatives_are_fresh_unless_fixed(model):
+    data = checkerboard()
+    model.user_table.assign(np.random.default_rng(0).normal(size=model.user_table.shape))
+    model.item_table.assign(np.random.default_rng(1).normal(size=model.item_table.shape))
+    for fixed in (True, False):
+        losses = ValidationLoss(model, data.valid, model.negative_sampler(data), fixed_negatives=fixed)
+        assert (losses.policy_loss() == losses.policy_loss()) is fixed
+
+
+@pytest.mark.parametrize("rule", ["val_recall", "trimmed", "paper"])
+def test_rules_that_need_validation_say_so(model, rule):
+    none = Interactions(np.zeros(0, np.int64), np.zeros(0, np.int64))
+    data = dataclasses.replace(checkerboard(), valid=none)
+    with pytest.raises(DataError, match=f"Selection by '{rule}' needs validation interactions.*adt.selection=last"):
+        selection_score(rule, model, data, model.negative_sampler(data), k=10)
+    assert selection_score("last", model, data, model.negative_sampler(data), k=10) is None
