@@ -45,7 +45,7 @@ class DenoisingModel(keras.Model):
         """Sets how the model trains.
 
         Args:
-            optimizer: A Keras optimizer or its name; default Adam with learning rate .001.
+            optimizer: A Keras optimizer or its name; default Adam with learning rate .001 and the authors' epsilon 1e-8.
             policy: A denoising policy; default plain training.
             objective: `"binary_crossentropy"`, `"square"` or `"bpr"`.
 
@@ -57,7 +57,7 @@ class DenoisingModel(keras.Model):
         self.policy = policy or Standard()
         self._statistics = TrainingStatistics()
         # XLA is slower here on a CPU: gathers, scatters and top-k (measured; see docs/performance.md).
-        super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3), jit_compile=False)
+        super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3, epsilon=1e-8), jit_compile=False)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was called with, serialised."""
