@@ -113,8 +113,8 @@ def to_number(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
         missing = (column.isna() | column.str.strip().isin(MISSING)).to_numpy(bool)
         return pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan), missing
     codes, distinct = factorize(column, name)
-    values = pd.Series([_in_float_range(value) for value in distinct], dtype=object)
-    numbers = np.append(pd.to_numeric(values, errors="coerce").to_numpy(np.float64), np.nan)
+    in_range = pd.Series([_in_float_range(value) for value in distinct], dtype=object)
+    numbers = np.append(pd.to_numeric(in_range, errors="coerce").to_numpy(np.float64), np.nan)
     return numbers[codes], codes < 0
 
 

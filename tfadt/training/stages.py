@@ -137,7 +137,9 @@ def train(
     model = make_model(plan.model, plan.seed, data, config)
     if adt.start_from is not None:
         start_from(model, adt.start_from / "models" / f"{plan.name}.keras")
-    model.compile(keras.optimizers.Adam(adt.learning_rate, epsilon=adt.adam_epsilon), make_policy(plan.policy, config), adt.objective)
+    model.compile(
+        keras.optimizers.Adam(adt.learning_rate, epsilon=adt.adam_epsilon), make_policy(plan.policy, config), adt.objective
+    )
     sampler = make_sampler(data, config, plan.seed)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
     source = model.batch_source(data.train, sampler, batch_size, adt.num_negatives)
