@@ -9,6 +9,7 @@ import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_lines
+from tfadt.cli.startup import load_tensorflow
 from tfadt.errors import ConfigError
 
 
@@ -24,6 +25,7 @@ def denoise(
     if out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
 
+    load_tensorflow()
     from tfadt.analysis.denoise import noise_scores
     from tfadt.training.saved import SavedRun
 

@@ -8,6 +8,7 @@ import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_table
+from tfadt.cli.startup import load_tensorflow
 
 
 def evaluate(
@@ -19,6 +20,7 @@ def evaluate(
 
     Example: tfadt evaluate runs/latest --k 10,100
     """
+    load_tensorflow()
     from tfadt.analysis.report import table_cells
     from tfadt.analysis.saved_runs import evaluate_again
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -28,8 +27,6 @@ app.command("denoise")(denoise.denoise)
 
 def main() -> None:
     """Runs the command; exit code 0 when all of it worked, 2 with one clear sentence for bad input."""
-    # TensorFlow's start-up notes would bury ours; a user who wants them sets the variable.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         app()
     except TfadtError as error:

@@ -8,6 +8,7 @@ import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table
+from tfadt.cli.startup import load_tensorflow
 from tfadt.errors import DataError
 
 
@@ -22,6 +23,7 @@ def recommend(
 
     Example: tfadt recommend runs/latest --user 42 --k 10
     """
+    load_tensorflow()
     from tfadt.training.saved import SavedRun
 
     saved = SavedRun.open(run)

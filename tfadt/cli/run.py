@@ -9,6 +9,7 @@ import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table, progress
+from tfadt.cli.startup import load_tensorflow
 from tfadt.config_loading import load_config
 
 
@@ -38,6 +39,7 @@ def run(
     ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
     settings = load_config(config, set_ or [], {"ingest": ingest, "adt": adt})
 
+    load_tensorflow()
     from tfadt.analysis import report
     from tfadt.analysis.comparison import comparisons, rows
     from tfadt.training.experiment import run_experiment

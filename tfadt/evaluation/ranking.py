@@ -101,7 +101,8 @@ class Ranker:
             items = tf.where(tf.equal(best, -np.inf), tf.constant(-1, tf.int64), tf.cast(codes, tf.int64))
             return items, best, undefined
 
-        self._rank_block = rank_block
+        # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
+        self._rank_block = rank_block.get_concrete_function()
 
     def __call__(self, users: np.ndarray) -> Ranking:
         """Returns the ranking of the users int64 `[U]`.

@@ -96,7 +96,7 @@ class Recommender(DenoisingModel):
     @property
     def seen(self) -> CSR:
         """The training items of each user."""
-        return CSR(np.asarray(self.history_offsets), np.asarray(self.history_items))
+        return CSR(self.history_offsets.numpy(), self.history_items.numpy())
 
     def recommend(self, users: Any, k: int, exclude_seen: bool = True) -> Ranking:
         """Returns the k best items of each user.

@@ -56,6 +56,7 @@ def make_stepper(model: Recommender, source: BatchSource) -> Callable[[Iterator[
         model: The model; its `_train_on` is the one train step.
         source: Draws all the batches of a call in one vectorised go, before the loop.
     """
+    model.optimizer.build(model.trainable_variables)
 
     @tf.function(
         input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64)], jit_compile=False, autograph=False
@@ -71,4 +72,6 @@ def make_stepper(model: Recommender, source: BatchSource) -> Callable[[Iterator[
         tf.while_loop(lambda k: k < count, step, (tf.zeros([], tf.int64),), parallel_iterations=1)
         return model.get_metrics_result()
 
-    return lambda iterator: run_steps(*next(iterator))
+    # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
+    concrete = run_steps.get_concrete_function()
+    return lambda iterator: concrete(*next(iterator))

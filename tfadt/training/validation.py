@@ -37,13 +37,13 @@ class ValidationLoss:
         self._fixed = fixed_negatives
         self._calls = 0
 
-        def losses(drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            batch = self._source.batch(drawn, k)
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
+        def losses(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            batch = self._source.batch(self._source.draw(step[None]), tf.zeros([], tf.int64))
             value, loss, _ = model.batch_loss(batch)
             return value, loss, batch.labels
 
-        self._draw = tf.function(self._source.draw, autograph=False)
-        self._losses = tf.function(losses, autograph=False)
+        self._losses = losses.get_concrete_function()
 
     def policy_loss(self) -> float:
         """Returns the mean over batches of the policy's own loss at the current drop rate (the authors' criterion)."""
@@ -61,6 +61,4 @@ class ValidationLoss:
         epoch = 0 if self._fixed else self._calls
         self._calls += 1
         first = epoch * self._source.steps_per_epoch
-        steps = tf.range(first, first + self._source.steps_per_epoch, dtype=tf.int64)
-        drawn = self._draw(steps)
-        return [self._losses(drawn, tf.constant(k, tf.int64)) for k in range(self._source.steps_per_epoch)]
+        return [self._losses(tf.constant(first + k, tf.int64)) for k in range(self._source.steps_per_epoch)]

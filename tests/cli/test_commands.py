@@ -1,0 +1,183 @@
+"""The command as a user types it: a run in a real process, the other verbs on its folder, and what it refuses."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from tfadt.cli.main import app
+from tfadt.errors import TfadtError
+
+SMALL = [
+    f"--set={setting}"
+    for setting in (
+        "ingest.simulated.users=120",
+        "ingest.simulated.items=60",
+        "ingest.simulated.interactions=2500",
+        "adt.epochs=2",
+        "evaluate.k=5,10",
+        "model.gmf.embedding_dim=8",
+        "policy.t_ce.max_drop_rate=0.2",
+    )
+]
+
+
+def tfadt(*arguments, cwd=None):
+    """Runs the command in a process of its own."""
+    command = [sys.executable, "-m", "tfadt.cli.main", *map(str, arguments)]
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=cwd)
+
+
+def invoke(*arguments):
+    """Runs the command in this process; a user's mistake comes back as the error that `main` prints."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    if result.exception is not None and not isinstance(result.exception, SystemExit | TfadtError):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "run"
+    result = tfadt("run", "--model", "gmf", "--policy", "standard,t_ce", *SMALL, "--out", out)
+    assert result.returncode == 0, result.stderr
+    return out, result
+
+
+def test_run_prints_the_table_the_verdict_and_where_things_are(run_folder):
+    out, result = run_folder
+    assert "Simulated data, not real clicks" in result.stdout
+    for text in ("most_popular", "gmf-t_ce-0: training, ", "gmf t_ce: recall@5 ", f"Written to {out}"):
+        assert text in result.stdout
+    results = json.loads((out / "results.json").read_text())
+    trained = [("gmf", "standard"), ("gmf", "t_ce")]
+    assert [(r["model"], r["policy"]) for r in results["runs"]] == [("most_popular", None), *trained]
+
+
+def test_run_prints_plain_lines_where_there_is_no_terminal(run_folder):
+    _, result = run_folder
+    assert "\x1b" not in result.stdout
+    assert "\r" not in result.stdout
+    assert result.stderr == ""
+
+
+def test_quiet_prints_the_result_alone(tmp_path):
+    result = tfadt("run", "--model", "gmf", "--policy", "standard", *SMALL, "--out", tmp_path / "run", "--quiet")
+    assert result.returncode == 0
+    assert result.stdout.startswith("model ")
+    assert "training, " not in result.stdout.split("Simulated data")[0]
+
+
+def test_evaluate_gives_the_same_figures_and_other_cut_offs(run_folder):
+    out, first = run_folder
+
+    def figures(text):
+        return [line.split()[:6] for line in text.splitlines() if line.startswith(("gmf  ", "most_popular"))]
+
+    assert figures(invoke("evaluate", out).stdout) == figures(first.stdout)
+    assert len(figures(first.stdout)) == 3
+    assert "recall@3" in invoke("evaluate", out, "--k", "3", "--mask", "train").stdout
+
+
+def test_recommend_lists_unseen_items_best_first(run_folder):
+    out, _ = run_folder
+    user = pd.read_parquet(out / "data" / "users.parquet")["id"].iloc[7]
+    result = invoke("recommend", out, "--user", user, "--k", 4, "--model", "gmf-t_ce-0")
+    lines = [line.split() for line in result.stdout.splitlines() if line[:1].isdigit()]
+    assert [line[0] for line in lines] == ["1", "2", "3", "4"]
+    scores = [float(line[2]) for line in lines]
+    assert scores == sorted(scores, reverse=True)
+    train = pd.read_parquet(out / "data" / "train.parquet")
+    items = pd.read_parquet(out / "data" / "items.parquet")["id"]
+    assert not set(items[train.loc[train["user"] == 7, "item"]].astype(str)) & {line[1] for line in lines}
+
+
+def test_denoise_lists_every_training_row(run_folder, tmp_path):
+    out, _ = run_folder
+    for name in ("noise.csv", "noise.parquet"):
+        assert "dropped" in invoke("denoise", out, "--model", "gmf-t_ce-0", "--out", tmp_path / name).stdout
+    frame = pd.read_csv(tmp_path / "noise.csv")
+    assert len(frame) == len(pd.read_parquet(out / "data" / "train.parquet"))
+    assert frame["dropped"].mean() == pytest.approx(0.4, abs=0.01)
+
+
+def test_ingest_writes_an_artifact_that_run_reads(tmp_path):
+    log = tmp_path / "clicks.csv"
+    rows = [(u, i, 1 + (u + i) % 5) for u in range(30) for i in range(20) if (u * i) % 3]
+    pd.DataFrame(rows, columns=["uid", "item_id", "rating"]).to_csv(log, index=False)
+    result = invoke("ingest", "--data", log, "--set", "ingest.columns.user=uid", "--out", tmp_path / "data")
+    assert f"rows in: {len(rows)}" in result.stdout
+    arguments = ("--model", "gmf", "--policy", "standard", "--set=adt.epochs=1", "--out", tmp_path / "run")
+    result = invoke("run", "--data", tmp_path / "data", *arguments)
+    assert result.exit_code == 0
+    assert "False positive: rating < 3" in result.stdout
+
+
+def test_a_configuration_file_with_options_on_top(tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text("[adt]\nmodels = ['neumf']\npolicies = ['r_ce']\nepochs = 1\n[model.gmf]\nembedding_dim = 4\n")
+    assert invoke("run", config, "--model", "gmf", *SMALL[:3], "--out", tmp_path / "run").exit_code == 0
+    runs = json.loads((tmp_path / "run" / "results.json").read_text())["runs"]
+    assert [(r["model"], r["policy"]) for r in runs[1:]] == [("gmf", "r_ce")]
+
+
+def test_every_verb_has_help_with_an_example():
+    for verb in ("run", "ingest", "evaluate", "recommend", "denoise"):
+        result = invoke(verb, "--help")
+        assert result.exit_code == 0
+        assert f"Example: tfadt {verb}" in " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--data", "nowhere.csv"], "nowhere.csv"),
+        (["run", "--model", "gmff"], "Unknown model 'gmff'. Did you mean 'gmf'?"),
+        (["run", "--set", "adt.epoch=3"], "Did you mean"),
+        (["run", "--set", "adt.epochs=ten"], "adt.epochs"),
+        (["run", "--set", "adt.epochs"], "--set"),
+        (["run", "--data", "a.csv", "--dataset", "movielens"], "data"),
+        (["run", "--train", "a.tsv"], "valid"),
+        (["run", "nowhere.toml"], "nowhere.toml does not exist"),
+        (["evaluate", "nowhere"], "nowhere is not the folder of a finished run"),
+        (["denoise", "nowhere", "--out", "noise.txt"], "--out must end in .csv or .parquet. Received: 'noise.txt'."),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = invoke(*arguments)
+    assert isinstance(result.exception, TfadtError)
+    assert message in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+def test_mistakes_about_a_run_are_told_in_one_sentence(run_folder):
+    out, _ = run_folder
+    for arguments, message in (
+        (["recommend", out, "--user", "nobody"], "User 'nobody' does not occur in the training data"),
+        (
+            ["recommend", out, "--user", "1", "--model", "gmf-t_ce-1"],
+            "has no model 'gmf-t_ce-1'. Did you mean 'gmf-t_ce-0'?",
+        ),
+        (["recommend", out, "--user", "1", "--k", "0"], "k must be at least 1"),
+        (["evaluate", out, "--k", "zero"], "evaluate.k"),
+    ):
+        result = invoke(*arguments)
+        assert isinstance(result.exception, TfadtError), arguments
+        assert message in str(result.exception)
+
+
+def test_the_process_exits_with_2_and_one_line(tmp_path):
+    result = tfadt("run", "--data", tmp_path / "nowhere.csv", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_option_exits_with_2():
+    assert invoke("run", "--polcy", "t_ce").exit_code == 2
