@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -15,6 +17,8 @@ from tfadt.errors import ConfigError
 from tfadt.losses.objectives import get_objective
 from tfadt.models.statistics import TrainingStatistics
 from tfadt.models.stepping import chunk_plan, make_stepper
+from tfadt.optimizers.deferred_adam import DeferredAdam, is_deferred
+from tfadt.optimizers.reads import DeferredReads
 from tfadt.sampling.batches import Batch, BatchSource
 from tfadt.sampling.negatives import NegativeSampler
 
@@ -45,7 +49,8 @@ class DenoisingModel(keras.Model):
         """Sets how the model trains.
 
         Args:
-            optimizer: A Keras optimizer or its name; default Adam with learning rate .001 and the authors' epsilon 1e-8.
+            optimizer: A Keras optimizer or its name; default `DeferredAdam` with learning rate .001 and the authors'
+                epsilon 1e-8.
             policy: A denoising policy; default plain training.
             objective: `"binary_crossentropy"`, `"square"` or `"bpr"`.
 
@@ -57,7 +62,8 @@ class DenoisingModel(keras.Model):
         self.policy = policy or Standard()
         self._statistics = TrainingStatistics()
         # XLA is slower here on a CPU: gathers, scatters and top-k (measured; see docs/performance.md).
-        super().compile(optimizer=optimizer or keras.optimizers.Adam(1e-3, epsilon=1e-8), jit_compile=False)
+        self._reads: DeferredReads | None = None
+        super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was called with, serialised."""
@@ -127,12 +133,34 @@ class DenoisingModel(keras.Model):
         return self.get_metrics_result()
 
     def _train_on(self, batch: Batch) -> None:
+        deferred = isinstance(self.optimizer, DeferredAdam)
         with tf.GradientTape() as tape:
+            self._reads = DeferredReads(self.optimizer, tape) if deferred else None
             value, loss, weights = self.batch_loss(batch, training=True)
             scaled = self.optimizer.scale_loss(value)
-        variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        reads, self._reads = self._reads, None
+        variables = [v for v in self.trainable_variables if not (deferred and is_deferred(v))]
+        rows = [] if reads is None else reads.weights
+        gradients = tape.gradient(scaled, [*variables, *rows])
+        if reads is not None:
+            reads.update(gradients[len(variables) :])
+        if variables:
+            # Dense on purpose: Keras's Adam takes the repeated rows of an IndexedSlices one by one, which leaves the square of
+            # their sum out of the velocity (keras 3.15).
+            self.optimizer.apply([tf.convert_to_tensor(g) for g in gradients[: len(variables)]], variables)
+        else:
+            self.optimizer.count_step()
         self._statistics.update_state(batch, value, loss, weights)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Within this, in the midst of training, every embedding row is as dense Adam would have it; no bit changes."""
+        with self.optimizer.looking() if isinstance(self.optimizer, DeferredAdam) else nullcontext():
+            yield
+
+    def _bring_up_to_date(self) -> None:
+        if isinstance(self.optimizer, DeferredAdam):
+            self.optimizer.bring_up_to_date()
 
     def fit(
         self,
@@ -174,8 +202,10 @@ class DenoisingModel(keras.Model):
         if not self.compiled:
             raise ConfigError("Call compile() before fit().")
         if not isinstance(x, InteractionData):
+            self.optimizer.build(self.trainable_variables)
             self.make_train_function(force=True)
-            return super().fit(x, y, batch_size, epochs, verbose, callbacks, **kwargs)
+            hook = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self._bring_up_to_date())
+            return super().fit(x, y, batch_size, epochs, verbose, [hook, *(callbacks or [])], **kwargs)
         sampler = sampler or self.negative_sampler(x)
         source = self.batch_source(x.train, sampler, batch_size, num_negatives)
         return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=callbacks)
@@ -207,10 +237,15 @@ class DenoisingModel(keras.Model):
         """
         first_step = int(self.iteration)
         self.policy.prepare(first_step + source.steps_per_epoch * epochs, source.positive_share)
+        if isinstance(self.optimizer, DeferredAdam):
+            self.optimizer.prepare(first_step + source.steps_per_epoch * epochs)
         self._statistics.has_feedback = source.has_feedback
         calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, epochs, steps_per_call, stop_every, first_step)
         self.train_function = make_stepper(self, source)
-        hook = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: self.policy.on_epoch_begin(epoch))
+        hook = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: self.policy.on_epoch_begin(epoch),
+            on_train_end=lambda logs: self._bring_up_to_date(),
+        )
         return super().fit(
             tf.data.Dataset.from_tensor_slices(calls),
             epochs=epochs,

@@ -70,7 +70,7 @@ class CDAE(Recommender):
             hidden_dim,
             initializer=keras.initializers.RandomUniform(-limit, limit, seed=self.initializer_seed()),
         )
-        self.decoder_bias = self.add_weight(name="decoder_bias", shape=(num_items, 1), initializer="zeros", autocast=False)
+        self.decoder_bias = self.add_table("decoder_bias", num_items, 1, initializer="zeros")
         self.built = True
 
     def hidden(self, users: tf.Tensor, training: bool = False) -> tf.Tensor:

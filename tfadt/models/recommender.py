@@ -146,7 +146,9 @@ class Recommender(DenoisingModel):
         """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
         initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
         # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
-        return self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
+        table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
+        table.deferred = True  # for DeferredAdam
+        return table
 
     def add_output(self, fan_in: int) -> tuple[keras.Variable, keras.Variable]:
         """Makes the output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
@@ -156,7 +158,9 @@ class Recommender(DenoisingModel):
 
     def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of a table, `[n, dim]`, in the compute dtype."""
-        return tf.cast(tf.gather(table.value, ids), self.compute_dtype)
+        reads = getattr(self, "_reads", None)
+        rows = tf.gather(table.value, ids) if reads is None else reads.lookup(table, ids)
+        return tf.cast(rows, self.compute_dtype)
 
     @staticmethod
     def project(features: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:

@@ -86,11 +86,12 @@ class Selection(keras.callbacks.Callback):
         step = int(self.model.iteration)
         if self._score is None or (step % self._every and step != self._total_steps):
             return
-        score = self._score()
-        self.history.append((step, score))
-        if self.best_score is None or score > self.best_score:
-            self.best_step, self.best_score = step, score
-            self._best_weights = [variable.numpy() for variable in self.model.trainable_variables]
+        with self.model.looking():
+            score = self._score()
+            self.history.append((step, score))
+            if self.best_score is None or score > self.best_score:
+                self.best_step, self.best_score = step, score
+                self._best_weights = [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the last measurement to the epoch's logs."""

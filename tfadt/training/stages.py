@@ -16,6 +16,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError
 from tfadt.models.recommender import Recommender
+from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.registry import MODELS, POLICIES, resolve
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.progress import Progress, ProgressCallback
@@ -137,9 +138,7 @@ def train(
     model = make_model(plan.model, plan.seed, data, config)
     if adt.start_from is not None:
         start_from(model, adt.start_from / "models" / f"{plan.name}.keras")
-    model.compile(
-        keras.optimizers.Adam(adt.learning_rate, epsilon=adt.adam_epsilon), make_policy(plan.policy, config), adt.objective
-    )
+    model.compile(DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon), make_policy(plan.policy, config), adt.objective)
     sampler = make_sampler(data, config, plan.seed)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
     source = model.batch_source(data.train, sampler, batch_size, adt.num_negatives)

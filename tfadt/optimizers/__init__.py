@@ -1,0 +1,1 @@
+"""Optimizers whose cost does not grow with the catalogue."""

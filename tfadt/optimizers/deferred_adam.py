@@ -1,0 +1,235 @@
+"""Adam for embedding tables at the cost of the rows that a step reads, equal to dense Adam.
+
+Dense Adam moves every row of a table at every step, for a row without a gradient still has momentum. Here a row rests until
+it is read again, and then makes up the motion that it missed in closed form. The derivation, with the measured error, is
+in docs/deferred_adam.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfadt.errors import ConfigError
+
+_BLOCK_ROWS = 1 << 18
+_HORIZON = 20_000  # steps after which beta_2 ** step is below 3e-9 and the bias correction is 1
+
+
+class Rows(NamedTuple):
+    """Distinct rows of a table, brought up to date in memory but not yet in the table.
+
+    Attributes:
+        ids: int64 `[n]`, distinct.
+        weights, momentum, velocity: float32 `[n, dim]`, as dense Adam would have them before this step.
+    """
+
+    ids: tf.Tensor
+    weights: tf.Tensor
+    momentum: tf.Tensor
+    velocity: tf.Tensor
+
+
+@keras.saving.register_keras_serializable("tfadt")
+class DeferredAdam(keras.optimizers.Adam):
+    """`keras.optimizers.Adam` that defers the motion of resting embedding rows.
+
+    Variables marked `deferred = True` are tables: a train step reads their rows with `read`, differentiates with respect to
+    `Rows.weights` and hands the gradient to `update`. All other variables go through `apply` as in plain Adam, which also
+    counts the step. `looking` shows the tables up to date for a moment without changing any state; `bring_up_to_date` ends a
+    stage.
+
+    Args:
+        learning_rate: A float or a schedule.
+        beta_1: Decay of the momentum.
+        beta_2: Decay of the velocity.
+        epsilon: As in Keras: outside the bias correction.
+        **kwargs: As in `keras.optimizers.Adam`.
+
+    Raises:
+        ConfigError: If an option is asked for that moves rows in another way than Adam's own (weight decay, AMSGrad,
+            averaging, clipping by the global norm, accumulation).
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 1e-3,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ):
+        for name in ("weight_decay", "amsgrad", "use_ema", "clipnorm", "clipvalue", "global_clipnorm"):
+            if kwargs.get(name):
+                raise ConfigError(f"DeferredAdam cannot defer {name}. Received: {name}={kwargs[name]}.")
+        if (kwargs.get("gradient_accumulation_steps") or 1) > 1:
+            raise ConfigError("DeferredAdam cannot accumulate gradients.")
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
+        self._ratio = beta_1 / np.sqrt(beta_2)
+        self._horizon = _HORIZON
+
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Makes the state: momentum and velocity, and for tables the step at which each row was last moved."""
+        if self.built:
+            return
+        keras.optimizers.Optimizer.build(self, variables)
+        self._momentums, self._velocities = [], []
+        self._last_steps: list[keras.Variable | None] = []
+        for variable in variables:
+            self._momentums.append(self.add_variable_from_reference(variable, name="momentum"))
+            self._velocities.append(self.add_variable_from_reference(variable, name="velocity"))
+            last = None
+            if is_deferred(variable):
+                last = self.add_variable((variable.shape[0],), "zeros", dtype="int64", name=f"{variable.name}_last_step")
+            self._last_steps.append(last)
+        with tf.init_scope():
+            self._motion = tf.Variable(self._tabulate(), trainable=False, dtype=tf.float32)
+
+    def prepare(self, horizon: int) -> None:
+        """Makes ready for a run that ends at step `horizon`; to be called before its train function is traced.
+
+        Only a learning-rate schedule needs it: past the steps that are tabulated the rate counts as constant.
+        """
+        if self._scheduled and horizon > self._horizon:
+            self._horizon = int(horizon)
+            self._motion = tf.Variable(self._tabulate(), trainable=False, dtype=tf.float32)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The current learning rate."""
+        return self._get_current_learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        # What the resting rows missed they missed at the old rate.
+        if self.built:
+            self.bring_up_to_date()
+        keras.optimizers.Optimizer.learning_rate.fset(self, value)
+        if self.built:
+            self._motion.assign(self._tabulate())
+
+    def read(self, table: keras.Variable, ids: tf.Tensor) -> Rows:
+        """Returns distinct rows as dense Adam would have them before the coming step; writes nothing.
+
+        Args:
+            table: A deferred variable `[n, dim]`.
+            ids: int64 `[k]`, distinct.
+        """
+        index = self._get_variable_index(table)
+        return self._catch_up(
+            Rows(
+                ids,
+                tf.gather(table.value, ids),
+                tf.gather(self._momentums[index].value, ids),
+                tf.gather(self._velocities[index].value, ids),
+            ),
+            tf.gather(self._last_steps[index].value, ids),
+        )
+
+    def update(self, table: keras.Variable, rows: Rows, gradient: tf.Tensor) -> None:
+        """Makes the coming step on the rows that `read` returned. Call before `apply`, which counts the step.
+
+        Args:
+            table: The table.
+            rows: What `read` returned.
+            gradient: float32 `[n, dim]`, with respect to `rows.weights`.
+        """
+        step = tf.cast(self.iterations, tf.float32) + 1.0
+        rate = tf.cast(self._get_current_learning_rate(), tf.float32)
+        rate *= tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
+        momentum = rows.momentum + (gradient - rows.momentum) * (1.0 - self.beta_1)
+        velocity = rows.velocity + (tf.square(gradient) - rows.velocity) * (1.0 - self.beta_2)
+        weights = rows.weights - momentum * rate / (tf.sqrt(velocity) + self.epsilon)
+        self._write(table, Rows(rows.ids, weights, momentum, velocity), tf.cast(self.iterations, tf.int64) + 1)
+
+    def count_step(self) -> None:
+        """Counts a step in which no dense variable took part."""
+        self._iterations.assign_add(1)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Shows the tables as dense Adam would have them after the last step; afterwards every bit is as it was."""
+        tables = [variable for variable in self._trainable_variables if is_deferred(variable)]
+        raw = [tf.identity(table.value) for table in tables]
+        try:
+            for table in tables:
+                for ids in _blocks(table):
+                    table.value.scatter_update(tf.IndexedSlices(self.read(table, ids).weights, ids))
+            yield
+        finally:
+            for table, value in zip(tables, raw, strict=True):
+                table.assign(value)
+
+    def bring_up_to_date(self) -> None:
+        """Moves every resting row to where dense Adam would have it, for good."""
+        for variable in self._trainable_variables:
+            if is_deferred(variable):
+                for ids in _blocks(variable):
+                    self._write(variable, self.read(variable, ids), tf.cast(self.iterations, tf.int64))
+
+    def _write(self, table: keras.Variable, rows: Rows, step: tf.Tensor) -> None:
+        index = self._get_variable_index(table)
+        for variable, value in (
+            (table, rows.weights),
+            (self._momentums[index], rows.momentum),
+            (self._velocities[index], rows.velocity),
+            (self._last_steps[index], tf.fill(tf.shape(rows.ids), step)),
+        ):
+            variable.value.scatter_update(tf.IndexedSlices(value, rows.ids))
+
+    def _catch_up(self, rows: Rows, last: tf.Tensor) -> Rows:
+        """Applies the missed steps `last + 1 .. iterations` in closed form."""
+        now = tf.cast(self.iterations, tf.int64)
+        missed = tf.cast(now - last, tf.float32)[:, None]
+        decay = tf.exp(missed * np.float32(np.log(self._ratio)))
+        motion_since, motion_now = (tf.gather(self._motion, tf.minimum(s, self._horizon)) for s in (last, now))
+        motion = motion_since[:, None] - decay * motion_now
+        # The mean missed step under the weights r^1 .. r^k: what epsilon is worth against a decaying velocity.
+        mean_step = 1.0 / (1.0 - self._ratio) - tf.math.divide_no_nan(missed * decay, 1.0 - decay)
+        mean_step = tf.where(missed > 0, mean_step, 0.0)
+        epsilon = self.epsilon * tf.exp(mean_step * np.float32(-0.5 * np.log(self.beta_2)))
+        return Rows(
+            rows.ids,
+            rows.weights - rows.momentum / (tf.sqrt(rows.velocity) + epsilon) * motion,
+            rows.momentum * tf.exp(missed * np.float32(np.log(self.beta_1))),
+            rows.velocity * tf.exp(missed * np.float32(np.log(self.beta_2))),
+        )
+
+    @property
+    def _scheduled(self) -> bool:
+        return isinstance(self._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+
+    def _tabulate(self) -> np.ndarray:
+        """Returns F(s) = r (c(s + 1) + F(s + 1)) for s = 0 .. horizon, c(s) being the step size of step s.
+
+        Past the horizon c is constant and F its limit c r / (1 - r).
+        """
+        steps = np.arange(1, self._horizon + 1, dtype=np.float64)
+        if self._scheduled:
+            counted = tf.range(self._horizon, dtype=tf.int64)  # Keras evaluates a schedule at the steps made before
+            rates = tf.map_fn(
+                lambda s: tf.cast(self._learning_rate(s), tf.float32), counted, fn_output_signature=tf.float32
+            ).numpy()
+        else:
+            rates = np.full(self._horizon, float(self._learning_rate.numpy()))
+        sizes = rates * np.sqrt(1 - self.beta_2**steps) / (1 - self.beta_1**steps)
+        motion = np.empty(self._horizon + 1)
+        motion[-1] = rates[-1] * self._ratio / (1 - self._ratio)
+        for step in range(self._horizon - 1, -1, -1):
+            motion[step] = self._ratio * (sizes[step] + motion[step + 1])
+        return motion
+
+
+def is_deferred(variable: keras.Variable) -> bool:
+    """Returns whether a variable is a table whose resting rows are deferred."""
+    return bool(getattr(variable, "deferred", False))
+
+
+def _blocks(table: keras.Variable) -> list[tf.Tensor]:
+    rows = table.shape[0]
+    return [tf.range(first, min(first + _BLOCK_ROWS, rows), dtype=tf.int64) for first in range(0, rows, _BLOCK_ROWS)]

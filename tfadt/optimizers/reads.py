@@ -1,0 +1,48 @@
+"""The rows that one train step reads through a `DeferredAdam`, so that their gradients find their way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfadt.optimizers.deferred_adam import DeferredAdam, Rows
+
+
+class DeferredReads:
+    """Hands out table rows during a forward pass and updates them afterwards.
+
+    Args:
+        optimizer: Brings the rows up to date.
+        tape: Watches them.
+    """
+
+    def __init__(self, optimizer: DeferredAdam, tape: tf.GradientTape):
+        self._optimizer = optimizer
+        self._tape = tape
+        self._read: list[tuple[keras.Variable, Rows]] = []
+
+    def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the up-to-date rows of int64 `ids` `[n]` (repeats welcome): float32 `[n, dim]`.
+
+        Raises:
+            ValueError: If the table was read in this step already; its second update would overwrite the first.
+        """
+        if any(table is earlier for earlier, _ in self._read):
+            raise ValueError(f"A step can look a table up once. Received a second lookup of {table.path}.")
+        distinct, index = tf.unique(ids, out_idx=tf.int64)
+        rows = self._optimizer.read(table, distinct)
+        self._tape.watch(rows.weights)
+        self._read.append((table, rows))
+        return tf.gather(rows.weights, index)
+
+    @property
+    def weights(self) -> list[tf.Tensor]:
+        """The distinct rows that were read, to differentiate with respect to."""
+        return [rows.weights for _, rows in self._read]
+
+    def update(self, gradients: Sequence[tf.Tensor]) -> None:
+        """Makes the step on the rows, given the gradients of `weights`."""
+        for (table, rows), gradient in zip(self._read, gradients, strict=True):
+            self._optimizer.update(table, rows, tf.convert_to_tensor(gradient))
