@@ -134,7 +134,8 @@ class ADTConfig(Section):
     negatives: Literal["uniform", "popularity"] = "uniform"
     """How negatives are drawn."""
     exclude: Literal["train", "known"] = "train"
-    """Negatives avoid the user's training items, or all items known of the user (validation and test too)."""
+    """Negatives avoid the user's training items, or all items known of the user. `known` lets the test's pairs into
+    training: it is for reproducing results that did so, never for an estimate."""
     eval_every: int | None = Field(default=None, ge=1)
     """Steps between two validations; default: once an epoch."""
     selection: Literal["val_recall", "trimmed", "paper", "last"] = "val_recall"

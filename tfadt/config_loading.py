@@ -56,7 +56,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"The configuration {path} is not UTF-8 text: {error}.") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.") from error
+        hint = "" if path.suffix == ".toml" else " A log of clicks goes in with --data."
+        raise ConfigError(f"The configuration {path} is not valid TOML: {error}.{hint}") from error
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -164,7 +164,7 @@ def test_mistakes_about_a_run_are_told_in_one_sentence(run_folder):
             ["recommend", out, "--user", "1", "--model", "gmf-t_ce-1"],
             "has no model 'gmf-t_ce-1'. Did you mean 'gmf-t_ce-0'?",
         ),
-        (["recommend", out, "--user", "1", "--k", "0"], "k must be at least 1"),
+        (["recommend", out, "--user", "1", "--k", "0"], "--k must be at least 1"),
         (["evaluate", out, "--k", "zero"], "evaluate.k"),
     ):
         result = invoke(*arguments)
@@ -181,3 +181,20 @@ def test_the_process_exits_with_2_and_one_line(tmp_path):
 
 def test_an_unknown_option_exits_with_2():
     assert invoke("run", "--polcy", "t_ce").exit_code == 2
+
+
+def test_the_version():
+    from tfadt import __version__
+
+    assert invoke("--version").stdout.strip() == f"tfadt {__version__}"
+
+
+def test_tables_are_never_cut_and_ids_are_no_markup(capsys):
+    from tfadt.cli.console import print_table
+
+    header = [f"a long header {n}" for n in range(20)]
+    print_table(header, [[":apple:", "[b]x[/b]", *["y"] * 18]])
+    out = capsys.readouterr().out
+    assert all(name in out for name in header)
+    assert ":apple:" in out
+    assert "[b]x[/b]" in out

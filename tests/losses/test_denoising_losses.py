@@ -83,6 +83,18 @@ def test_any_keras_model_trains_with_the_truncated_loss_and_its_schedule():
     assert history.history["loss"][-1] < history.history["loss"][0]
 
 
+def test_the_schedule_goes_by_the_optimizers_count_and_goes_on_when_training_does():
+    x, y = np.zeros((64, 2), "float32"), np.ones(64, "float32")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    loss = TruncatedBinaryCrossentropy(0.2, num_gradual=9, from_logits=True)
+    model.compile("adam", loss=loss)
+    with pytest.warns(UserWarning, match="outlasts the run"):
+        model.fit(x, y, batch_size=16, epochs=1, verbose=0, callbacks=[DropRateSchedule(loss)])
+    assert float(loss.drop_rate.numpy()) == pytest.approx(0.2 * 3 / 8)
+    model.fit(x, y, batch_size=16, epochs=3, initial_epoch=1, verbose=0, callbacks=[DropRateSchedule(loss)])
+    assert float(loss.drop_rate.numpy()) == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     "loss",
     [

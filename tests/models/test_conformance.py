@@ -9,7 +9,7 @@ from model_cases import SMALL, checkerboard, make
 from tfadt.denoising.reweighted import RCE
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, DataError
 
 MODELS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 
@@ -150,6 +150,14 @@ def test_misuse_is_refused_with_a_sentence(cls, data):
     model.compile(policy=TCE(0.5, 2))
     with pytest.raises(ConfigError, match="below the share of positives"):
         model.fit(data)
+    model.compile()
+    with pytest.raises(DataError, match=r"built for 20 users and 16 items\. Received: data of 40 users and 24 items"):
+        model.fit(checkerboard(40, 24))
+    with pytest.raises(ConfigError, match=r"fit\(data\) takes no initial_epoch"):
+        model.fit(data, initial_epoch=3)
+    model.compile(objective="bpr")
+    with pytest.raises(ConfigError, match="BPR needs pairs"):
+        model.fit((data.train.user, data.train.item), np.ones(len(data.train)))
 
 
 def test_cdae_settings_out_of_range_are_refused(data):

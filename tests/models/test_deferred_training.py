@@ -30,7 +30,7 @@ def test_every_model_ends_where_dense_adam_ends(cls, objective):
         model = make(cls, data)
         model.compile(optimizer(0.01), TCE(0.2, 5), objective)
         model.fit(data, epochs=4, batch_size=4 if cls.user_batches else 16)
-        # A margin does not depend on GMF's and NeuMF's output bias: under BPR its gradient is rounding error and nothing else.
+        # A margin does not depend on the output bias: under BPR its gradient is rounding error and nothing else.
         compared = [v for v in model.trainable_variables if objective != "bpr" or v.name != "output_bias"]
         weights.append([v.numpy() for v in compared])
     for a, b in zip(*weights, strict=True):

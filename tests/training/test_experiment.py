@@ -97,6 +97,11 @@ def test_the_comparison_is_paired_over_users_averaged_over_seeds(finished):
 
     expected = stats.ttest_rel(users("t_ce"), users("standard"))
     row = next(c for c in results["comparisons"] if (c["model"], c["metric"]) == ("gmf", "recall@5"))
+    means = {
+        p: [r.evaluation.metrics["recall@5"] for r in runs if (r.model, r.policy) == ("gmf", p)]
+        for p in ("t_ce", "standard")
+    }
+    assert row["p_value_seeds"] == pytest.approx(stats.ttest_rel(means["t_ce"], means["standard"]).pvalue)
     assert row["p_value"] == pytest.approx(expected.pvalue)
     assert row["difference"] == pytest.approx((users("t_ce") - users("standard")).mean())
 
@@ -154,6 +159,84 @@ def test_a_folder_of_something_else_is_not_overwritten(tmp_path):
     with pytest.raises(DataError, match="exists and holds no tfadt run"):
         run_experiment(load_config(None, SMALL), tmp_path)
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["data", "models", "results.json"])
+def test_a_folder_that_looks_like_a_run_but_was_not_written_by_one_is_left_alone(name, tmp_path):
+    mine = tmp_path / name if name.endswith(".json") else tmp_path / name / "mine.csv"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(DataError, match="exists and holds no tfadt run"):
+        run_experiment(load_config(None, SMALL), tmp_path)
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("ingest.split.valid=0", "needs validation interactions"),
+        ("adt.num_negatives=9", "below the share of positives in a batch (0.1)"),
+        ("model.gmf.embedding_dim=0", "needs vectors of at least 1 number. Received: 0."),
+        ("model.gmf.embedding_dim=wide", "Setting 'model.gmf'"),
+        ("adt.start_from={earlier}", "has no model gmf-standard-2 to start from"),
+    ],
+)
+def test_what_can_be_known_beforehand_is_refused_before_earlier_results_are_touched(setting, message, finished, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".tfadt-run").write_text("")
+    (out / "results.json").write_text("earlier")
+    settings = [*SMALL, "adt.models=gmf", "adt.seeds=3", setting.format(earlier=finished[0])]
+    with pytest.raises((ConfigError, DataError)) as caught:
+        run_experiment(load_config(None, settings), out)
+    assert message in str(caught.value)
+    assert (out / "results.json").read_text() == "earlier"
+
+
+def test_the_report_is_kept_up_to_date_after_each_training(tmp_path):
+    seen = []
+    settings = [*SMALL, "adt.models=gmf,gmf"]
+    run_experiment(load_config(None, settings), tmp_path / "out", after_each=lambda _, runs: seen.append(len(runs)))
+    assert seen == [2, 3]
+
+
+@pytest.mark.parametrize("rule", ["paper", "trimmed", "last"])
+def test_every_selection_rule_runs_with_a_ramp_that_is_a_share_of_the_run(rule, tmp_path):
+    settings = [*SMALL, "adt.models=gmf", f"adt.selection={rule}", "policy.t_ce.num_gradual=0.5"]
+    _, runs = run_experiment(load_config(None, settings), tmp_path / "out")
+    assert {run.selection for run in runs} == {None, rule}
+
+
+def test_a_user_with_every_item_is_trained_on_without_negatives_and_counted(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [(u, i, 5) for u in range(30) for i in range(12) if rng.random() < 0.5]
+    for name, part in (("train", [*rows, *((99, i, 5) for i in range(12))]), ("valid", [(0, 0, 5)]), ("test", [(1, 0, 5)])):
+        keep = [r for r in part if name != "train" or (r[0], r[1]) not in ((0, 0), (1, 0))]
+        pd.DataFrame(keep, columns=["user_id", "item_id", "rating"]).to_csv(tmp_path / f"{name}.csv", index=False)
+    files = [f"ingest.{name}={tmp_path / name}.csv" for name in ("train", "valid", "test")]
+    config = load_config(None, [*SMALL, *files, "adt.models=gmf"])
+    data, runs = run_experiment(config, tmp_path / "out")
+    results = write_report(config, data, runs, tmp_path / "out")
+    assert [r["without_negative"] for r in results["runs"]] == [0, 12, 12]
+    assert "trained on without a negative (their users have every item): 12" in (tmp_path / "out" / "results.md").read_text()
+
+
+@pytest.mark.parametrize("content", ["[]", '{"config": {}}', "{", '{"config": {"adt": 3}, "runs": []}'])
+def test_a_damaged_result_is_one_sentence(content, finished, tmp_path):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(DataError, match="is not the result of a run"):
+        SavedRun.open(tmp_path)
+
+
+def test_a_damaged_model_is_one_sentence(finished, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    path = copy / "models" / "gmf-t_ce-0.keras"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"gmf-t_ce-0\.keras cannot be loaded"):
+        SavedRun.open(copy).load_model("gmf-t_ce-0")
 
 
 def test_popularity_negatives_and_all_known_items_excluded(tmp_path):

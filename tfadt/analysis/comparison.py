@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
 from tfadt.training.experiment import Run
 
@@ -42,20 +44,29 @@ class Comparison:
         model: Registered name.
         policy: Registered name.
         metric: Such as `recall@20`.
-        test: Paired over users, each user's value averaged over the seeds.
+        test: Paired over users, each user's value averaged over the seeds. It knows the chance of which users are tested,
+            not the chance of training.
+        seed_test: Paired over seeds (the same seed draws the same batches for both): the chance of training.
     """
 
     model: str
     policy: str
     metric: str
     test: PairedTest
+    seed_test: PairedTest
 
     @property
     def verdict(self) -> str:
-        """Whether the policy helps: `better`, `worse` or `no significant difference`."""
+        """Whether the policy helps: `better` or `worse` where users and seeds both say so.
+
+        A single seed cannot tell a method from the luck of its training; the verdict then says that it is for this seed.
+        """
         if self.test.p_value >= _SIGNIFICANT:
             return "no significant difference"
-        return "better" if self.test.difference > 0 else "worse"
+        direction = "better" if self.test.difference > 0 else "worse"
+        if self.seed_test.users < 2:
+            return f"{direction} with this seed"
+        return direction if self.seed_test.p_value < _SIGNIFICANT else "no difference beyond the chance of training"
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the comparison for `results.json`."""
@@ -65,6 +76,7 @@ class Comparison:
             "baseline": BASELINE,
             "metric": self.metric,
             **asdict(self.test),
+            "p_value_seeds": self.seed_test.p_value if self.seed_test.users > 1 else None,
             "verdict": self.verdict,
         }
 
@@ -86,11 +98,12 @@ def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]
     """Tests every policy against `standard` of the same model; none for a model that was not trained plainly."""
     found = []
     for model, policy in dict.fromkeys((run.model, run.policy) for run in runs):
-        baseline = [run.evaluation.per_user for run in runs if (run.model, run.policy) == (model, BASELINE)]
-        if policy in (None, BASELINE) or not baseline:
+        baseline = [run for run in runs if (run.model, run.policy) == (model, BASELINE)]
+        own = [run for run in runs if (run.model, run.policy) == (model, policy)]
+        if policy in (None, BASELINE) or len(own) != len(baseline):
             continue
-        own = [run.evaluation.per_user for run in runs if (run.model, run.policy) == (model, policy)]
         for metric in metrics:
-            test = paired_test(mean_over_seeds(own, metric), mean_over_seeds(baseline, metric))
-            found.append(Comparison(model, str(policy), metric, test))
+            by_user = [mean_over_seeds([run.evaluation.per_user for run in group], metric) for group in (own, baseline)]
+            by_seed = [np.array([run.evaluation.metrics[metric] for run in group]) for group in (own, baseline)]
+            found.append(Comparison(model, str(policy), metric, paired_test(*by_user), paired_test(*by_seed)))
     return found

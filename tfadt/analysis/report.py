@@ -85,11 +85,13 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
             t = test.test
             lines.append(
                 f"{test.model} {test.policy}: {metric} {t.difference:+.4f} against plain training "
-                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g}, {t.users:,} users): "
-                f"{test.verdict}."
+                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g} over {t.users:,} users"
+                f"{_seeds(test)}): {test.verdict}."
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
     below = [f"{row.model} {row.policy}" for row in table if row.policy and row.metrics[metric][0] <= floor]
+    if tests and tests[0].seed_test.users < 2:
+        lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     if below:
         lines.append(f"No better than the most popular items ({metric} {floor:.4f}): {', '.join(below)}.")
     return lines
@@ -106,27 +108,37 @@ def markdown(
         title,
         data_line(data),
         f"Full ranking over all items, seen items masked ({config.evaluate.mask}). Checkpoints of every policy by "
-        f"`{config.adt.selection}`; {config.adt.seeds} seed(s); mean ± standard deviation over seeds.",
+        f"`{config.adt.selection}`. "
+        + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
         _markdown_table(header, cells),
         "## Does denoising help here?",
-        "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "Only one policy was trained.",
+        "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "There is nothing to compare.",
         f"## recall@{first} by activity (four groups of equal interactions, least active first)",
         _markdown_table(
             ["run", "1", "2", "3", "4"],
             [[run.name, *map(_number, run.evaluation.by_group(f"recall@{first}"))] for run in runs],
         ),
         "## Every row accounted for",
-        _account(data.manifest["rows"]),
+        "\n".join(f"- {line}" for line in account_lines(data, runs)),
         f"Content fingerprint `{data.manifest['fingerprint']}`.",
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _account(account: dict[str, Any]) -> str:
-    lines = [f"- rows in: {account['in']:,}"]
-    lines += [f"- kept, {name}: {count:,}" for name, count in account["kept"].items()]
-    lines += [f"- rejected, {reason}: {count:,}" for reason, count in account["rejected"].items()]
-    return "\n".join(lines)
+def account_lines(data: InteractionData, runs: Sequence[Run]) -> list[str]:
+    """Returns the account of every row, and of the training interactions that got no negative."""
+    account = data.manifest["rows"]
+    lines = [f"rows in: {account['in']:,}"]
+    lines += [f"kept, {name}: {count:,}" for name, count in account["kept"].items()]
+    lines += [f"rejected, {reason}: {count:,}" for reason, count in account["rejected"].items()]
+    without = max(run.without_negative for run in runs)
+    if without:
+        lines.append(f"trained on without a negative (their users have every item): {without:,}")
+    return lines
+
+
+def _seeds(test: Comparison) -> str:
+    return f", p = {test.seed_test.p_value:.3g} over {test.seed_test.users} seeds" if test.seed_test.users > 1 else ""
 
 
 def _number(value: float | None) -> str:

@@ -41,6 +41,8 @@ def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config,
                 evaluation,
                 entry["realised_drop_rate"],
                 entry["best_step"],
+                entry["selection_score"],
+                entry["without_negative"],
                 time.perf_counter() - begun,
             )
         )

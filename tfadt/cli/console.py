@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from tfadt.training.progress import Progress
@@ -27,7 +29,7 @@ def print_lines(lines: Sequence[str]) -> None:
     """Prints lines as they stand; a terminal folds them at its width."""
     console = _console()
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def print_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
@@ -35,8 +37,10 @@ def print_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     console = _console()
     table = Table(*header) if console.is_terminal else Table(*header, box=None, pad_edge=False)
     for line in cells:
-        table.add_row(*line)
-    console.print(table, markup=False)
+        table.add_row(*map(Text, line))  # Text: an id such as [b] or :apple: is no markup
+    # A table wider than the terminal is folded by the terminal, line by line, rather than cut.
+    width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+    Console(width=max(width, console.width)).print(table, soft_wrap=True)
 
 
 @contextmanager
@@ -66,7 +70,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
         class Drawn(Progress):
             def say(self, text: str) -> None:
-                console.print(text, markup=False, highlight=False)
+                console.print(text, markup=False, highlight=False, emoji=False)
 
             def begin(self, label: str, total_steps: int) -> None:
                 self._task = bars.add_task(label, total=total_steps, loss="")
@@ -77,7 +81,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
             def end(self, label: str, summary: str) -> None:
                 bars.remove_task(self._task)
-                console.print(f"{label}: {summary}", markup=False, highlight=False)
+                console.print(f"{label}: {summary}", markup=False, highlight=False, emoji=False)
 
         yield Drawn()
 

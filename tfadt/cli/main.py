@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Annotated, Any
 
 import typer
 
+from tfadt._version import __version__
 from tfadt.cli import denoise, evaluate, ingest, recommend, run
 from tfadt.cli.console import print_error
 from tfadt.errors import TfadtError
@@ -18,6 +21,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tfadt {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_print_version)] = False,
+) -> None:
+    del version
+
+
 app.command("run")(run.run)
 app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
@@ -27,11 +45,20 @@ app.command("denoise")(denoise.denoise)
 
 def main() -> None:
     """Runs the command; exit code 0 when all of it worked, 2 with one clear sentence for bad input."""
+    warnings.showwarning = _show_warning
     try:
         app()
     except TfadtError as error:
         print_error(str(error))
         sys.exit(2)
+    except MemoryError as error:
+        print_error(f"There is not enough memory ({str(error) or 'no size given'}): lower the sizes in the configuration.")
+        sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Prints a warning as one line, without the line of code that it comes from."""
+    print(f"Warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

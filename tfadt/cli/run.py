@@ -45,11 +45,13 @@ def run(
     from tfadt.training.experiment import run_experiment
 
     with progress(quiet) as listener:
-        interactions, runs = run_experiment(settings, out, listener)
-    report.write_report(settings, interactions, runs, out)
+        interactions, runs = run_experiment(
+            settings, out, listener, lambda data, done: report.write_report(settings, data, done, out)
+        )
     table = rows(runs)
     k = settings.evaluate.k[0]
     print_table(*report.table_cells(table, settings.evaluate.k))
+    print_lines(["; ".join(report.account_lines(interactions, runs)) + "."])
     print_lines([report.data_line(interactions).replace("**", "")])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
     print_lines([f"Written to {out}: results.md, results.json, models, per_user, logs (TensorBoard)."])

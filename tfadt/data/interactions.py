@@ -72,8 +72,18 @@ class Vocabulary:
         return self._index.get_indexer(pd.Index(values)).astype(np.int64)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Returns the external ids of `codes`."""
-        return self.ids[np.asarray(codes)]
+        """Returns the external ids of `codes`.
+
+        Raises:
+            DataError: If a code is out of range, such as the -1 that pads a ranking.
+        """
+        array = np.asarray(codes)
+        if array.size and not (array.min() >= 0 and array.max() < len(self.ids)):
+            raise DataError(
+                f"{self.name} codes must lie in 0 .. {len(self.ids) - 1} (a ranking is padded with -1: leave those out). "
+                f"Received: {array.min()} .. {array.max()}."
+            )
+        return self.ids[array]
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ class RCE(DenoisingPolicy):
     """
 
     def __init__(self, beta: float = 0.25, positives_only: bool = False, normalise: bool = False):
-        if beta < 0:
-            raise ConfigError(f"beta must be at least 0. Received: {beta}.")
+        if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta < float("inf"):
+            raise ConfigError(f"beta must be at least 0. Received: {beta!r}.")
         self.beta = float(beta)
         self.positives_only = bool(positives_only)
         self.normalise = bool(normalise)

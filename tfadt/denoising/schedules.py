@@ -26,7 +26,10 @@ class DropRate:
         ConfigError: If an argument is out of its range.
     """
 
-    def __init__(self, max_drop_rate: float = 0.2, num_gradual: int | float = 0.5, exponent: float = 1.0):
+    def __init__(self, max_drop_rate: float = 0.1, num_gradual: int | float = 0.5, exponent: float = 1.0):
+        for name, value in (("max_drop_rate", max_drop_rate), ("exponent", exponent)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ConfigError(f"{name} must be a number. Received: {value!r}.")
         if not 0 <= max_drop_rate < 1:
             raise ConfigError(f"max_drop_rate must lie in [0, 1). Received: {max_drop_rate}.")
         if isinstance(num_gradual, bool) or not isinstance(num_gradual, int | float):

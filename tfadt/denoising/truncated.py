@@ -69,7 +69,7 @@ class TCE(DenoisingPolicy):
 
     def __init__(
         self,
-        max_drop_rate: float = 0.2,
+        max_drop_rate: float = 0.1,
         num_gradual: int | float = 0.5,
         exponent: float = 1.0,
         scope: Scope = "batch",

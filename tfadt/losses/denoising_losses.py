@@ -68,7 +68,7 @@ class TruncatedBinaryCrossentropy(_RowLoss):
 
     def __init__(
         self,
-        max_drop_rate: float = 0.2,
+        max_drop_rate: float = 0.1,
         num_gradual: int | float = 0.5,
         exponent: float = 1.0,
         from_logits: bool = False,
@@ -135,7 +135,9 @@ class ReweightedBinaryCrossentropy(_RowLoss):
 
 
 class DropRateSchedule(keras.callbacks.Callback):
-    """Moves the drop rate of a `TruncatedBinaryCrossentropy` along its schedule, one iteration a training batch.
+    """Moves the drop rate of a `TruncatedBinaryCrossentropy` along its schedule, by the optimizer's iterations.
+
+    With `steps_per_execution` above 1 the rate stands still within a call.
 
     Args:
         loss: The loss that the model was compiled with.
@@ -144,18 +146,15 @@ class DropRateSchedule(keras.callbacks.Callback):
     def __init__(self, loss: TruncatedBinaryCrossentropy):
         super().__init__()
         self.truncated = loss
-        self._step = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Settles the ramp for the length of this run, from iteration 0."""
+        """Settles the ramp for the length of this run; with an unknown number of steps N must be an int."""
         del logs
-        epochs, steps = self.params.get("epochs"), self.params.get("steps")
-        if steps is not None:
-            self.truncated.schedule.prepare(epochs * steps)
-        self._step = 0
+        epochs, calls = self.params.get("epochs"), self.params.get("steps")
+        if calls is not None:
+            self.truncated.schedule.prepare(epochs * calls)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Sets the drop rate of the coming step."""
+        """Sets the drop rate of the coming step: the optimizer's count, which goes on when training is resumed."""
         del batch, logs
-        self.truncated.drop_rate.assign(self.truncated.schedule(self._step))
-        self._step += 1
+        self.truncated.drop_rate.assign(self.truncated.schedule(int(self.model.optimizer.iterations)))

@@ -37,6 +37,10 @@ class DenoisingModel(keras.Model):
         """Returns the source of this model's training batches."""
 
     @abstractmethod
+    def check_data(self, data: InteractionData) -> None:
+        """Raises DataError if the model was not built for data of this size."""
+
+    @abstractmethod
     def negative_sampler(self, data: InteractionData) -> NegativeSampler:
         """Returns the default sampler: uniform outside each user's training items."""
 
@@ -61,7 +65,7 @@ class DenoisingModel(keras.Model):
         self.objective = objective
         self.policy = policy or Standard()
         self._statistics = TrainingStatistics()
-        # XLA is slower here on a CPU: gathers, scatters and top-k (measured; see docs/performance.md).
+        # XLA is slower here on a CPU: gathers, scatters and top-k (measured).
         self._reads: DeferredReads | None = None
         super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
 
@@ -123,12 +127,12 @@ class DenoisingModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes one step on a `Batch`, or on Keras's `((users, items), labels)`."""
-        self._train_on(data if isinstance(data, Batch) else _as_batch(data))
+        self._train_on(data if isinstance(data, Batch) else self._as_batch(data))
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Measures the loss of one batch without training on it."""
-        batch = data if isinstance(data, Batch) else _as_batch(data)
+        batch = data if isinstance(data, Batch) else self._as_batch(data)
         self._statistics.update_state(batch, *self.batch_loss(batch))
         return self.get_metrics_result()
 
@@ -145,12 +149,20 @@ class DenoisingModel(keras.Model):
         if reads is not None:
             reads.update(gradients[len(variables) :])
         if variables:
-            # Dense on purpose: Keras's Adam takes the repeated rows of an IndexedSlices one by one, which leaves the square of
-            # their sum out of the velocity (keras 3.15).
+            # Dense on purpose: Keras's Adam (3.15) squares the repeated rows of an IndexedSlices one by one, where the
+            # square of their sum belongs into the velocity.
             self.optimizer.apply([tf.convert_to_tensor(g) for g in gradients[: len(variables)]], variables)
         else:
             self.optimizer.count_step()
         self._statistics.update_state(batch, value, loss, weights)
+
+    def _as_batch(self, data: Any) -> Batch:
+        (users, items), labels, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if weight is not None:
+            raise ConfigError("Sample weights are the policy's business. Expected ((users, items), labels).")
+        if self.pairwise:
+            raise ConfigError("BPR needs pairs, which fit(data) draws. Expected an InteractionData. Received: arrays.")
+        return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
 
     @contextmanager
     def looking(self) -> Iterator[None]:
@@ -206,6 +218,11 @@ class DenoisingModel(keras.Model):
             self.make_train_function(force=True)
             hook = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self._bring_up_to_date())
             return super().fit(x, y, batch_size, epochs, verbose, [hook, *(callbacks or [])], **kwargs)
+        if kwargs or y is not None:
+            raise ConfigError(
+                f"fit(data) takes no {', '.join(kwargs) or 'y'}: the data set has labels and splits of its own."
+            )
+        self.check_data(x)
         sampler = sampler or self.negative_sampler(x)
         source = self.batch_source(x.train, sampler, batch_size, num_negatives)
         return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=callbacks)
@@ -254,10 +271,3 @@ class DenoisingModel(keras.Model):
             verbose=verbose,
             callbacks=[hook, *(callbacks or [])],
         )
-
-
-def _as_batch(data: Any) -> Batch:
-    (users, items), labels, weight = keras.utils.unpack_x_y_sample_weight(data)
-    if weight is not None:
-        raise ConfigError("Sample weights are the policy's business. Expected ((users, items), labels).")
-    return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt.data.interactions import CSR, InteractionData, Interactions
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranker, Ranking
 from tfadt.models.base import DenoisingModel
 from tfadt.sampling.batches import BatchSource, PairSource
@@ -136,6 +136,14 @@ class Recommender(DenoisingModel):
             seed=self.seed,
         )
 
+    def check_data(self, data: InteractionData) -> None:
+        """Raises DataError if the model was not built for data of this size."""
+        if (data.num_users, data.num_items) != (self.num_users, self.num_items):
+            raise DataError(
+                f"The model was built for {self.num_users} users and {self.num_items} items. "
+                f"Received: data of {data.num_users} users and {data.num_items} items."
+            )
+
     def negative_sampler(self, data: InteractionData) -> NegativeSampler:
         """Returns the default sampler: uniform outside each user's training items."""
         return NegativeSampler(data.history(), self.num_items, seed=self.seed)
@@ -144,6 +152,8 @@ class Recommender(DenoisingModel):
 
     def add_table(self, name: str, rows: int, dim: int, initializer: Any = None) -> keras.Variable:
         """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
+        if dim < 1:
+            raise ConfigError(f"The {name} table needs vectors of at least 1 number. Received: {dim}.")
         initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
         # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
         table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)

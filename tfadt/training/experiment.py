@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.popularity import MostPopular
 from tfadt.evaluation.ranking import Evaluation, RankingEvaluator
 from tfadt.training.progress import Progress
-from tfadt.training.stages import Plan, Trained, make_policy, plans, train
+from tfadt.training.selection import check_selection
+from tfadt.training.stages import Plan, Trained, check_policy, plans, train
 
 POPULAR = "most_popular"
+_MARKER = ".tfadt-run"
 _FOLDERS = ("data", "models", "per_user", "logs")
+_FILES = ("results.json", "results.md", "training.parquet")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Run:
         evaluation: Metrics, and metrics of each user.
         realised_drop_rate: Share of the rows that the last epoch dropped.
         best_step: The selected step.
+        selection_score: Its score under the rule, larger is better; None under `last`.
+        without_negative: Training interactions of users who have every item: they are trained on without a negative.
         seconds: Wall time of training, validation included, and of the test.
     """
 
@@ -48,6 +54,8 @@ class Run:
     evaluation: Evaluation
     realised_drop_rate: float
     best_step: int | None
+    selection_score: float | None
+    without_negative: int
     seconds: float
 
     @property
@@ -65,6 +73,8 @@ class Run:
             "metrics": self.evaluation.metrics,
             "realised_drop_rate": self.realised_drop_rate,
             "best_step": self.best_step,
+            "selection_score": self.selection_score,
+            "without_negative": self.without_negative,
             "seconds": round(self.seconds, 3),
         }
 
@@ -87,7 +97,7 @@ def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
     begun = time.perf_counter()
     counts = np.bincount(data.train.item, minlength=data.num_items)
     evaluation = evaluator(MostPopular(data.num_users, counts))
-    return Run(POPULAR, None, None, None, evaluation, 0.0, None, time.perf_counter() - begun)
+    return Run(POPULAR, None, None, None, evaluation, 0.0, None, None, 0, time.perf_counter() - begun)
 
 
 def prepare_folder(out: Path) -> None:
@@ -96,22 +106,25 @@ def prepare_folder(out: Path) -> None:
     Raises:
         DataError: If the folder holds something else, or cannot be made.
     """
-    foreign = out.is_file() or (
-        out.is_dir() and any(out.iterdir()) and not (out / "results.json").is_file() and not (out / "data").is_dir()
-    )
-    if foreign:
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / _MARKER).is_file()):
         raise DataError(f"{out} exists and holds no tfadt run. Expected a new folder or an earlier run's.")
     try:
+        for name in _FILES:
+            (out / name).unlink(missing_ok=True)
         for name in _FOLDERS:
             shutil.rmtree(out / name, ignore_errors=True)
-        (out / "results.json").unlink(missing_ok=True)
-        for name in _FOLDERS[1:]:
-            (out / name).mkdir(parents=True, exist_ok=True)
+            (out / name).mkdir(parents=True)
+        (out / _MARKER).write_text("Written by `tfadt run`, which may replace this folder's results.\n")
     except OSError as error:
         raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
 
 
-def run_experiment(config: Config, out: Path, progress: Progress | None = None) -> tuple[InteractionData, list[Run]]:
+def run_experiment(
+    config: Config,
+    out: Path,
+    progress: Progress | None = None,
+    after_each: Callable[[InteractionData, list[Run]], object] | None = None,
+) -> tuple[InteractionData, list[Run]]:
     """Ingests, trains every plan of the configuration, evaluates each on the test split and keeps what they leave.
 
     Writes `out/data` (the artifact), `out/models/NAME.keras`, `out/per_user/NAME.parquet`, `out/logs/NAME` (TensorBoard) and
@@ -121,6 +134,7 @@ def run_experiment(config: Config, out: Path, progress: Progress | None = None) 
         config: The settings.
         out: Output folder.
         progress: Hears how the run goes on.
+        after_each: Called after each training with the data and the runs so far, so that a report can be kept up to date.
 
     Returns:
         The data set and the runs, the popularity floor first.
@@ -132,10 +146,11 @@ def run_experiment(config: Config, out: Path, progress: Progress | None = None) 
     listener = progress or Progress()
     todo = plans(config)
     for policy in config.adt.policies:
-        make_policy(policy, config)
-    _check_start(config, out)
+        check_policy(policy, config)
+    _check_start(config, todo, out)
     data = ingest(config.ingest, listener.say)
     _check_vocabularies(data, config)
+    check_selection(config.adt.selection, data)
     prepare_folder(out)
     artifact.save(data, out / "data")
     evaluator = test_evaluator(data, config)
@@ -153,7 +168,9 @@ def run_experiment(config: Config, out: Path, progress: Progress | None = None) 
         listener.end(plan.name, f"recall@{first} {run.evaluation.metrics[f'recall@{first}']:.4f}, {run.seconds:.1f} s")
         # Each training builds graphs of its own; without this they would pile up over a long run.
         keras.backend.clear_session()
-    pd.concat(epochs, ignore_index=True).to_parquet(out / "training.parquet", index=False)
+        pd.concat(epochs, ignore_index=True).to_parquet(out / "training.parquet", index=False)
+        if after_each is not None:
+            after_each(data, runs)
     return data, runs
 
 
@@ -168,16 +185,21 @@ def _evaluate(plan: Plan, trained: Trained, evaluator: RankingEvaluator, config:
         evaluation,
         float(trained.history["drop_rate"].iloc[-1]),
         trained.best_step,
+        trained.selection_score,
+        trained.without_negative,
         trained.seconds + time.perf_counter() - begun,
     )
 
 
-def _check_start(config: Config, out: Path) -> None:
+def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:
     start = config.adt.start_from
     if start is None:
         return
     if not (start / "models").is_dir():
         raise DataError(f"{start} is not the folder of an earlier run: it has no folder 'models'.")
+    for plan in todo:
+        if not (start / "models" / f"{plan.name}.keras").is_file():
+            raise DataError(f"{start} has no model {plan.name} to start from.")
     if start.resolve() == out.resolve():
         raise ConfigError(f"A run cannot start from and write to the same folder. Received: {out}.")
 

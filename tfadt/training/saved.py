@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, did_you_mean
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
+from tfadt.training.model_files import load_model
 
 
 @dataclass(frozen=True)
@@ -46,8 +45,11 @@ class SavedRun:
         try:
             results = json.loads(path.read_text(encoding="utf-8"))
             config = Config.model_validate(results["config"])
-        except (ValueError, KeyError) as error:
-            raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+            whole = isinstance(results["runs"], list)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not the result of a run: {str(error).splitlines()[0]}") from error
+        if not whole:
+            raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
 
     @property
@@ -56,10 +58,12 @@ class SavedRun:
         return [f"{r['model']}-{r['policy']}-{r['seed']}" for r in self.results["runs"] if r["policy"] is not None]
 
     def best(self) -> str:
-        """Returns the name of the model with the best test recall at the first cut-off."""
-        metric = f"recall@{self.config.evaluate.k[0]}"
+        """Returns the name of the best model: by validation recall where that selected, else by test recall."""
         trained = [r for r in self.results["runs"] if r["policy"] is not None]
-        return self.names[max(range(len(trained)), key=lambda n: trained[n]["metrics"][metric])]
+        metric = f"recall@{self.config.evaluate.k[0]}"
+        by_validation = self.config.adt.selection == "val_recall"
+        scores = [r["selection_score"] if by_validation else r["metrics"][metric] for r in trained]
+        return self.names[max(range(len(trained)), key=lambda n: scores[n] or 0.0)]
 
     def load_model(self, name: str) -> Recommender:
         """Returns a trained model, compiled as it was.
@@ -72,9 +76,4 @@ class SavedRun:
         kind = name.split("-")[0]
         check_name("model", MODELS, kind)
         resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
-        path = self.folder / "models" / f"{name}.keras"
-        try:
-            model: Recommender = keras.saving.load_model(path)
-        except (ValueError, OSError, KeyError) as error:
-            raise DataError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
-        return model
+        return load_model(self.folder / "models" / f"{name}.keras")

@@ -43,17 +43,22 @@ def selection_score(
     """
     if rule == "last":
         return None
-    if len(data.valid) == 0:
-        raise DataError(
-            f"Selection by '{rule}' needs validation interactions. Received: none (set adt.selection=last to keep the "
-            "final weights)."
-        )
+    check_selection(rule, data)
     if rule == "val_recall":
         evaluator = RankingEvaluator(data.valid, data.history(), (k,))
         return lambda: evaluator.recall(model)
     losses = ValidationLoss(model, data.valid, sampler, batch_size, fixed_negatives)
     measure = losses.policy_loss if rule == "paper" else losses.trimmed_loss
     return lambda: -measure()
+
+
+def check_selection(rule: str, data: InteractionData) -> None:
+    """Raises DataError if the rule needs validation interactions and there are none."""
+    if rule != "last" and len(data.valid) == 0:
+        raise DataError(
+            f"Selection by '{rule}' needs validation interactions. Received: none (set adt.selection=last to keep the "
+            "final weights)."
+        )
 
 
 class Selection(keras.callbacks.Callback):
@@ -89,6 +94,8 @@ class Selection(keras.callbacks.Callback):
         with self.model.looking():
             score = self._score()
             self.history.append((step, score))
+            if np.isnan(score):
+                return
             if self.best_score is None or score > self.best_score:
                 self.best_step, self.best_score = step, score
                 self._best_weights = [variable.numpy() for variable in self.model.trainable_variables]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,13 +16,18 @@ from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError
+from tfadt.losses.objectives import get_objective
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.registry import MODELS, POLICIES, resolve
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.training.model_files import load_model
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import Selection, selection_score
 
+Built = TypeVar("Built")
+
+_ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
 _SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
 
 
@@ -72,8 +78,11 @@ def plans(config: Config) -> list[Plan]:
     ):
         for name in [*names, *getattr(config, section)]:
             build_settings(section, registry, name, config)
+    for name in config.adt.models:
+        _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
     seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
-    return [Plan(m, p, s) for s in seeds for m in config.adt.models for p in config.adt.policies]
+    models, policies = dict.fromkeys(config.adt.models), dict.fromkeys(config.adt.policies)
+    return [Plan(m, p, s) for s in seeds for m in models for p in policies]
 
 
 def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[type, dict[str, Any]]:
@@ -87,22 +96,34 @@ def build_settings(section: str, registry: dict[str, str], name: str, config: Co
 
 def make_policy(name: str, config: Config) -> DenoisingPolicy:
     """Builds a policy with its settings."""
-    cls, settings = build_settings("policy", POLICIES, name, config)
-    try:
-        policy: DenoisingPolicy = cls(**settings)
-    except TypeError as error:
-        raise ConfigError(f"Setting 'policy.{name}': {error}. Received: {settings}.") from error
+    policy: DenoisingPolicy = _build("policy", name, lambda cls, settings: cls(**settings), config)
     return policy
+
+
+def check_policy(name: str, config: Config) -> None:
+    """Raises ConfigError if a policy's settings, or batches of the configured kind, do not suit it."""
+    share = 1.0 if get_objective(config.adt.objective).pairwise else 1.0 / (1.0 + config.adt.num_negatives)
+    make_policy(name, config).prepare(_ANY_LENGTH, share)
 
 
 def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:
     """Builds a model for the data with its settings."""
-    cls, settings = build_settings("model", MODELS, name, config)
+
+    def build(cls: Any, settings: dict[str, Any]) -> Recommender:
+        model: Recommender = cls.from_interactions(data, **{"seed": seed, **settings})
+        return model
+
+    return _build("model", name, build, config)
+
+
+def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built], config: Config) -> Built:
+    cls, settings = build_settings(section, MODELS if section == "model" else POLICIES, name, config)
     try:
-        model: Recommender = cls.from_interactions(data, seed=seed, **settings)  # type: ignore[attr-defined]
+        return make(cls, settings)
+    except ConfigError as error:
+        raise ConfigError(f"Setting '{section}.{name}': {error}") from error
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"Setting 'model.{name}': {error} Received: {settings}.") from error
-    return model
+        raise ConfigError(f"Setting '{section}.{name}': {str(error).splitlines()[0]}. Received: {settings}.") from error
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
@@ -172,7 +193,7 @@ def start_from(model: Recommender, path: Path) -> None:
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist: the earlier run has no model of this name.")
-    earlier = keras.saving.load_model(path, compile=False)
+    earlier = load_model(path, compile=False)
     shapes = [[tuple(v.shape) for v in m.trainable_variables] for m in (model, earlier)]
     if shapes[0] != shapes[1]:
         raise DataError(f"{path} has weights of other sizes. Expected: {shapes[0]}. Received: {shapes[1]}.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+
 import numpy as np
 import tensorflow as tf
 
@@ -43,7 +46,13 @@ class ValidationLoss:
             value, loss, _ = model.batch_loss(batch)
             return value, loss, batch.labels
 
-        self._losses = losses.get_concrete_function()
+        self._function = losses
+
+    @cached_property
+    def _losses(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        # Traced at the first call: only then does the policy know how long the run is.
+        concrete: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]] = self._function.get_concrete_function()
+        return concrete
 
     def policy_loss(self) -> float:
         """Returns the mean over batches of the policy's own loss at the current drop rate (the authors' criterion)."""

@@ -1,0 +1,5 @@
+"""`python -m tfadt`."""
+
+from tfadt.cli.main import main
+
+main()

@@ -1,0 +1,26 @@
+"""Reads model files, with one clear sentence for what cannot be read."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+
+from tfadt.errors import DataError
+from tfadt.models.recommender import Recommender
+
+
+def load_model(path: Path, compile: bool = True) -> Recommender:
+    """Returns the model in a `.keras` file.
+
+    Raises:
+        DataError: If the file is missing or corrupt.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} does not exist.")
+    try:
+        model: Recommender = keras.saving.load_model(path, compile=compile)
+    except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+    return model
