@@ -69,3 +69,9 @@ def test_seeds_need_the_same_users():
 def test_mean_and_sample_deviation():
     assert mean_and_std([1.0, 2.0, 3.0]) == (2.0, 1.0)
     assert mean_and_std([0.5]) == (0.5, 0.0)
+
+
+def test_differences_that_are_rounding_errors_are_no_differences() -> None:
+    values = np.array([0.1, 0.2, 0.3])
+    assert paired_test(values + np.array([0.0, 3e-17, -3e-17]), values).p_value == 1.0
+    assert paired_test(values + 0.01, values).p_value == 0.0

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+_ROUNDING = 1e-12  # of a mean of ratios near 1
+
 
 @dataclass(frozen=True)
 class PairedTest:
@@ -45,8 +47,9 @@ def paired_test(method: np.ndarray, baseline: np.ndarray) -> PairedTest:
         raise ValueError(f"Both methods need the same users. Received: {len(method)} and {len(baseline)} values.")
     difference = np.asarray(method, np.float64) - np.asarray(baseline, np.float64)
     mean = float(difference.mean()) if len(difference) else 0.0
-    if len(difference) < 2 or np.ptp(difference) == 0:
-        certain = len(difference) >= 2 and mean != 0
+    # Equal up to rounding: scipy would divide noise by noise.
+    if len(difference) < 2 or np.ptp(difference) <= _ROUNDING:
+        certain = len(difference) >= 2 and abs(mean) > _ROUNDING
         return PairedTest(mean, mean, mean, 0.0 if certain else 1.0, len(difference))
     result = stats.ttest_1samp(difference, 0.0)
     interval = result.confidence_interval(0.95)
