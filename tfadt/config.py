@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
     """A group of settings: immutable, unknown keys refused, defaults documented under each field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 class Columns(Section):
@@ -153,6 +154,14 @@ class EvaluateConfig(Section):
 
     k: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(20, 50), min_length=1)
     """Cut-offs of the ranking metrics; the first one selects checkpoints (`val_recall`)."""
+
+    @field_validator("k")
+    @classmethod
+    def _ascending(cls, k: tuple[int, ...]) -> tuple[int, ...]:
+        if list(k) != sorted(set(k)):
+            raise PydanticCustomError("cut_offs", "expected each cut-off once, ascending")
+        return k
+
     mask: Literal["train_valid", "train"] = "train_valid"
     """Seen items that are left out of the test ranking."""
     drop_empty: bool = False
