@@ -117,7 +117,7 @@ def test_how_the_steps_are_cut_into_calls_changes_nothing(cls, data):
 @MODELS
 def test_trains_on_keras_own_inputs_through_the_same_step(cls, data):
     model = make(cls, data)
-    model.compile(policy=RCE(0.1))
+    model.compile(policy=TCE(0.1, num_gradual=0.5))
     users, items = data.train.user, data.train.item
     history = model.fit((users, items), np.ones(len(users), "float32"), batch_size=32, epochs=2, verbose=0)
     assert history.history["loss"][1] < history.history["loss"][0]

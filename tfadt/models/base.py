@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfadt.data.interactions import InteractionData, Interactions
@@ -170,9 +171,16 @@ class DenoisingModel(keras.Model):
         with self.optimizer.looking() if isinstance(self.optimizer, DeferredAdam) else nullcontext():
             yield
 
-    def _bring_up_to_date(self) -> None:
-        if isinstance(self.optimizer, DeferredAdam):
-            self.optimizer.bring_up_to_date()
+    def _hook(self) -> keras.callbacks.Callback:
+        """Comes before all other callbacks: the policy's epochs, and rows up to date before anybody reads the end."""
+
+        def end(logs: Any) -> None:
+            if isinstance(self.optimizer, DeferredAdam):
+                self.optimizer.bring_up_to_date()
+
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: self.policy.on_epoch_begin(epoch), on_train_end=end
+        )
 
     def fit(
         self,
@@ -215,9 +223,11 @@ class DenoisingModel(keras.Model):
             raise ConfigError("Call compile() before fit().")
         if not isinstance(x, InteractionData):
             self.optimizer.build(self.trainable_variables)
+            if y is not None:
+                steps = epochs * -(-len(y) // (batch_size or 32))
+                self.policy.prepare(int(self.iteration) + steps, float(np.mean(y)))
             self.make_train_function(force=True)
-            hook = keras.callbacks.LambdaCallback(on_train_end=lambda logs: self._bring_up_to_date())
-            return super().fit(x, y, batch_size, epochs, verbose, [hook, *(callbacks or [])], **kwargs)
+            return super().fit(x, y, batch_size, epochs, verbose, [self._hook(), *(callbacks or [])], **kwargs)
         if kwargs or y is not None:
             raise ConfigError(
                 f"fit(data) takes no {', '.join(kwargs) or 'y'}: the data set has labels and splits of its own."
@@ -259,15 +269,11 @@ class DenoisingModel(keras.Model):
         self._statistics.has_feedback = source.has_feedback
         calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, epochs, steps_per_call, stop_every, first_step)
         self.train_function = make_stepper(self, source)
-        hook = keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: self.policy.on_epoch_begin(epoch),
-            on_train_end=lambda logs: self._bring_up_to_date(),
-        )
         return super().fit(
             tf.data.Dataset.from_tensor_slices(calls),
             epochs=epochs,
             steps_per_epoch=calls_per_epoch,
             shuffle=False,
             verbose=verbose,
-            callbacks=[hook, *(callbacks or [])],
+            callbacks=[self._hook(), *(callbacks or [])],
         )
