@@ -154,6 +154,10 @@ class EvaluateConfig(Section):
 
     k: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(20, 50), min_length=1)
     """Cut-offs of the ranking metrics; the first one selects checkpoints (`val_recall`)."""
+    mask: Literal["train_valid", "train"] = "train_valid"
+    """Seen items that are left out of the test ranking."""
+    drop_empty: bool = False
+    """Leave out test users with nothing left to rank, rather than count them as missed."""
 
     @field_validator("k")
     @classmethod
@@ -161,11 +165,6 @@ class EvaluateConfig(Section):
         if list(k) != sorted(set(k)):
             raise PydanticCustomError("cut_offs", "expected each cut-off once, ascending")
         return k
-
-    mask: Literal["train_valid", "train"] = "train_valid"
-    """Seen items that are left out of the test ranking."""
-    drop_empty: bool = False
-    """Leave out test users with nothing left to rank, rather than count them as missed."""
 
 
 class Config(Section):
