@@ -268,7 +268,8 @@ class DenoisingModel(keras.Model):
             self.optimizer.prepare(first_step + source.steps_per_epoch * epochs)
         self._statistics.has_feedback = source.has_feedback
         calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, epochs, steps_per_call, stop_every, first_step)
-        self.train_function = make_stepper(self, source)
+        self.optimizer.build(self.trainable_variables)
+        self.train_function = make_stepper(source, self._train_on, self.get_metrics_result)
         return super().fit(
             tf.data.Dataset.from_tensor_slices(calls),
             epochs=epochs,

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfadt.sampling.batches import BatchSource
-
-if TYPE_CHECKING:
-    from tfadt.models.recommender import Recommender
+from tfadt.sampling.batches import Batch, BatchSource
 
 
 def chunk_plan(
@@ -49,14 +46,16 @@ def chunk_plan(
     return (first, count), calls_per_epoch
 
 
-def make_stepper(model: Recommender, source: BatchSource) -> Callable[[Iterator[Any]], dict[str, Any]]:
+def make_stepper(
+    source: BatchSource, train: Callable[[Batch], None], result: Callable[[], dict[str, Any]]
+) -> Callable[[Iterator[Any]], dict[str, Any]]:
     """Returns a Keras train function that makes all the steps of a call in one graph, with no host sync between them.
 
     Args:
-        model: The model; its `_train_on` is the one train step.
         source: Draws all the batches of a call in one vectorised go, before the loop.
+        train: Makes one step on a batch; all variables that it needs exist already.
+        result: Gives the logs, after the last step of a call.
     """
-    model.optimizer.build(model.trainable_variables)
 
     @tf.function(
         input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64)], jit_compile=False, autograph=False
@@ -66,11 +65,11 @@ def make_stepper(model: Recommender, source: BatchSource) -> Callable[[Iterator[
         drawn = source.draw(first + tf.cumsum(tf.ones(count[None], tf.int64), exclusive=True))
 
         def step(k: tf.Tensor) -> tuple[tf.Tensor]:
-            model._train_on(source.batch(drawn, k))
+            train(source.batch(drawn, k))
             return (k + 1,)
 
         tf.while_loop(lambda k: k < count, step, (tf.zeros([], tf.int64),), parallel_iterations=1)
-        return model.get_metrics_result()
+        return result()
 
     # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
     concrete = run_steps.get_concrete_function()
