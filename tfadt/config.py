@@ -126,8 +126,7 @@ class ADTConfig(Section):
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of Adam."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
-    """Epsilon of Adam: the authors' (PyTorch's) 1e-8. Gradients of rarely seen users are so small that Keras's own 1e-7
-    slows their vectors down visibly."""
+    """Epsilon of Adam: the authors' (PyTorch's) 1e-8. Keras's own default is 1e-7, ten times as much."""
     objective: Literal["binary_crossentropy", "square", "bpr"] = "binary_crossentropy"
     """Loss that the policies act on."""
     num_negatives: int = Field(default=1, ge=1)

@@ -100,6 +100,7 @@ def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]
     for model, policy in dict.fromkeys((run.model, run.policy) for run in runs):
         baseline = [run for run in runs if (run.model, run.policy) == (model, BASELINE)]
         own = [run for run in runs if (run.model, run.policy) == (model, policy)]
+        # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
         if policy in (None, BASELINE) or len(own) != len(baseline):
             continue
         for metric in metrics:

@@ -112,10 +112,6 @@ class CSR:
         """Number of items of each user, int64 `[num_users]`."""
         return np.diff(self.offsets)
 
-    def of(self, user: int) -> np.ndarray:
-        """Returns the sorted items of one user."""
-        return self.items[self.offsets[user] : self.offsets[user + 1]]
-
 
 @dataclass(frozen=True)
 class InteractionData:

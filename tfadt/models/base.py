@@ -66,8 +66,8 @@ class DenoisingModel(keras.Model):
         self.objective = objective
         self.policy = policy or Standard()
         self._statistics = TrainingStatistics()
-        # XLA is slower here on a CPU: gathers, scatters and top-k (measured).
         self._reads: DeferredReads | None = None
+        # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
         super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
 
     def get_compile_config(self) -> dict[str, Any]:
@@ -224,8 +224,10 @@ class DenoisingModel(keras.Model):
         if not isinstance(x, InteractionData):
             self.optimizer.build(self.trainable_variables)
             if y is not None:
-                steps = epochs * -(-len(y) // (batch_size or 32))
-                self.policy.prepare(int(self.iteration) + steps, float(np.mean(y)))
+                horizon = int(self.iteration) + epochs * -(-len(y) // (batch_size or 32))
+                self.policy.prepare(horizon, float(np.mean(y)))
+                if isinstance(self.optimizer, DeferredAdam):
+                    self.optimizer.prepare(horizon)
             self.make_train_function(force=True)
             return super().fit(x, y, batch_size, epochs, verbose, [self._hook(), *(callbacks or [])], **kwargs)
         if kwargs or y is not None:

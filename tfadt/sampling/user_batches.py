@@ -48,7 +48,6 @@ class UserSource:
         self._num_negatives = num_negatives
         self._pairwise = pairwise
         active, counts = np.unique(rows.user, return_counts=True)
-        self._active = tf.Variable(active, trainable=False)
         self._counts = tf.Variable(counts, trainable=False)
         self._starts = tf.Variable(np.cumsum(counts) - counts, trainable=False)
         self.num_users = len(active)
@@ -77,7 +76,7 @@ class UserSource:
         _, row = expand(tf.gather(self._starts, users), tf.gather(self._counts, users))
         base = self._columns.with_negative(row)
         n = self._columns.num_positives
-        # The same numbering of rows as in PairSource: negative copy c of row r is row (c + 1) * n + r.
+        # Each negative has a number of its own, after those of the n interactions: copy c of row r is (c + 1) * n + r.
         key = tf.concat([base + n * (copy + 1) for copy in range(self._num_negatives)], 0)
         base = tf.concat([base] * self._num_negatives, 0)
         users, items, flags = self._columns.gather(base if self._pairwise else row)

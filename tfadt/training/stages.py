@@ -191,8 +191,6 @@ def start_from(model: Recommender, path: Path) -> None:
     Raises:
         DataError: If there is no such model or its sizes differ.
     """
-    if not path.is_file():
-        raise DataError(f"{path} does not exist: the earlier run has no model of this name.")
     earlier = load_model(path, compile=False)
     shapes = [[tuple(v.shape) for v in m.trainable_variables] for m in (model, earlier)]
     if shapes[0] != shapes[1]:
