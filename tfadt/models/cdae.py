@@ -41,6 +41,7 @@ class CDAE(Recommender):
     """
 
     user_batches: ClassVar[bool] = True
+    affine_scores: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -96,14 +97,13 @@ class CDAE(Recommender):
         product = tf.reduce_sum(hidden * self.lookup(self.decoder_table, items), axis=1)
         return tf.cast(product + self.lookup(self.decoder_bias, items)[:, 0], tf.float32)
 
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of all items, one matrix product."""
-        hidden = tf.cast(self.hidden(users), tf.float32)
-        return tf.matmul(hidden, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]
-
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the hidden vectors, after the activation."""
         return tf.cast(self.hidden(users), tf.float32)
+
+    def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items, one matrix product."""
+        return tf.matmul(vectors, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]
 
     def batch_source(
         self, rows: Interactions, sampler: NegativeSampler, batch_size: int | None = None, num_negatives: int = 1
