@@ -1,9 +1,9 @@
 """Colliding inference against plain full ranking, and neighbour search, at Adressa's size; prints ratios of one run.
 
-    python benchmarks/bench_colliding.py [--users 212231] [--items 6596] [--neighbors 20] [--ranked 20000]
+    python benchmarks/bench_colliding.py [--users 212231] [--items 6596] [--neighbors 20] [--ranked 5000]
 
-The vectors are random (the cost does not depend on them). Plain and mixed rankings take turns, and the best of each counts, so
-that a busy machine disturbs the ratio little.
+The vectors are random (the cost does not depend on them). Plain and mixed rankings take turns and the best of each counts,
+so that a busy machine disturbs the ratio little.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=212_231)
     parser.add_argument("--items", type=int, default=6_596)
     parser.add_argument("--neighbors", type=int, default=20)
-    parser.add_argument("--ranked", type=int, default=20_000, help="users that are ranked, and searched for")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--ranked", type=int, default=5_000, help="users that are ranked, and searched for")
+    parser.add_argument("--rounds", type=int, default=6)
     sizes = parser.parse_args()
 
     rng = np.random.default_rng(0)
@@ -38,7 +38,9 @@ def main() -> None:
     model.user_table.assign(rng.normal(size=(sizes.users, 32)))
     model.item_table.assign(rng.normal(size=(sizes.items, 32)))
     # Random neighbours: hardly two users of a block share one, the dearest case.
-    neighbors = (np.arange(sizes.users)[:, None] + rng.integers(1, sizes.users, (sizes.users, sizes.neighbors))) % sizes.users
+    neighbors = (
+        np.arange(sizes.users)[:, None] + rng.integers(1, sizes.users, (sizes.users, sizes.neighbors))
+    ) % sizes.users
     users = np.arange(min(sizes.ranked, sizes.users))
     rankers = {"plain": Ranker(model, 20)}
     rankers |= {mix: Ranker(CollidingScorer(model, neighbors, 0.5, mix), 20) for mix in LIMITS}

@@ -6,6 +6,7 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +59,26 @@ def test_equals_one_sort_a_user(case):
         assert set(row) <= set(candidates.tolist())
 
 
+@settings(max_examples=40)
+@given(
+    st.integers(1, 40).flatmap(
+        lambda n: st.tuples(
+            st.lists(st.lists(st.sampled_from([-np.inf, -1.0, 0.0, 1.0]), min_size=n, max_size=n), min_size=1, max_size=4),
+            st.integers(1, n),
+        )
+    )
+)
+def test_top_k_is_that_of_tensorflow_ties_and_all(case):
+    rows, k = case
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(retrieval, "_CHUNK", 3)
+        best, index = retrieval.top_k(tf.constant(rows, tf.float32), k)
+    expected, columns = tf.math.top_k(tf.constant(rows, tf.float32), k)
+    np.testing.assert_array_equal(best, expected)
+    np.testing.assert_array_equal(index, columns)
+    assert index.dtype == tf.int64
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigError, match=r"at least 1\. Received: 0"):
         nearest_users(LINE, EVERYBODY, EVERYBODY, 0)
@@ -108,8 +129,6 @@ def test_keras_is_the_same_object_before_and_after_the_import(legacy, keras, mon
 
 
 def test_keras_in_use_stays_the_same_object():
-    import tensorflow as tf
-
     assert tf.keras.Model is not None  # At its first use tf.keras replaces a loader by the module.
     before = tf.keras
     tfrs.retrieval_layers()
@@ -117,8 +136,6 @@ def test_keras_in_use_stays_the_same_object():
 
 
 def test_keras_is_restored_when_the_import_fails(monkeypatch):
-    import tensorflow as tf
-
     before = tf.keras
 
     def fail(name):

@@ -15,7 +15,7 @@ Mix = Literal["probabilities", "logits"]
 
 _PIECE_BYTES = 4 << 20  # Scores of neighbours at a time: they stay in cache.
 _FLOAT_BYTES = 4
-_PARALLEL_PIECES = 4
+_PARALLEL_PIECES = 2
 
 
 def check_lambda(lambda_: float) -> float:
