@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -65,7 +66,7 @@ def torch_loop(name: str, data: InteractionData, steps: int = 15) -> float | Non
     users = torch.nn.Embedding(data.num_users, DIM + wide)
     items = torch.nn.Embedding(data.num_items, DIM + wide)
     sizes = [2 * wide, wide, wide // 2, DIM]
-    layers = [m for a, b in zip(sizes, sizes[1:], strict=False) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())]
+    layers = [m for a, b in itertools.pairwise(sizes) for m in (torch.nn.Linear(a, b), torch.nn.ReLU())]
     mlp = torch.nn.Sequential(*layers) if wide else None
     output = torch.nn.Linear(2 * DIM if wide else DIM, 1)
     modules = torch.nn.ModuleList([m for m in (users, items, mlp, output) if m is not None])

@@ -1,4 +1,4 @@
-"""`make bench`: measures every section in a process of its own, prints the table, writes results.json and docs/performance.md.
+"""`make bench`: measures every section in a process of its own, prints the table, writes it and results.json.
 
     python -m benchmarks.run [SECTION ...]
 
