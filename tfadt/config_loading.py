@@ -77,7 +77,7 @@ def _set(settings: dict[str, Any], override: str) -> None:
     if not sign or len(path) < 2 or not all(path):
         raise ConfigError(f"--set expects section.key=value, such as adt.epochs=5. Received: '{override}'.")
     value = _parse(text.strip())
-    if _is_list(path) and not isinstance(value, list):
+    if _is_list(path) and not isinstance(value, list | dict):
         value = [_parse(part.strip()) for part in text.split(",")]
     place = settings
     for part in path[:-1]:
@@ -99,6 +99,8 @@ def _parse(text: str) -> Any:
 
 
 def _is_list(path: Sequence[str]) -> bool:
+    if list(path[:2]) == ["tune", "space"]:
+        return True
     section = _section(path[:-1])
     field = section.model_fields.get(path[-1]) if section is not None else None
     return field is not None and get_origin(field.annotation) is tuple
