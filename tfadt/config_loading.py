@@ -41,6 +41,22 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: M
     return _validate(settings)
 
 
+def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
+    """Returns the configuration with some settings changed, such as `{"adt.learning_rate": 0.01}`.
+
+    Raises:
+        ConfigError: If a setting cannot be used.
+    """
+    changed = dump(config)
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        place = changed
+        for part in sections:
+            place = place.setdefault(part, {})
+        place[name] = value
+    return _validate(changed)
+
+
 def dump(config: Config) -> dict[str, Any]:
     """Returns all settings, JSON-ready; `load_config(base=dump(config))` gives an equal configuration."""
     return config.model_dump(mode="json")
