@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,9 @@ from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import Plan, make_model, make_policy, make_sampler, start_from
 from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
+
+SELECTED_EPOCH = "selected_epoch"
+SECONDS = "seconds"
 
 _FAILURES = (TfadtError, tf.errors.ResourceExhaustedError, MemoryError)
 
@@ -118,7 +122,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
             **kwargs: None.
 
         Returns:
-            Keras's history of the one epoch that the selection rule chooses, which is what the trial is judged by.
+            Keras's history of the one epoch that the selection rule chooses, which is what the trial is judged by; with
+            `selected_epoch` (from 1) and `seconds` (of the whole training).
 
         Raises:
             keras_tuner.errors.FailedTrialError: If these settings cannot be trained with; the search goes on.
@@ -129,6 +134,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
                 "search() takes epochs, callbacks and verbose; the data are the hypermodel's. "
                 f"Received: {len(args)} positional arguments and {sorted(kwargs)}."
             )
+        begun = time.perf_counter()
         config = with_settings(self._config, self.settings(hp))
         adt = config.adt
         try:
@@ -150,7 +156,9 @@ class ADTHyperModel(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         except OSError as error:
             raise keras_tuner.errors.FatalError(f"What a trial leaves cannot be written: {error}.") from error
-        return judge.history()
+        history = judge.history()
+        history.history |= {SELECTED_EPOCH: [judge.epoch + 1], SECONDS: [time.perf_counter() - begun]}
+        return history
 
     def _rule(
         self, model: Recommender, sampler: NegativeSampler, config: Config

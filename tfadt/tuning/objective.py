@@ -69,7 +69,7 @@ class Judge(keras.callbacks.Callback):
         score: The rule: takes the metrics and returns what is to be maximised; None chooses the last epoch.
 
     Attributes:
-        epoch: The chosen epoch; None before the first.
+        epoch: The chosen epoch, from 0; -1 before the first.
         logs: Its logs.
     """
 
@@ -77,7 +77,7 @@ class Judge(keras.callbacks.Callback):
         super().__init__()
         self._evaluator = evaluator
         self._score = score
-        self.epoch: int | None = None
+        self.epoch = -1
         self.logs: dict[str, float] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -88,7 +88,7 @@ class Judge(keras.callbacks.Callback):
             score = float(epoch) if self._score is None else self._score(metrics)
         logs.update({_PREFIX + name: value for name, value in metrics.items()})
         logs[SELECTION_SCORE] = score
-        if self.epoch is None or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]:
+        if self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]:
             self.epoch, self.logs = epoch, dict(logs)
 
     def history(self) -> keras.callbacks.History:
