@@ -40,8 +40,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
     model = tuner.get_best_models()[0]
     ```
 
-    A trial is one training as `tfadt run` makes it, with the first seed, measured on validation after each epoch. The policy's
-    schedule is that of a run of `adt.epochs` however early the trial ends, so give `Hyperband` that as `max_epochs`.
+    A trial is one training as `tfadt run` makes it, with the first seed, measured on validation after each epoch. The
+    policy's schedule is that of a run of `adt.epochs` however early the trial ends, so give `Hyperband` that as `max_epochs`.
 
     Args:
         data: The data set.

@@ -17,7 +17,9 @@ from keras_tuner.engine import trial as trials
 from tfadt.config import Config
 from tfadt.files import write_text
 
-_NEVER = 1_000_000_000  # keras-tuner ends a search after so many failures in a row: the one setting that it cannot do without
+_NEVER = (
+    1_000_000_000  # keras-tuner ends a search after so many failures in a row: the one setting that it cannot do without
+)
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 

@@ -1,8 +1,8 @@
 """A trial in a process of its own: its memory is given back at its end, and a trial that is killed ends nothing else.
 
-The parent writes one line of JSON, the task, to the child's standard input and keeps it open: its end tells the child that the
-parent is gone. The child writes lines of JSON to its standard output: one an epoch, and the outcome. What else it prints goes
-into the trial's folder, `process.log`.
+The parent writes one line of JSON, the task, to the child's standard input and keeps it open: its end tells the child that
+the parent is gone. The child writes lines of JSON to its standard output: one an epoch, and the outcome. What else it prints
+goes into the trial's folder, `process.log`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a search tries: the spaces that the policy, the model and training declare, and those of the configuration.
 
-A searched setting goes by its own name in the configuration, such as `policy.t_ce.max_drop_rate`, so that the best values are
-settings of a run as they stand.
+A searched setting goes by its own name in the configuration, such as `policy.t_ce.max_drop_rate`, so that the best values
+are settings of a run as they stand.
 """
 
 from __future__ import annotations

@@ -51,9 +51,7 @@ class SearchTuner(keras_tuner.Hyperband):
         self._started: dict[str, float] = {}
         self._idle = False
         with redirect_stdout(io.StringIO()):  # it says that it reloads
-            keras_tuner.Tuner.__init__(
-                self, oracle, hypermodel, directory=str(folder.parent), project_name=folder.name
-            )
+            keras_tuner.Tuner.__init__(self, oracle, hypermodel, directory=str(folder.parent), project_name=folder.name)
 
     def _populate_initial_space(self) -> None:
         # keras-tuner builds models to find the space; here it is declared.
