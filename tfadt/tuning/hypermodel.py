@@ -41,7 +41,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
     ```
 
     A trial is one training as `tfadt run` makes it, with the first seed, measured on validation after each epoch. The
-    policy's schedule is that of a run of `adt.epochs` however early the trial ends, so give `Hyperband` that as `max_epochs`.
+    policy's schedule is that of a run of `adt.epochs` however early the trial ends: `Hyperband` wants that as `max_epochs`.
 
     Args:
         data: The data set.

@@ -17,9 +17,7 @@ from keras_tuner.engine import trial as trials
 from tfadt.config import Config
 from tfadt.files import write_text
 
-_NEVER = (
-    1_000_000_000  # keras-tuner ends a search after so many failures in a row: the one setting that it cannot do without
-)
+_NEVER = 1_000_000_000  # failures in a row that end a search: keras-tuner wants a number
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
