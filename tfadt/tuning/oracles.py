@@ -43,9 +43,11 @@ class _Durable(keras_tuner.Oracle):
         write_text(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", json.dumps(trial.get_state()))
 
     def reload(self) -> None:
-        """Reads the state; a trial that it does not know was being made when the search was killed, and never began."""
+        """Reads the state as it was when the search was stopped or killed, and queues the trials that were running."""
         super().reload()
+        # A trial that the state does not know was about to be made; one that it knows to have ended was about to leave.
         self.trials = {name: trial for name, trial in self.trials.items() if name in self.start_order}
+        self._retry_queue = [name for name in self._retry_queue if name not in self.end_order]
 
 
 class _Random(_Durable, keras_tuner.oracles.RandomSearchOracle):
@@ -57,7 +59,35 @@ class _Bayesian(_Durable, keras_tuner.oracles.BayesianOptimizationOracle):
 
 
 class _Hyperband(_Durable, keras_tuner.oracles.HyperbandOracle):
-    pass
+    """Hyperband that goes on with what it has where the space holds fewer combinations than a bracket begins with.
+
+    keras-tuner's ends the search there, before any trial has gone on from another.
+    """
+
+    def __init__(self, **kwargs: Any):
+        self._first_sizes: dict[str, int] = {}
+        super().__init__(**kwargs)
+
+    def _random_trial(self, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:
+        response: dict[str, Any] = super()._random_trial(trial_id, bracket)
+        if response["status"] == trials.TrialStatus.RUNNING:
+            return response
+        self._first_sizes[str(bracket["bracket_num"])] = len(bracket["rounds"][0])
+        return self.populate_space(trial_id)
+
+    def _get_size(self, bracket_num: int, round_num: int) -> int:
+        size: int = super()._get_size(bracket_num, round_num)
+        first = self._first_sizes.get(str(bracket_num))
+        return size if first is None else min(size, math.ceil(first / self.factor**round_num))
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the state, JSON-ready."""
+        return {**super().get_state(), "first_sizes": self._first_sizes}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes a state up again."""
+        super().set_state(state)
+        self._first_sizes = state["first_sizes"]
 
 
 class Grid(_Durable):
