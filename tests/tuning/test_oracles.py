@@ -1,4 +1,4 @@
-"""What keras-tuner's oracles do not do: survive a kill at any moment, a grid that resumes, brackets larger than the space."""
+"""What keras-tuner's oracles do not do: survive a kill at any moment, resume a grid, fill brackets larger than the space."""
 
 import json
 

@@ -79,7 +79,7 @@ def test_results_are_read_back_and_applied(finished):
     assert applied.policy == {"r_ce": {"beta": best["policy.r_ce.beta"]}}
     assert (applied.adt.learning_rate, applied.adt.epochs) == (best["adt.learning_rate"], 7)
     assert (applied.adt.models, applied.adt.policies) == (("gmf",), ("r_ce",))
-    with pytest.raises(DataError, match="no hyperparameters of neumf under t_ce. Known: gmf-r_ce, gmf-standard"):
+    with pytest.raises(DataError, match=r"no hyperparameters of neumf under t_ce. Known: gmf-r_ce, gmf-standard"):
         loaded.apply(applied, "neumf", "t_ce")
 
 
@@ -125,7 +125,7 @@ def test_damaged_and_foreign_folders_are_told_in_one_sentence(tmp_path):
 def test_a_search_in_which_all_fails_says_why(tmp_path):
     impossible = ["adt.policies=t_ce", "adt.epochs=1", "tune.over=[]", "tune.space.policy.t_ce.max_drop_rate=0.6,0.7"]
     impossible += ["tune.space.adt.learning_rate=[]"]
-    with pytest.raises(DataError, match="Every trial failed; .*max_drop_rate must be below the share of positives"):
+    with pytest.raises(DataError, match=r"Every trial failed; .*max_drop_rate must be below the share of positives"):
         run_search(config(*impossible), tmp_path / "out")
     found = Hyperparameters.load(tmp_path / "out")
     assert found.best is None
@@ -227,5 +227,5 @@ def test_several_processes_need_all_of_the_environment_and_one_search(tmp_path, 
     with pytest.raises(ConfigError, match="KERASTUNER_ORACLE_PORT must be a port"):
         run_search(config(), tmp_path / "out")
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "65000")
-    with pytest.raises(ConfigError, match="of one model under one policy. Received: gmf under r_ce, gmf under standard"):
+    with pytest.raises(ConfigError, match=r"of one model under one policy. Received: gmf under r_ce, gmf under standard"):
         run_search(config("adt.policies=r_ce,standard"), tmp_path / "out")

@@ -1,5 +1,7 @@
 """What is searched: what models and policies declare, and what a configuration adds, changes and takes out."""
 
+from typing import ClassVar
+
 import keras_tuner
 import pytest
 from hypothesis import given
@@ -43,10 +45,10 @@ def test_models_and_training_add_theirs():
 
 def test_a_new_model_and_a_new_policy_bring_their_own(monkeypatch):
     class Mine(GMF):
-        search_space = {"embedding_dim": Choices(3, 5)}
+        search_space: ClassVar = {"embedding_dim": Choices(3, 5)}
 
     class Soft(Standard):
-        search_space = {"softness": Range(0.0, 1.0)}
+        search_space: ClassVar = {"softness": Range(0.0, 1.0)}
 
         def __init__(self, softness: float = 0.5):
             self.softness = softness
@@ -104,14 +106,14 @@ def test_what_cannot_be_searched_is_told_in_one_sentence(override, expected):
 
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["min", "max", "log", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["min", "max", "log", "x"]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
 
-@given(
-    key=st.sampled_from(["adt.learning_rate", "model.gmf.embedding_dim", "policy.t_ce.num_gradual", "adt"]), value=_ANY
-)
+@given(key=st.sampled_from(["adt.learning_rate", "model.gmf.embedding_dim", "policy.t_ce.num_gradual", "adt"]), value=_ANY)
 def test_whatever_a_space_says_it_is_a_space_or_a_config_error(key, value):
     config = Config().model_copy(update={"tune": Config().tune.model_copy(update={"space": _nested(key, value)})})
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras_tuner
-from keras_tuner.engine import trial as trials
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfadt.config import Config
 from tfadt.files import write_text
@@ -24,22 +24,25 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 class _Durable(keras_tuner.Oracle):
     """Writes its files whole or not at all, and ends no search while a trial is still running."""
 
+    trials: dict[str, Trial]
+    _retry_queue: list[str]
+
     @keras_tuner.synchronized
-    def create_trial(self, tuner_id: str) -> trials.Trial:
+    def create_trial(self, tuner_id: str) -> Trial:
         """As in keras-tuner, but a worker waits for the trials of the others before it hears of the end.
 
         keras-tuner's chief looks only every 20 seconds whether the last worker has gone.
         """
         trial = super().create_trial(tuner_id)
-        if trial.status == trials.TrialStatus.STOPPED and self.ongoing_trials:
-            trial.status = trials.TrialStatus.IDLE
+        if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
+            trial.status = TrialStatus.IDLE
         return trial
 
     def save(self) -> None:
         """Writes the state."""
         write_text(Path(self._get_oracle_fname()), json.dumps(self.get_state()))
 
-    def _save_trial(self, trial: trials.Trial) -> None:
+    def _save_trial(self, trial: Trial) -> None:
         write_text(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", json.dumps(trial.get_state()))
 
     def reload(self) -> None:
@@ -70,7 +73,7 @@ class _Hyperband(_Durable, keras_tuner.oracles.HyperbandOracle):
 
     def _random_trial(self, trial_id: str, bracket: dict[str, Any]) -> dict[str, Any]:
         response: dict[str, Any] = super()._random_trial(trial_id, bracket)
-        if response["status"] == trials.TrialStatus.RUNNING:
+        if response["status"] == TrialStatus.RUNNING:
             return response
         self._first_sizes[str(bracket["bracket_num"])] = len(bracket["rounds"][0])
         return self.populate_space(trial_id)
@@ -102,7 +105,7 @@ class Grid(_Durable):
         values = [list(hp.values) for hp in self.hyperparameters.space]
         size = math.prod(map(len, values))
         if number >= size:
-            return {"status": trials.TrialStatus.STOPPED, "values": None}
+            return {"status": TrialStatus.STOPPED, "values": None}
         # Steps of about the golden section of the grid, prime to its size: each combination once, neighbours far apart.
         stride = max(1, round(_GOLDEN * size))
         while math.gcd(stride, size) > 1:
@@ -112,7 +115,7 @@ class Grid(_Durable):
         for hp, options in zip(self.hyperparameters.space, values, strict=True):
             index, place = divmod(index, len(options))
             chosen[hp.name] = options[place]
-        return {"status": trials.TrialStatus.RUNNING, "values": chosen}
+        return {"status": TrialStatus.RUNNING, "values": chosen}
 
 
 def make_oracle(config: Config, objective: keras_tuner.Objective, dimensions: int) -> keras_tuner.Oracle:

@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 import keras_tuner
-from keras_tuner.engine import trial as trials
+from keras_tuner.engine.trial import Trial as TunerTrial
+from keras_tuner.engine.trial import TrialStatus
 
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config
@@ -162,9 +163,9 @@ def _trials(tuner: SearchTuner) -> tuple[Trial, ...]:
     return tuple(_trial(tuner.oracle.trials[name]) for name in tuner.oracle.start_order)
 
 
-def _trial(trial: trials.Trial) -> Trial:
+def _trial(trial: TunerTrial) -> Trial:
     settings = trial_settings(trial.hyperparameters.values)
-    if trial.status != trials.TrialStatus.COMPLETED:
+    if trial.status != TrialStatus.COMPLETED:
         return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
     metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
     epoch = int(metrics.pop(SELECTED_EPOCH))
