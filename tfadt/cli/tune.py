@@ -13,6 +13,7 @@ from tfadt.cli.search_table import search_progress
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config_loading import load_config
 from tfadt.errors import ConfigError
+from tfadt.tuning.progress import short, shown
 
 
 def tune(
@@ -76,4 +77,4 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(settings: dict[str, Any]) -> str:
-    return " ".join(f"{key}={value}" for key, value in settings.items()) or "nothing to vary"
+    return ", ".join(f"{short(key)} {shown(value)}" for key, value in settings.items()) or "nothing to vary"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from tfadt.files import write_text
 from tfadt.search_space import Value
 from tfadt.tuning.hypermodel import ADTHyperModel
 from tfadt.tuning.progress import SearchProgress
@@ -63,6 +65,12 @@ class SearchTuner(keras_tuner.Hyperband):
         # One name whoever searches: a search can be gone on with alone, or with other workers.
         name = self.tuner_id if self._is_worker() else "tuner"
         return str(Path(self.project_dir) / f"{name}.json")
+
+    def save(self) -> None:
+        """Writes the state, the oracle's too where this process has it."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_text(Path(self._get_tuner_fname()), json.dumps(self.get_state()))
 
     def on_search_begin(self) -> None:
         """Writes the state: without it a search that is killed in its first trial begins anew."""
