@@ -59,7 +59,7 @@ def test_a_line_for_each_trial_then_the_table(tmp_path):
         (["--model", "gmff"], "Unknown model 'gmff'. Did you mean 'gmf'?"),
         (["--set", "tune.space.adt.epochs=1,2"], "A search cannot vary 'adt.epochs'"),
         (["--resume", "nowhere"], "nowhere is not the folder of a search: it has no config.json."),
-        (["--resume", "nowhere", "--model", "gmf"], "it takes no settings but --trials"),
+        (["--resume", "nowhere", "--model", "gmf"], "Expected none but --trials beside it."),
         (["--data", "nowhere.csv"], "nowhere.csv"),
     ],
 )

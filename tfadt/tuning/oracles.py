@@ -15,7 +15,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfadt.config import Config
-from tfadt.files import write_text
+from tfadt.training.atomic import write_text
 
 _NEVER = 1_000_000_000  # failures in a row that end a search: keras-tuner wants a number
 _GOLDEN = (math.sqrt(5) - 1) / 2

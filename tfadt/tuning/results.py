@@ -22,9 +22,9 @@ from tfadt.config_loading import dump, load_config, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, TfadtError
-from tfadt.files import write_text
 from tfadt.search_space import Value
 from tfadt.toml_writing import to_toml
+from tfadt.training.atomic import write_text
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1
