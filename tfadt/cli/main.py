@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import denoise, evaluate, ingest, recommend, run
+from tfadt.cli import denoise, evaluate, ingest, recommend, run, tune
 from tfadt.cli.console import print_error
 from tfadt.errors import InterruptedRunError, TfadtError
 
@@ -41,6 +41,7 @@ app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
+app.command("tune")(tune.tune)
 
 
 def main() -> None:

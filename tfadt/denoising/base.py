@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
+from tfadt.search_space import SearchSpace
+
 
 class DenoisingPolicy(ABC):
     """Decides how much each row of a batch counts. A new policy is one subclass and one line of registration.
@@ -18,6 +20,9 @@ class DenoisingPolicy(ABC):
 
     needs_extra_feedback: ClassVar[bool] = False
     """Whether the policy asks which clicks are known to be liked."""
+
+    search_space: ClassVar[SearchSpace] = {}
+    """What a search tries for the constructor's arguments."""
 
     @abstractmethod
     def weights(

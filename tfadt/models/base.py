@@ -171,6 +171,12 @@ class DenoisingModel(keras.Model):
             raise ConfigError("BPR needs pairs, which fit(data) draws. Expected an InteractionData. Received: arrays.")
         return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
 
+    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+        """Reads a weights file, as in Keras, and the optimizer's state with it; embedding rows come out up to date."""
+        super().load_weights(filepath, **kwargs)
+        if isinstance(self.optimizer, DeferredAdam) and self.optimizer.built:
+            self.optimizer.bring_up_to_date()  # the file may have been written in the midst of training
+
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Within this, in the midst of training, every embedding row is as dense Adam would have it; no bit changes."""
@@ -271,6 +277,8 @@ class DenoisingModel(keras.Model):
         done: int = 0,
         verbose: Any = 0,
         callbacks: Any = None,
+        initial_epoch: int = 0,
+        horizon: int | None = None,
     ) -> keras.callbacks.History:
         """Trains on the batches of a source, through `keras.Model.fit`; the run goes on from the present iteration.
 
@@ -280,12 +288,14 @@ class DenoisingModel(keras.Model):
 
         Args:
             source: Draws the batches on the device.
-            epochs: Passes over the source.
+            epochs: Passes over the source, those before `initial_epoch` counted.
             steps_per_call: Steps on the device between two callbacks.
             stops: Callbacks also run after each multiple of each of these numbers of steps.
             done: Steps of this run that were made before.
             verbose: As in Keras.
             callbacks: As in Keras; a Keras "batch" is one call, `iteration` tells the step.
+            initial_epoch: As in Keras: passes of another run, which this one goes on from.
+            horizon: Steps of the whole run that the policy's schedule is settled for, where this is a part of it.
 
         Returns:
             Keras's history, as in `fit`.
@@ -295,19 +305,21 @@ class DenoisingModel(keras.Model):
             DivergedError: If the loss of a step is not finite.
         """
         first_step = int(self.iteration) - done
-        self.policy.prepare(first_step + source.steps_per_epoch * epochs, source.positive_share)
+        passes = epochs - initial_epoch
+        horizon = horizon or first_step + source.steps_per_epoch * passes
+        self.policy.prepare(horizon, source.positive_share)
         if isinstance(self.optimizer, DeferredAdam):
-            self.optimizer.prepare(first_step + source.steps_per_epoch * epochs)
+            self.optimizer.prepare(horizon)
         self._statistics.has_feedback = source.has_feedback
-        (first, count), calls_per_epoch = chunk_plan(source.steps_per_epoch, epochs, steps_per_call, stops, first_step, done)
-        initial_epoch = max(done - 1, 0) // source.steps_per_epoch
-        left = slice(initial_epoch * calls_per_epoch, None)
+        (first, count), calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stops, first_step, done)
+        cut_epoch = max(done - 1, 0) // source.steps_per_epoch
+        left = slice(cut_epoch * calls_per_epoch, None)
         self.optimizer.build(self.trainable_variables)
         self.train_function = make_stepper(source, self._train_on, self.get_metrics_result)
         return super().fit(
             tf.data.Dataset.from_tensor_slices((first[left], count[left])),
             epochs=epochs,
-            initial_epoch=initial_epoch,
+            initial_epoch=initial_epoch + cut_epoch,
             steps_per_epoch=calls_per_epoch,
             shuffle=False,
             verbose=verbose,

@@ -16,6 +16,7 @@ from tfadt.memory import require_memory
 from tfadt.models.base import DenoisingModel
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.search_space import SearchSpace
 
 
 class Recommender(DenoisingModel):
@@ -37,6 +38,8 @@ class Recommender(DenoisingModel):
 
     user_batches: ClassVar[bool] = False
     """Whether a step trains all rows of a few users rather than rows of all users."""
+    search_space: ClassVar[SearchSpace] = {}
+    """What a search tries for the constructor's arguments."""
 
     affine_scores: ClassVar[bool] = False
     """Whether `score_vectors` is affine: then a mixture of users' logits is the logits of the mixture of their vectors."""
