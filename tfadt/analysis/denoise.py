@@ -7,8 +7,9 @@ import pandas as pd
 
 from tfadt.config import ADTConfig
 from tfadt.data.interactions import InteractionData
+from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
-from tfadt.training.positive_losses import positive_losses
+from tfadt.training.positive_logits import positive_logits
 
 
 def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> pd.DataFrame:
@@ -26,7 +27,8 @@ def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> p
         `false_positive`.
     """
     train = data.train
-    loss = positive_losses(model, train)
+    logits = positive_logits(model, train)
+    loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
     positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)
     steps = int(model.iteration)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from tfadt.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -52,3 +56,40 @@ CALIBRATED = {"false_positive_probability": Port("float32")}
 
 DEFAULT = "serving_default"
 """The name under which a server finds `recommend` when a request names no signature."""
+
+
+def check_signatures(found: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Checks the tensors of each exported signature against the contract.
+
+    Args:
+        found: `signature_def` of the exported graph.
+        metadata: What the export says of itself.
+
+    Raises:
+        DataError: If a signature is missing, or a tensor of it has another name, type or shape, or no free batch dimension.
+    """
+    widths = {"K": metadata["k"], "N": metadata["neighbors"], "any": -1}
+    for name in metadata["signatures"]:
+        if name not in found:
+            raise DataError(f"The export has no signature {name}.")
+        signature = SIGNATURES["recommend" if name == DEFAULT else name]
+        outputs = signature.outputs
+        if name == "denoise" and metadata["denoise"]["calibrated"]:
+            outputs = outputs | CALIBRATED
+        for side, expected in (("inputs", signature.inputs), ("outputs", outputs)):
+            tensors = getattr(found[name], side)
+            if set(tensors) != set(expected):
+                raise DataError(
+                    f"Signature {name} must have the {side} {', '.join(expected)}. Received: {', '.join(sorted(tensors))}."
+                )
+            for key, port in expected.items():
+                shape = [-1] if port.columns is None else [-1, widths[port.columns]]
+                received = [dim.size for dim in tensors[key].tensor_shape.dim]
+                kind = _TYPES.get(tensors[key].dtype, str(tensors[key].dtype))
+                if (kind, received) != (port.dtype, shape) or tensors[key].tensor_shape.unknown_rank:
+                    raise DataError(
+                        f"Signature {name}: {key} must be {port.dtype} {shape}, -1 for the batch. Received: {kind} {received}."
+                    )
+
+
+_TYPES = {1: "float32", 7: "string", 10: "bool"}  # TensorFlow's DataType

@@ -29,7 +29,7 @@ from tfadt.serving.sample_requests import sample_requests
 from tfadt.serving.signatures import Colliding, HistoryScorer, ServedModel
 from tfadt.serving.versions import publishing
 from tfadt.training.experiment import seen_at_test
-from tfadt.training.positive_losses import positive_losses
+from tfadt.training.positive_logits import positive_logits
 from tfadt.training.saved import SavedRun
 
 
@@ -111,7 +111,7 @@ def export_model(
     settings = config or ExportConfig()
     model.check_data(data)
     names = _choose(settings.signatures, model, colliding)
-    noise = noise_scale(positive_losses(model, data.train), data.train.false_positive)
+    noise = noise_scale(positive_logits(model, data.train), data.train.false_positive)
     served = ServedModel(model, data, settings.k, seen, noise, colliding)
     functions = served.trace(names)
     check_finite(served.variables)

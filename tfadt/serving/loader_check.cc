@@ -1,16 +1,16 @@
 // Loads a SavedModel with tensorflow::LoadSavedModel, the loader that TensorFlow Serving uses, runs requests without
 // Python, compares the answers with the expected ones and measures latencies.
 //
-//   loader_check MODEL_DIR CASES TOLERANCE RUNS
+//   loader_check MODEL_DIR CASES TOLERANCE SECONDS
 //
 // CASES is a TFRecord file of NamedTensorProto, each named "case<TAB>signature<TAB>role<TAB>tensor". A role is `input`, or
-// `output` for an expected answer; a case without outputs may be answered or refused. Cases named `time ...` are
-// measured: RUNS runs for each signature and batch size, going round the cases, for one client and for two at once.
+// `output` for an expected answer; a case without outputs may be answered or refused. Cases named `time ...` are measured:
+// for SECONDS for each signature and batch size, going round the cases, by one client and by two at once.
 //
 // Prints lines of tab-separated fields:
 //   load     SECONDS
 //   answer   CASE  ok | wrong | refused  WHY
-//   latency  SIGNATURE  BATCH  CLIENTS  P50_MS  P99_MS
+//   latency  SIGNATURE  BATCH  CLIENTS  P50_MS  P99_MS  RUNS
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -155,19 +155,21 @@ std::string Compare(const Request& request, const std::vector<Tensor>& outputs, 
 }
 
 // Returns the times of one client's runs, in milliseconds.
-std::vector<double> Time(const tensorflow::SavedModelBundle& model, const std::vector<Request>& requests, int runs) {
+std::vector<double> Time(const tensorflow::SavedModelBundle& model, const std::vector<Request>& requests, double seconds) {
+  constexpr int kWarmUp = 5, kLeast = 10;
   std::vector<double> times;
   std::vector<Tensor> outputs;
-  for (int n = -std::max(5, runs / 10); n < runs; ++n) {
-    const Request& request = requests[(n + runs) % requests.size()];
-    const auto begun = Clock::now();
-    if (auto status = Run(model, request, &outputs); !status.ok()) Fail(status.ToString());
-    if (n >= 0) times.push_back(1e3 * Since(begun));
+  auto begun = Clock::now();
+  for (int n = 0; n < kWarmUp + kLeast || Since(begun) < seconds; ++n) {
+    const auto sent = Clock::now();
+    if (n == kWarmUp) begun = sent;
+    if (auto status = Run(model, requests[n % requests.size()], &outputs); !status.ok()) Fail(status.ToString());
+    if (n >= kWarmUp) times.push_back(1e3 * Since(sent));
   }
   return times;
 }
 
-void Measure(const tensorflow::SavedModelBundle& model, const std::vector<Case>& cases, int runs) {
+void Measure(const tensorflow::SavedModelBundle& model, const std::vector<Case>& cases, double seconds) {
   std::map<std::pair<std::string, int64_t>, std::vector<Request>> groups;
   for (const Case& one : cases) {
     if (one.name.rfind("time ", 0) != 0) continue;
@@ -177,19 +179,19 @@ void Measure(const tensorflow::SavedModelBundle& model, const std::vector<Case>&
     for (int clients : {1, 2}) {
       std::vector<std::vector<double>> times(clients);
       std::vector<std::thread> threads;
-      for (auto& own : times) threads.emplace_back([&, out = &own] { *out = Time(model, requests, runs); });
+      for (auto& own : times) threads.emplace_back([&, out = &own] { *out = Time(model, requests, seconds); });
       for (auto& thread : threads) thread.join();
       std::vector<double> all;
       for (const auto& own : times) all.insert(all.end(), own.begin(), own.end());
       std::sort(all.begin(), all.end());
       std::cout << "latency\t" << group.first << "\t" << group.second << "\t" << clients << "\t" << all[all.size() / 2]
-                << "\t" << all[all.size() * 99 / 100] << std::endl;
+                << "\t" << all[all.size() * 99 / 100] << "\t" << all.size() << std::endl;
     }
   }
 }
 
 int main(int argc, char** argv) {
-  if (argc != 5) Fail("usage: loader_check MODEL_DIR CASES TOLERANCE RUNS");
+  if (argc != 5) Fail("usage: loader_check MODEL_DIR CASES TOLERANCE SECONDS");
   const double tolerance = std::atof(argv[3]);
   const std::vector<Case> cases = ReadCases(argv[2]);
   tensorflow::SessionOptions options;
@@ -213,6 +215,6 @@ int main(int argc, char** argv) {
     }
     std::cout << "answer\t" << one.name << "\t" << verdict << "\t" << OneLine(why) << std::endl;
   }
-  Measure(model, cases, std::atoi(argv[4]));
+  Measure(model, cases, std::atof(argv[4]));
   return 0;
 }

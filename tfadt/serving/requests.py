@@ -31,6 +31,11 @@ class Exchange:
     answer: Tensors
 
 
+def id_bytes(ids: np.ndarray) -> np.ndarray:
+    """Returns external ids as the bytes that a client sends, an array of objects of the same shape."""
+    return np.array([str(value).encode() for value in ids.ravel()], object).reshape(ids.shape)
+
+
 def answer(function: Any, request: Tensors) -> Tensors:
     """Returns what a signature answers."""
     return {key: value.numpy() for key, value in function(**{k: tf.constant(v) for k, v in request.items()}).items()}

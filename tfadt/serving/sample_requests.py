@@ -8,7 +8,7 @@ import numpy as np
 
 from tfadt.data.interactions import InteractionData
 from tfadt.serving.contract import SIGNATURES
-from tfadt.serving.requests import Tensors
+from tfadt.serving.requests import Tensors, id_bytes
 
 BATCHES = (1, 8, 32)
 UNKNOWN = b"unknown"
@@ -26,21 +26,16 @@ def sample_requests(names: Sequence[str], data: InteractionData) -> Iterator[tup
             rows = random.integers(0, len(data.train), size)
             users = data.train.user[rows]
             columns = {
-                "user_id": _ids(data.users.ids[users]),
-                "item_id": _ids(data.items.ids[data.train.item[rows]]),
+                "user_id": id_bytes(data.users.ids[users]),
+                "item_id": id_bytes(data.items.ids[data.train.item[rows]]),
             }
             if size > 1:
                 columns["user_id"][-1] = UNKNOWN
             if name == "recommend_excluding":
-                columns["exclude_item_ids"] = _ids(data.items.ids[random.integers(0, data.num_items, (size, _EXCLUDED))])
+                columns["exclude_item_ids"] = id_bytes(data.items.ids[random.integers(0, data.num_items, (size, _EXCLUDED))])
             if name == "recommend_from_history":
                 columns["item_ids"] = np.full((size, _HISTORY), b"", object)
                 for row, user in enumerate(users):
                     items = history.items[history.offsets[user] : history.offsets[user + 1]][:_HISTORY]
-                    columns["item_ids"][row, : len(items)] = _ids(data.items.ids[items])
+                    columns["item_ids"][row, : len(items)] = id_bytes(data.items.ids[items])
             yield name, {key: columns[key] for key in SIGNATURES[name].inputs}
-
-
-def _ids(ids: np.ndarray) -> np.ndarray:
-    """Returns ids as the bytes that a client sends."""
-    return np.array([str(value).encode() for value in ids.ravel()], object).reshape(ids.shape)

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.evaluation.ranking import Scorer
-from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.ragged import expand
 from tfadt.serving.contract import SIGNATURES
@@ -78,7 +77,7 @@ class ServedModel(tf.Module):
         self._popularity = _table(np.bincount(data.train.item, minlength=data.num_items), tf.float32)
         self._seen_offsets = None if seen is None else _table(seen.offsets, tf.int64)
         self._seen_items = None if seen is None else _table(seen.items, tf.int64)
-        self._losses = _table(noise.losses, tf.float32)
+        self._steps = _table(noise.steps, tf.float32)
         self._probabilities = None if noise.probabilities is None else _table(noise.probabilities, tf.float32)
         self._neighbors = None if colliding is None else _table(colliding.neighbors, tf.int64)
         self._weights: list[tf.Variable] = []
@@ -147,7 +146,7 @@ class ServedModel(tf.Module):
         known = known_user & known_item
         with _same_batch(user_id, item_id, "user_id and item_id"):
             logits = self._model.value.score_pairs(_valid(users), _valid(items))
-            share = self._place(binary_crossentropy(tf.ones_like(logits), logits))
+            share = self._place(-logits)
         answer = {"noise_share": tf.where(known, share, 0.5), "known_user": known_user, "known_item": known_item}
         if self._probabilities is not None:
             bins = self._probabilities.shape[0]
@@ -190,12 +189,12 @@ class ServedModel(tf.Module):
         columns = [codes, known] if excluded is None else [codes, known, excluded]
         return self._in_blocks(block, columns, users_a_row)
 
-    def _place(self, loss: tf.Tensor) -> tf.Tensor:
+    def _place(self, value: tf.Tensor) -> tf.Tensor:
         """Returns the share of the training positives with a smaller loss, interpolated: rounding must not make it jump."""
-        above = tf.clip_by_value(tf.searchsorted(self._losses, loss, side="left"), 1, self._losses.shape[0] - 1)
-        low, high = tf.gather(self._losses, above - 1), tf.gather(self._losses, above)
-        within = tf.clip_by_value(tf.math.divide_no_nan(loss - low, high - low), 0.0, 1.0)
-        return (tf.cast(above, tf.float32) - 1.0 + within) / float(self._losses.shape[0])
+        above = tf.clip_by_value(tf.searchsorted(self._steps, value, side="left"), 1, self._steps.shape[0] - 1)
+        low, high = tf.gather(self._steps, above - 1), tf.gather(self._steps, above)
+        within = tf.clip_by_value(tf.math.divide_no_nan(value - low, high - low), 0.0, 1.0)
+        return (tf.cast(above, tf.float32) - 1.0 + within) / float(self._steps.shape[0])
 
     def _or_popular(self, scores: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
         return tf.where(known[:, None], scores, self._popularity)
