@@ -101,7 +101,7 @@ class CDAE(Recommender):
         return self._decode(tf.cast(self.hidden(users), tf.float32))
 
     def score_histories(self, items: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of all items for users known by their items alone, whose own vector is the mean V.
+        """Returns the logits of all items for users known by their items alone, whose own vector V_u counts as zero.
 
         Args:
             items: int64 `[B, H]`, distinct in each row, padded with -1.
@@ -112,8 +112,7 @@ class CDAE(Recommender):
         cells = tf.where(items >= 0)
         vectors = self.lookup(self.encoder_table, tf.gather_nd(items, cells))
         total = tf.math.unsorted_segment_sum(vectors, cells[:, 0], tf.shape(items, tf.int64)[0])
-        own = tf.reduce_mean(self.user_table.value, axis=0)
-        hidden = _ACTIVATIONS[self.activation](tf.cast(total, tf.float32) + own + self.hidden_bias)
+        hidden = _ACTIVATIONS[self.activation](tf.cast(total, tf.float32) + self.hidden_bias)
         return self._decode(hidden)
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
