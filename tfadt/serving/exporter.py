@@ -6,6 +6,7 @@ records and `tfadt.json`, which says what was exported from where, with the SHA-
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,9 @@ from tfadt.serving.metadata import write_metadata
 from tfadt.serving.noise import noise_scale
 from tfadt.serving.requests import Exchange, answer, difference, write_warmup
 from tfadt.serving.sample_requests import sample_requests
+from tfadt.serving.server_files import server_files
 from tfadt.serving.signatures import Colliding, HistoryScorer, ServedModel
-from tfadt.serving.versions import publishing
+from tfadt.serving.versions import publishing, versions, write_atomically
 from tfadt.training.experiment import seen_at_test
 from tfadt.training.positive_logits import positive_logits
 from tfadt.training.saved import SavedRun
@@ -71,7 +73,10 @@ def export_run(
         "data_fingerprint": run.data.manifest.get("fingerprint"),
         "test_metrics": row["metrics"],
     }
-    folder = Path(out) / (name or row["model"])
+    served_name = name or row["model"]
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
+        raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
+    folder = Path(out) / served_name
     say("No signature recommend_colliding: the run has no extra feedback.")
     return export_model(trained, run.data, folder, settings, seen, version=version, details=details)
 
@@ -146,7 +151,15 @@ def export_model(
                 **(details or {}),
             },
         )
+    write_server_files(Path(folder), tf.__version__)
     return target
+
+
+def write_server_files(folder: Path, tensorflow: str) -> None:
+    """Writes what a server of the versions in a model's folder needs, into `folder/server`."""
+    (folder / "server").mkdir(exist_ok=True)
+    for name, text in server_files(folder.name, versions(folder), tensorflow).items():
+        write_atomically(folder / "server" / name, text)
 
 
 def check_finite(variables: Sequence[tf.Variable]) -> None:

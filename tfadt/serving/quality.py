@@ -20,12 +20,12 @@ _BATCH = 256
 
 
 def served_metrics(
-    folder: Path, data: InteractionData, config: Config, ks: Sequence[int], exclude: bool = False
+    folder: Path | str, data: InteractionData, config: Config, ks: Sequence[int], exclude: bool = False
 ) -> dict[str, float]:
     """Ranks the test users by an export and returns the metrics of `tfadt evaluate`.
 
     Args:
-        folder: The version.
+        folder: The version, anywhere that TensorFlow reads.
         data: The data set whose test split is ranked.
         config: The settings of its run.
         ks: Cut-offs, at most the export's K.

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 
 _VERSION = re.compile(r"[0-9]{1,18}")
 _LOCK = ".tfadt-lock"
-_PARTIAL = ".tfadt-partial-"
+PARTIAL = ".tfadt-partial-"
+"""How the names of folders begin that are not versions yet, or no longer; a server ignores them."""
 
 
 def is_version(name: str) -> bool:
@@ -62,18 +63,21 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
         The empty folder to write into, and the version's folder that it becomes when the block ends well.
 
     Raises:
+        ConfigError: If the number cannot be a version.
         DataError: If the version is there already or the folder cannot be written.
     """
+    if version is not None and not (version >= 1 and is_version(str(version))):
+        raise ConfigError(f"A version is a whole number of at least 1. Received: {version}.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder):
-            for leftover in folder.glob(f"{_PARTIAL}*"):
+            for leftover in folder.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
             number = (versions(folder) or [0])[-1] + 1 if version is None else version
             target = folder / str(number)
             if target.exists():
                 raise DataError(f"Version {number} is there already: {target}. A version is never overwritten.")
-            partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=folder))
+            partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
             try:
                 partial.chmod(0o755)  # as a folder made by hand: the server is often another user
                 yield partial, target
@@ -88,7 +92,7 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
 
 def remove_version(folder: Path, version: int) -> None:
     """Removes a version: out of a server's sight first, so that it is never seen half removed."""
-    hidden = folder / f"{_PARTIAL}removed-{version}"
+    hidden = folder / f"{PARTIAL}removed-{version}"
     (folder / str(version)).rename(hidden)
     shutil.rmtree(hidden)
 
