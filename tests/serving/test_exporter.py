@@ -193,7 +193,10 @@ class HoldsAConstant(GMF):
 @pytest.mark.parametrize(
     ("cls", "message"),
     [
-        (CallsPython, r"The graph calls Python \(EagerPyFunc 'while/sneaky' in function .*\), which a server does not have\."),
+        (
+            CallsPython,
+            r"The graph calls Python \(EagerPyFunc 'while/sneaky' in function .*\), which a server does not have\.",
+        ),
         (HoldsAConstant, r"The graph holds [\d,]+ bytes as a constant \('.*' in function .*make it a weight"),
     ],
 )

@@ -132,7 +132,10 @@ def test_a_comparison_that_cannot_be_made_is_told(versions_of, tmp_path):
     newer = versions_of(22)
     for options, message in (
         ({"unless_worse_than": "20"}, r"expects 'served' or a version in .* \(21\)\. Received: '20'"),
-        ({"unless_worse_than": "served", "metric": "recall@50"}, "a metric at 1 to 10, such as recall@20. Received: 'recall@50'"),
+        (
+            {"unless_worse_than": "served", "metric": "recall@50"},
+            "a metric at 1 to 10, such as recall@20. Received: 'recall@50'",
+        ),
         ({"unless_worse_than": "served", "metric": "recal@5"}, "Unknown metric 'recal@5'. Known: recall@5"),
     ):
         with pytest.raises(ConfigError, match=message):

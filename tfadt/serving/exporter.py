@@ -19,6 +19,7 @@ from tfadt._version import __version__
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
+from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
 from tfadt.serving.graph_check import check_graph, read_saved_model
@@ -28,7 +29,7 @@ from tfadt.serving.noise import noise_scale
 from tfadt.serving.requests import Exchange, answer, difference, write_warmup
 from tfadt.serving.sample_requests import sample_requests
 from tfadt.serving.server_files import server_files
-from tfadt.serving.signatures import Colliding, HistoryScorer, ServedModel
+from tfadt.serving.signatures import HistoryScorer, ServedModel
 from tfadt.serving.versions import publishing, versions, write_atomically
 from tfadt.training.experiment import seen_at_test
 from tfadt.training.positive_logits import positive_logits
@@ -87,7 +88,7 @@ def export_model(
     folder: Path,
     config: ExportConfig | None = None,
     seen: CSR | None = None,
-    colliding: Colliding | None = None,
+    colliding: CollidingScorer | None = None,
     version: int | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -185,7 +186,7 @@ def replay(folder: Path, exchanges: Sequence[Exchange]) -> None:
             raise DataError(f"{folder} answers record {number} ({exchange.signature}) otherwise than the model: {differs}.")
 
 
-def _choose(wanted: Sequence[str], model: Recommender, colliding: Colliding | None) -> list[str]:
+def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScorer | None) -> list[str]:
     """Returns the signatures to export: those that are wanted, or all that can be had."""
     missing = {}
     if not isinstance(model, HistoryScorer):

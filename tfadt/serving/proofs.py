@@ -70,7 +70,9 @@ class Proofs:
         model = read_saved_model(self._folder)
         check_graph(model)
         check_signatures(model.meta_graphs[0].signature_def, self._metadata)
-        return f"signatures {', '.join(self._metadata['signatures'])}; no Python, no custom operation, no table as a constant"
+        return (
+            f"signatures {', '.join(self._metadata['signatures'])}; no Python, no custom operation, no table as a constant"
+        )
 
     def answers(self) -> str:
         """A process with TensorFlow only answers every warm-up record as the trained model did, and hard requests at all."""
@@ -105,7 +107,9 @@ class Proofs:
             return None
         folder = self._run or Path(exported)
         if not folder.is_dir():
-            raise DataError(f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run.")
+            raise DataError(
+                f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run."
+            )
         run = SavedRun.open(folder)
         if run.data.manifest.get("fingerprint") != self._metadata["data_fingerprint"]:
             raise DataError(f"The run {folder} has other data than the run that was exported.")
@@ -114,7 +118,9 @@ class Proofs:
         self.metrics = served_metrics(self._folder, run.data, run.config, ks, exclude=not own)
         for name, value in self.metrics.items():
             if abs(value - expected[name]) > _SAME_METRIC:
-                raise DataError(f"The served model has {name} {value:.6f} on the clean test, the trained one {expected[name]:.6f}.")
+                raise DataError(
+                    f"The served model has {name} {value:.6f} on the clean test, the trained one {expected[name]:.6f}."
+                )
         first = next(iter(self.metrics))
         largest = max(abs(value - expected[name]) for name, value in self.metrics.items())
         return (
@@ -129,7 +135,9 @@ class Proofs:
         if ks:
             return self._metadata["test_metrics"], ks
         # The export is shorter than every cut-off of the run: the trained model is ranked again at its length.
-        evaluator = RankingEvaluator(run.data.test, seen_at_test(run.data, run.config), [k], drop_empty=run.config.evaluate.drop_empty)
+        evaluator = RankingEvaluator(
+            run.data.test, seen_at_test(run.data, run.config), [k], drop_empty=run.config.evaluate.drop_empty
+        )
         return evaluator(run.load_model(self._metadata["trained_model"])).metrics, [k]
 
     @cached_property

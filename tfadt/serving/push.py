@@ -134,7 +134,9 @@ def _compare(
 ) -> str:
     """Ranks the clean test of the version's run by both versions; returns the figures, or raises that it is worse."""
     if run is None and "run" not in metadata:
-        raise DataError(f"{folder} was exported without a run, so there is no clean test to compare on. Name one with --run.")
+        raise DataError(
+            f"{folder} was exported without a run, so there is no clean test to compare on. Name one with --run."
+        )
     saved = SavedRun.open(run or Path(metadata["run"]))
     name = metric or f"recall@{saved.config.evaluate.k[0]}"
     cut = name.rpartition("@")[2]
