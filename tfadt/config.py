@@ -215,6 +215,17 @@ class TuneConfig(Section):
     """Run each trial in a process of its own: memory is given back, and a trial that the system kills ends only itself."""
 
 
+class ExportConfig(Section):
+    """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
+
+    k: int = Field(default=100, ge=1)
+    """Length of every ranking: the largest k that a client can ask for."""
+    signatures: tuple[str, ...] = ()
+    """Signatures to export; default: all that the model and the run allow."""
+    exclude_seen: bool = True
+    """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
+
+
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
@@ -222,6 +233,7 @@ class Config(Section):
     adt: ADTConfig = ADTConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     tune: TuneConfig = TuneConfig()
+    export: ExportConfig = ExportConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = {}

@@ -104,6 +104,21 @@ class CDAE(Recommender):
         product = tf.reduce_sum(hidden * self.lookup(self.decoder_table, items), axis=1)
         return tf.cast(product + self.lookup(self.decoder_bias, items)[:, 0], tf.float32)
 
+    def score_histories(self, items: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items for users known by their items alone, whose own vector V_u counts as zero.
+
+        Args:
+            items: int64 `[B, H]`, distinct in each row, padded with -1.
+
+        Returns:
+            float32 `[B, num_items]`.
+        """
+        cells = tf.where(items >= 0)
+        vectors = self.lookup(self.encoder_table, tf.gather_nd(items, cells))
+        total = tf.math.unsorted_segment_sum(vectors, cells[:, 0], tf.shape(items, tf.int64)[0])
+        hidden = _ACTIVATIONS[self.activation](tf.cast(total, tf.float32) + self.hidden_bias)
+        return self.score_vectors(hidden)
+
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the hidden vectors, after the activation."""
         return tf.cast(self.hidden(users), tf.float32)
