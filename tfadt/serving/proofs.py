@@ -60,8 +60,9 @@ class Proofs:
         exported = self._metadata["tensorflow"]
         if _release(exported) > _release(tf.__version__):
             raise DataError(
-                f"The version was exported with TensorFlow {exported}, and this is {tf.__version__}: an older TensorFlow may "
-                "not know what a newer one writes ('NodeDef mentions attr'). Export with the server's version or an older one."
+                f"The version was exported with TensorFlow {exported}, and this is {tf.__version__}: an older TensorFlow "
+                "may not know what a newer one writes ('NodeDef mentions attr'). Export with the server's version or an "
+                "older one."
             )
         return f"exported with TensorFlow {exported}, verified with {tf.__version__}; the server needs {exported} or newer"
 
