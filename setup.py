@@ -16,5 +16,9 @@ packages.append("tfadt.pipelines.configs")  # TOML only, but setuptools takes ev
 setup(
     packages=packages,
     package_dir={"tfadt": "tfadt", **MAPPED},
-    package_data={"tfadt": ["py.typed"], "tfadt.pipelines.configs": ["*.toml"]},
+    package_data={
+        "tfadt": ["py.typed"],
+        "tfadt.datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt", "*/dummy_data/**"],
+        "tfadt.pipelines.configs": ["*.toml"],
+    },
 )
