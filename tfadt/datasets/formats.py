@@ -85,7 +85,8 @@ class Delimited:
 
     def header(self, first_line: bytes, path: str) -> tuple[str, ...]:
         """Returns the names in the first line if all columns of use are among them."""
-        found = tuple(header_of(first_line, self.separator)) if first_line.strip() else ()
+        readable = first_line.strip() and _is_text(first_line)
+        found = tuple(header_of(first_line.rstrip(b"\r\n") + b"\n", self.separator)) if readable else ()
         missing = next((name for name in self.fields.values() if name not in found), None)
         if missing is None:
             return found
