@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 
 tfds = pytest.importorskip("tensorflow_datasets")
 import tfadt.datasets  # noqa: E402
@@ -148,6 +148,13 @@ def test_beam_gives_the_same_rows_in_the_same_order(name: str, prepare, monkeypa
     beam = prepare(f"{name}/raw_beam", dummy(name), beam_runner="DirectRunner")
     assert examples(beam) == examples(plain)
     assert dict(beam.info.metadata.items()) == dict(plain.info.metadata.items())
+
+
+def test_without_beam_the_way_to_it_is_told(prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "tfadt.datasets.beam_reading", raising=False)
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(ConfigError, match=r"adressa/raw_beam needs Apache Beam: pip install 'tfadt\[beam\]'\. adressa/raw"):
+        prepare("adressa/raw_beam", dummy("adressa"))
 
 
 def test_order_is_kept_where_tfds_sorts_on_disk(prepare, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 
 import pytest
@@ -47,8 +48,8 @@ def test_each_line_is_read_once_and_keys_ascend(
         patch.setattr(files, "BATCH_LINES", batch)
         lines, keys = read(paths, size)
     assert lines == [line + b"\n" for line in first + second if line.strip()]
-    assert all(low < high for low, high in zip(keys, keys[1:], strict=False))
-    assert not keys or 0 <= keys[0] and keys[-1] < 2**128
+    assert all(low < high for low, high in itertools.pairwise(keys))
+    assert all(0 <= key < 2**128 for key in keys)
 
 
 def test_keys_fill_the_space_that_tfds_sorts_by(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tfadt.config import Columns
 from tfadt.data.tables import ReadResult, find_columns
 from tfadt.datasets.account import ROWS
 from tfadt.datasets.base import InteractionBuilder
-from tfadt.errors import DataError
+from tfadt.errors import DataError, TfadtError
 
 _BATCH_ROWS = 65_536
 _GIVEN = {"train": "train", "validation": "valid", "test": "test"}
@@ -36,6 +36,7 @@ def read_dataset(name: str, columns: Columns, manual_dir: Path | None = None) ->
         otherwise all of its `train` as `""`, a log.
 
     Raises:
+        ConfigError: If Apache Beam is needed and not installed.
         DataError: If there is no such data set, it cannot be prepared, has no `train`, or lacks a feature.
     """
     source = f"The data set {name}"
@@ -43,7 +44,7 @@ def read_dataset(name: str, columns: Columns, manual_dir: Path | None = None) ->
         builder = tfds.builder(name)
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
         features = dict(builder.info.features.items())
-    except DataError:
+    except TfadtError:
         raise
     # TFDS lets through whatever its builders, its downloads and its file systems raise.
     except Exception as error:

@@ -14,7 +14,7 @@ from tfadt.datasets.account import ROWS, total
 from tfadt.datasets.configs import choose_source
 from tfadt.datasets.files import FileRange, split_files
 from tfadt.datasets.rows import Example, ItemFilter, RowReader
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 
 _DOCS = {
     "user_id": "User, as the source writes it.",
@@ -39,7 +39,7 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
 
     def _info(self) -> tfds.core.DatasetInfo:
         config = self.builder_config
-        kinds = {"user_id": None, "item_id": None}
+        kinds: dict[str, Any] = {"user_id": None, "item_id": None}
         if config.rule != "false_positive":
             kinds[config.rule] = np.float32
         if config.timed:
@@ -104,8 +104,12 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
     def _generate_examples(self, split: str, reader: RowReader, parts: list[FileRange]) -> Any:
         if not self.builder_config.beam:
             return self._stream(split, reader, parts)
-        from tfadt.datasets.beam_reading import read_with_beam
-
+        try:
+            from tfadt.datasets.beam_reading import read_with_beam
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                f"{self._label} needs Apache Beam: pip install 'tfadt[beam]'. {self.name}/raw reads the same without it."
+            ) from error
         return read_with_beam(split, reader, parts, self.info.metadata)
 
     def _stream(self, split: str, reader: RowReader, parts: list[FileRange]) -> Iterator[tuple[int, Example]]:

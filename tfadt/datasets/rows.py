@@ -90,7 +90,7 @@ class RowReader:
     def _examples(self, frame: pd.DataFrame) -> Iterator[Example]:
         if not len(frame):
             return
-        columns = {"user_id": frame["user"], "item_id": frame["item"]}
+        columns: dict[str, Any] = {"user_id": frame["user"], "item_id": frame["item"]}
         if self.rule != "false_positive":
             columns[self.rule] = to_number(frame[self.rule], self.rule)[0].astype(np.float32)
         if self.ticks_per_second is not None:
