@@ -18,4 +18,4 @@ class RawTest(tfds.testing.DatasetBuilderTestCase):
 
     DATASET_CLASS = adressa_dataset_builder.Builder
     BUILDER_CONFIG_NAMES_TO_TEST = ["raw", "raw_beam"]
-    SPLITS = {"train": 16}
+    SPLITS = {"train": 30}

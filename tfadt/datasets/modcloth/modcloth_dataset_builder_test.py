@@ -10,7 +10,7 @@ class RawTest(tfds.testing.DatasetBuilderTestCase):
 
     DATASET_CLASS = modcloth_dataset_builder.Builder
     BUILDER_CONFIG_NAMES_TO_TEST = ["raw"]
-    SPLITS = {"train": 15}
+    SPLITS = {"train": 27}
 
 
 class ClothingFitTest(tfds.testing.DatasetBuilderTestCase):
