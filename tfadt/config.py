@@ -91,7 +91,9 @@ class IngestConfig(Section):
     test: Path | None = None
     """Test file of a given split."""
     dataset: str | None = None
-    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings`."""
+    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings` or `adressa` (see docs/datasets.md)."""
+    manual_dir: Path | None = None
+    """Folder of the files that `dataset` wants downloaded by hand; default: `manual` in TFDS's download folder."""
     simulate: bool = False
     """Use the simulated data set (the default when no other source is named)."""
     format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "adt"] = "auto"
@@ -144,6 +146,8 @@ class ADTConfig(Section):
     """Validation losses use the same negatives at every validation instead of fresh ones."""
     start_from: Path | None = None
     """Folder of an earlier run on the same data whose weights each model, policy and seed starts from."""
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
 

@@ -14,7 +14,7 @@ from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
-from tfadt.training.experiment import POPULAR, Run
+from tfadt.training.runs import POPULAR, Run
 
 _PACKAGES = ("tfadt", "tensorflow", "keras", "numpy", "pandas")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary, proxy
 
@@ -16,11 +15,11 @@ from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.groups import NUM_GROUPS, activity_groups
 from tfadt.evaluation.metrics import coverage, ranking_metrics
+from tfadt.memory import available_memory
 from tfadt.sampling.ragged import expand
 
 _BLOCK_BYTES = 64 << 20
 _FLOAT_BYTES = 4
-_MEMINFO = Path("/proc/meminfo")
 
 
 class Scorer(Protocol):
@@ -43,14 +42,6 @@ class Ranking(NamedTuple):
 
     items: np.ndarray
     scores: np.ndarray
-
-
-def available_memory() -> int | None:
-    """Returns the bytes of memory that can still be had, page cache included; None where the system does not say."""
-    if not _MEMINFO.exists():
-        return None
-    fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
-    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None
 
 
 def block_size(num_items: int) -> int:
@@ -81,7 +72,7 @@ class Ranker:
         available = min(k, scorer.num_items)
         self._k = k
         self._available = available
-        self._block = block or block_size(scorer.num_items)
+        self.block = block or block_size(scorer.num_items)
         # Variables, not constants: a constant is copied into the graph, which stops at 2 GB.
         offsets = None if exclude is None else tf.Variable(exclude.offsets, trainable=False, dtype=tf.int64)
         excluded = None if exclude is None else tf.Variable(exclude.items, trainable=False, dtype=tf.int64)
@@ -102,7 +93,7 @@ class Ranker:
             return items, best, undefined
 
         # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
-        self._rank_block = rank_block.get_concrete_function()
+        self._rank_block = self.graph = rank_block.get_concrete_function()
 
     def __call__(self, users: np.ndarray) -> Ranking:
         """Returns the ranking of the users int64 `[U]`.
@@ -112,8 +103,8 @@ class Ranker:
         """
         items = np.full((len(users), self._k), -1, np.int64)
         scores = np.full((len(users), self._k), -np.inf, np.float32)
-        for first in range(0, len(users), self._block):
-            rows = slice(first, first + self._block)
+        for first in range(0, len(users), self.block):
+            rows = slice(first, first + self.block)
             codes, best, undefined = self._rank_block(tf.constant(users[rows], tf.int64))
             if undefined.numpy().any():
                 raise DataError(
