@@ -21,9 +21,8 @@ def invoke(*arguments):
 
 def test_from_a_run_to_a_served_folder(saved_run, tmp_path):
     out, to = tmp_path / "saved_models", tmp_path / "served"
-    result = invoke(
-        "export", saved_run.folder, "--out", out, "--model", "gmf-t_ce-0", "--k", 7, "--signatures", "recommend,score"
-    )
+    options = ("--model", "gmf-t_ce-0", "--k", 7, "--signatures", "recommend,score")
+    result = invoke("export", saved_run.folder, "--out", out, *options)
     assert f"Exported to {out}/gmf/1. Next: tfadt verify {out}/gmf/1" in " ".join(result.stdout.split())
     result = invoke("verify", out / "gmf", "--seconds", 0.02)
     assert result.exit_code == 0, result.exception

@@ -103,10 +103,9 @@ class Proofs:
 
     def quality(self) -> str | None:
         """The served model ranks the clean test as well as the trained one."""
-        exported = self._metadata.get("run")
-        if "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
+        if "run" not in self._metadata or "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
             return None
-        folder = self._run or Path(exported)
+        folder = self._run or Path(self._metadata["run"])
         if not folder.is_dir():
             raise DataError(
                 f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run."
