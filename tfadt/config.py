@@ -33,6 +33,8 @@ class Columns(Section):
     """A given flag: 1 or true marks a false positive."""
     timestamp: str = "timestamp"
     """Time of the interaction, a number or a date; needed by the splits `time` and `leave_last_out`."""
+    extra_feedback: str = "extra_feedback"
+    """A given flag: 1 or true marks a training interaction that is known to be liked; nothing is no such knowledge."""
 
 
 class Feedback(Section):
@@ -44,6 +46,24 @@ class Feedback(Section):
     """A rating below this is a false positive."""
     dwell_time_below: float = Field(default=10.0, ge=0)
     """A dwell time below this, in seconds, is a false positive."""
+
+
+class ExtraFeedback(Section):
+    """Extra feedback D*: what is known to be liked beyond the clicks (the paper's section 3.4).
+
+    A file or a column of one's own; else a share of the training true positives, as far as feedback tells them.
+    """
+
+    share: float = Field(default=0.1, ge=0, le=1)
+    """Probability that a training true positive becomes known; 0 for none."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of that draw."""
+    file: Path | None = None
+    """File of pairs that are known to be liked, its user and item columns named as the log's; its others are not read."""
+    on_unknown: Literal["refuse", "drop"] = "refuse"
+    """What to do with pairs of the file whose user or item training does not have."""
+    on_absent: Literal["keep", "refuse"] = "keep"
+    """What to do with pairs of the file that are not among the training clicks: positives all the same, or refused."""
 
 
 class Split(Section):
@@ -100,6 +120,7 @@ class IngestConfig(Section):
     """File format; `auto` goes by the file name, each also with .gz; `adt` is the authors' three-file format."""
     columns: Columns = Columns()
     feedback: Feedback = Feedback()
+    extra_feedback: ExtraFeedback = ExtraFeedback()
     split: Split = Split()
     simulated: Simulated = Simulated()
     clean_test: bool = True
@@ -170,6 +191,32 @@ class EvaluateConfig(Section):
         return k
 
 
+class TuneConfig(Section):
+    """Stage `tune`: a search for the settings that rank validation best, one search for each model and policy of `adt`.
+
+    A trial trains with the first seed and is judged by the checkpoint that `adt.selection` chooses. See docs/tuning.md.
+    """
+
+    tuner: Literal["random", "bayesian", "hyperband", "grid"] = "random"
+    """How the next trial is chosen. `hyperband` stops the weaker trials early and goes on with the better ones from
+    their checkpoints, up to `adt.epochs`; `grid` tries every combination, in an order shuffled by `seed`."""
+    trials: int = Field(default=12, ge=1)
+    """Most trials of each model and policy: an equal budget for all. Hyperband makes what its brackets need instead."""
+    objective: str | None = None
+    """Ranking metric on validation that a trial is judged by, such as `ndcg@50`; default: recall at the first cut-off."""
+    over: tuple[Literal["policy", "model", "training"], ...] = ("policy", "model", "training")
+    """Whose declared settings are searched: the policy's, the model's, those of training (the learning rate)."""
+    space: dict[str, Any] = {}
+    """Further settings to search, or other values for declared ones, under the setting's own name: `space.adt.batch_size =
+    [512, 1024]`, `space.adt.learning_rate = {min = 1e-4, max = 1e-2, log = true}`. An empty list takes a setting out."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the search."""
+    factor: int = Field(default=3, ge=2)
+    """Hyperband: of so many trials one goes on, for so many times the epochs."""
+    fresh_processes: bool = False
+    """Run each trial in a process of its own: memory is given back, and a trial that the system kills ends only itself."""
+
+
 class ExportConfig(Section):
     """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
 
@@ -187,6 +234,7 @@ class Config(Section):
     ingest: IngestConfig = IngestConfig()
     adt: ADTConfig = ADTConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    tune: TuneConfig = TuneConfig()
     export: ExportConfig = ExportConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, verify
+from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.errors import InterruptedRunError, TfadtError
 
@@ -41,6 +41,7 @@ app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
+app.command("tune")(tune.tune)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("push")(push.push)
