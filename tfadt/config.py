@@ -106,6 +106,42 @@ class IngestConfig(Section):
     """What to do with a (user, item) pair that two given splits share."""
 
 
+class ValidateDataConfig(Section):
+    """Stage `validate_data` of a pipeline: what the ingested data must be like for training to begin."""
+
+    on_anomaly: Literal["fail", "warn"] = "fail"
+    """Whether an anomaly stops the pipeline or is only reported."""
+    user_ids: Literal["any", "integer", "text"] = "any"
+    """Expected type of the user ids."""
+    item_ids: Literal["any", "integer", "text"] = "any"
+    """Expected type of the item ids."""
+    feedback: Literal["any", "rating", "dwell_time", "false_positive", "none"] = "any"
+    """Expected feedback rule."""
+    feedback_range: tuple[float, float] | None = None
+    """Smallest and largest value that a rating or a dwell time may have."""
+    min_users: int = Field(default=2, ge=2)
+    """Fewest users."""
+    min_items: int = Field(default=2, ge=2)
+    """Fewest items."""
+    min_train: int = Field(default=1, ge=1)
+    """Fewest training interactions."""
+    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of rows that repeat a (user, item) pair."""
+    max_unreadable_share: float = Field(default=0.1, ge=0, le=1)
+    """Largest share of rows that were rejected for what stands in them."""
+    max_false_positive_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of false positives in training."""
+    max_largest_user_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the training interactions that one user may have."""
+    max_largest_item_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the training interactions that one item may have."""
+    max_drift: float = Field(default=0.2, ge=0, le=1)
+    """Largest Jensen-Shannon divergence, in bits, of the items' popularity and of the users' activity from those of the
+    pipeline's last run on other data."""
+    min_size_ratio: float = Field(default=0.5, ge=0)
+    """Fewest training interactions, as a share of the last run's."""
+
+
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
@@ -170,6 +206,7 @@ class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
     ingest: IngestConfig = IngestConfig()
+    validate_data: ValidateDataConfig = ValidateDataConfig()
     adt: ADTConfig = ADTConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     model: dict[str, dict[str, Any]] = {}
