@@ -64,10 +64,15 @@ class Store:
     """
 
     def __init__(self, folder: Path):
-        if not (folder / _MARKER).is_file():
+        if not self.holds(folder):
             raise DataError(f"{folder} is not the folder of a pipeline: nothing was run in it yet.")
         self.folder = folder
         self.digests = Digests(folder / "digests.json")
+
+    @staticmethod
+    def holds(folder: Path) -> bool:
+        """Returns whether a folder is a local runner's."""
+        return (folder / _MARKER).is_file()
 
     @classmethod
     def create(cls, folder: Path) -> Store:
@@ -76,12 +81,12 @@ class Store:
         Raises:
             DataError: If it holds something else, or cannot be made.
         """
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / _MARKER).is_file()):
+        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not cls.holds(folder)):
             raise DataError(f"{folder} exists and is no pipeline's folder. Expected a new folder or a pipeline's.")
         try:
             for name in ("artifacts", "partial", "logs", "pipelines"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
-            if not (folder / _MARKER).is_file():
+            if not cls.holds(folder):
                 write_text(folder / _MARKER, "Written by `tfadt pipeline`, whose artifacts lie here.\n")
         except OSError as error:
             raise DataError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
