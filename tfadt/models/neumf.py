@@ -43,11 +43,13 @@ class NeuMF(Recommender):
         del training
         users, items = inputs
         d = self.embedding_dim
-        user, item = self.lookup(self.user_table, users), self.lookup(self.item_table, items)
-        hidden = tf.concat([user[:, d:], item[:, d:]], axis=1)
+        # tf.split, not slices: the gradient of a slice is a whole row of zeros to be added up.
+        user_gmf, user_mlp = tf.split(self.lookup(self.user_table, users), [d, 4 * d], axis=1)
+        item_gmf, item_mlp = tf.split(self.lookup(self.item_table, items), [d, 4 * d], axis=1)
+        hidden = tf.concat([user_mlp, item_mlp], axis=1)
         for kernel, bias in zip(self.mlp_kernels, self.mlp_biases, strict=True):
             hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
-        merged = tf.concat([user[:, :d] * item[:, :d], hidden], axis=1)
+        merged = tf.concat([user_gmf * item_gmf, hidden], axis=1)
         return self.project(merged, self.output_kernel, self.output_bias)
 
     def score_users(self, users: tf.Tensor) -> tf.Tensor:

@@ -22,17 +22,20 @@ _HORIZON = 20_000  # steps after which beta_2 ** step is below 3e-9 and the bias
 
 
 class Rows(NamedTuple):
-    """Distinct rows of a table, brought up to date in memory but not yet in the table.
+    """Distinct rows of a table, their weights brought up to date in memory but not yet in the table.
 
     Attributes:
         ids: int64 `[n]`, distinct.
-        weights, momentum, velocity: float32 `[n, dim]`, as dense Adam would have them before this step.
+        weights: float32 `[n, dim]`, as dense Adam would have them before the coming step.
+        momentum, velocity: float32 `[n, dim]`, as they were when the row was last moved.
+        missed: float32 `[n, 1]`, steps that the row has rested since.
     """
 
     ids: tf.Tensor
     weights: tf.Tensor
     momentum: tf.Tensor
     velocity: tf.Tensor
+    missed: tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tfadt")
@@ -121,15 +124,20 @@ class DeferredAdam(keras.optimizers.Adam):
             ids: int64 `[k]`, distinct.
         """
         index = self._get_variable_index(table)
-        return self._catch_up(
-            Rows(
-                ids,
-                tf.gather(table.value, ids),
-                tf.gather(self._momentums[index].value, ids),
-                tf.gather(self._velocities[index].value, ids),
-            ),
-            tf.gather(self._last_steps[index].value, ids),
+        weights, momentum, velocity, last = (
+            tf.gather(variable.value, ids)
+            for variable in (table, self._momentums[index], self._velocities[index], self._last_steps[index])
         )
+        now = tf.cast(self.iterations, tf.int64)
+        missed = tf.cast(now - last, tf.float32)[:, None]
+        decay = tf.exp(missed * np.float32(np.log(self._ratio)))
+        motion_since, motion_now = (tf.gather(self._motion, tf.minimum(s, self._horizon)) for s in (last, now))
+        motion = motion_since[:, None] - decay * motion_now
+        # The mean missed step under the weights r^1 .. r^k: what epsilon is worth against a decaying velocity.
+        mean_step = 1.0 / (1.0 - self._ratio) - tf.math.divide_no_nan(missed * decay, 1.0 - decay)
+        mean_step = tf.where(missed > 0, mean_step, 0.0)
+        epsilon = self.epsilon * tf.exp(mean_step * np.float32(-0.5 * np.log(self.beta_2)))
+        return Rows(ids, weights - momentum / (tf.sqrt(velocity) + epsilon) * motion, momentum, velocity, missed)
 
     def update(self, table: keras.Variable, rows: Rows, gradient: tf.Tensor) -> None:
         """Makes the coming step on the rows that `read` returned. Call before `apply`, which counts the step.
@@ -142,10 +150,12 @@ class DeferredAdam(keras.optimizers.Adam):
         step = tf.cast(self.iterations, tf.float32) + 1.0
         rate = tf.cast(self._get_current_learning_rate(), tf.float32)
         rate *= tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
-        momentum = rows.momentum + (gradient - rows.momentum) * (1.0 - self.beta_1)
-        velocity = rows.velocity + (tf.square(gradient) - rows.velocity) * (1.0 - self.beta_2)
+        # The decay of the missed steps and of this one in a single pass over the rows.
+        momentum, velocity = self._decayed(rows, 1)
+        momentum += gradient * (1.0 - self.beta_1)
+        velocity += tf.square(gradient) * (1.0 - self.beta_2)
         weights = rows.weights - momentum * rate / (tf.sqrt(velocity) + self.epsilon)
-        self._write(table, Rows(rows.ids, weights, momentum, velocity), tf.cast(self.iterations, tf.int64) + 1)
+        self._write(table, rows.ids, (weights, momentum, velocity), tf.cast(self.iterations, tf.int64) + 1)
 
     def count_step(self) -> None:
         """Counts a step in which no dense variable took part."""
@@ -170,35 +180,22 @@ class DeferredAdam(keras.optimizers.Adam):
         for variable in self._trainable_variables:
             if is_deferred(variable):
                 for ids in _blocks(variable):
-                    self._write(variable, self.read(variable, ids), tf.cast(self.iterations, tf.int64))
+                    rows = self.read(variable, ids)
+                    self._write(variable, ids, (rows.weights, *self._decayed(rows)), tf.cast(self.iterations, tf.int64))
 
-    def _write(self, table: keras.Variable, rows: Rows, step: tf.Tensor) -> None:
-        index = self._get_variable_index(table)
-        for variable, value in (
-            (table, rows.weights),
-            (self._momentums[index], rows.momentum),
-            (self._velocities[index], rows.velocity),
-            (self._last_steps[index], tf.fill(tf.shape(rows.ids), step)),
-        ):
-            variable.value.scatter_update(tf.IndexedSlices(value, rows.ids))
-
-    def _catch_up(self, rows: Rows, last: tf.Tensor) -> Rows:
-        """Applies the missed steps `last + 1 .. iterations` in closed form."""
-        now = tf.cast(self.iterations, tf.int64)
-        missed = tf.cast(now - last, tf.float32)[:, None]
-        decay = tf.exp(missed * np.float32(np.log(self._ratio)))
-        motion_since, motion_now = (tf.gather(self._motion, tf.minimum(s, self._horizon)) for s in (last, now))
-        motion = motion_since[:, None] - decay * motion_now
-        # The mean missed step under the weights r^1 .. r^k: what epsilon is worth against a decaying velocity.
-        mean_step = 1.0 / (1.0 - self._ratio) - tf.math.divide_no_nan(missed * decay, 1.0 - decay)
-        mean_step = tf.where(missed > 0, mean_step, 0.0)
-        epsilon = self.epsilon * tf.exp(mean_step * np.float32(-0.5 * np.log(self.beta_2)))
-        return Rows(
-            rows.ids,
-            rows.weights - rows.momentum / (tf.sqrt(rows.velocity) + epsilon) * motion,
-            rows.momentum * tf.exp(missed * np.float32(np.log(self.beta_1))),
-            rows.velocity * tf.exp(missed * np.float32(np.log(self.beta_2))),
+    def _decayed(self, rows: Rows, more: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns momentum and velocity after the missed steps and `more`, all without a gradient."""
+        steps = rows.missed + float(more)
+        return (
+            rows.momentum * tf.exp(steps * np.float32(np.log(self.beta_1))),
+            rows.velocity * tf.exp(steps * np.float32(np.log(self.beta_2))),
         )
+
+    def _write(self, table: keras.Variable, ids: tf.Tensor, values: tuple[tf.Tensor, ...], step: tf.Tensor) -> None:
+        index = self._get_variable_index(table)
+        variables = (table, self._momentums[index], self._velocities[index], self._last_steps[index])
+        for variable, value in zip(variables, (*values, tf.fill(tf.shape(ids), step)), strict=True):
+            variable.value.scatter_update(tf.IndexedSlices(value, ids))
 
     @property
     def _scheduled(self) -> bool:

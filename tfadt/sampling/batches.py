@@ -108,12 +108,15 @@ class PairSource:
         else:
             base = row
         users, observed, flags = columns.gather(base)
-        sampled = self._sampler(users, epoch, row) if columns.num_negative_rows else observed
         if self._pairwise:
-            return users, observed, tf.ones_like(users, tf.float32), sampled, flags, size
+            return users, observed, tf.ones_like(users, tf.float32), self._sampler(users, epoch, row), flags, size
         labels = 1.0 - tf.cast(is_negative, tf.float32)
         flags = None if flags is None else flags * labels
-        return users, tf.where(is_negative, sampled, observed), labels, None, flags, size
+        # Drawing is the dearest part: only for the rows that are negatives.
+        where = tf.where(is_negative)
+        epochs = tf.gather(epoch[:, 0], where[:, 0])
+        sampled = self._sampler(tf.gather_nd(users, where), epochs, tf.gather_nd(row, where))
+        return users, tf.tensor_scatter_nd_update(observed, where, sampled), labels, None, flags, size
 
     def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
         """Returns the true rows of the k-th drawn step."""

@@ -33,6 +33,16 @@ def hash32(key: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     return _mix(_mix(low + key) + high * tf.constant(0x9E3779B1, tf.uint32) + key)
 
 
+def round32(key: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Mixes int64 `x` below 2**32 into the high bits of a uint32, at half the cost of `hash32`: a round of a cipher.
+
+    Only the high bits are good, which are the ones that `scale` takes; several rounds make up for what one leaves.
+    """
+    mixed = (tf.cast(x, tf.uint32) + key) * tf.constant(0x9E3779B1, tf.uint32)
+    mixed = tf.bitwise.bitwise_xor(mixed, tf.bitwise.right_shift(mixed, tf.constant(15, tf.uint32)))
+    return mixed * tf.constant(0x85EBCA6B, tf.uint32)
+
+
 def derive_key(seed: int, stream: int, counter: tf.Tensor) -> tf.Tensor:
     """Returns the uint32 key of one use (`stream`) at one `counter` (an epoch or a step, int64, any shape)."""
     mask = 0xFFFFFFFF

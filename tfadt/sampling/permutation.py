@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from tfadt.sampling.hashing import derive_key, hash32, scale
+from tfadt.sampling.hashing import derive_key, round32, scale
 
 _ROUNDS = 4
 _STREAM = 0x50
@@ -39,29 +39,31 @@ class KeyedPermutation:
         Returns:
             int64 of `index`'s shape.
         """
-        keys = [derive_key(self.seed, _STREAM + r, epoch) for r in range(_ROUNDS)]
-        out = self._encrypt(index, keys)
+        out = self._encrypt(index, self._keys(epoch))
         if self._rows * self._columns == self.size:
             return out
-        size = tf.constant(self.size, tf.int64)
+        # Only the few that fell outside walk on, each under the keys of its own epoch.
+        flat = tf.reshape(out, [-1])
+        outside = tf.where(flat >= self.size)
+        keys = self._keys(tf.gather_nd(tf.reshape(tf.broadcast_to(epoch, tf.shape(out)), [-1]), outside))
+        (walked,) = tf.while_loop(
+            lambda x: tf.reduce_any(x >= self.size),
+            lambda x: (tf.where(x >= self.size, self._encrypt(x, keys), x),),
+            (tf.gather_nd(flat, outside),),
+        )
+        return tf.reshape(tf.tensor_scatter_nd_update(flat, outside, walked), tf.shape(out))
 
-        def outside(x: tf.Tensor) -> tf.Tensor:
-            return tf.reduce_any(x >= size)
-
-        def walk(x: tf.Tensor) -> tuple[tf.Tensor]:
-            return (tf.where(x >= size, self._encrypt(x, keys), x),)
-
-        (out,) = tf.while_loop(outside, walk, (out,), shape_invariants=(out.shape,))
-        return out
+    def _keys(self, epoch: tf.Tensor) -> list[tf.Tensor]:
+        return [derive_key(self.seed, _STREAM + r, epoch) for r in range(_ROUNDS)]
 
     def _encrypt(self, x: tf.Tensor, keys: list[tf.Tensor]) -> tf.Tensor:
         left = x // self._columns
         right = x - left * self._columns
         for r, key in enumerate(keys):
             if r % 2 == 0:
-                left = _add(left, scale(hash32(key, right), tf.constant(self._rows, tf.int64)), self._rows)
+                left = _add(left, scale(round32(key, right), tf.constant(self._rows, tf.int64)), self._rows)
             else:
-                right = _add(right, scale(hash32(key, left), tf.constant(self._columns, tf.int64)), self._columns)
+                right = _add(right, scale(round32(key, left), tf.constant(self._columns, tf.int64)), self._columns)
         return left * self._columns + right
 
 
