@@ -60,5 +60,8 @@ class ParameterSpec:
             ) from error
 
     def dump(self, value: Any) -> Any:
-        """Returns the value JSON-ready; `check` gives it back."""
-        return self._adapter.dump_python(value, mode="json")
+        """Returns the value JSON-ready; `check` gives it back.
+
+        Of a section that was given in parts, only these parts: a step depends on no setting that it was not given.
+        """
+        return self._adapter.dump_python(value, mode="json", exclude_unset=True)

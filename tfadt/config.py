@@ -184,6 +184,15 @@ class ADTConfig(Section):
     """Steps that run on the device before control returns to Python."""
 
 
+class BlessingConfig(Section):
+    """What a model of a pipeline must be better than, at the first cut-off's recall, to be pushed."""
+
+    baseline: Literal["most_popular", "standard", "none"] = "most_popular"
+    """The most popular items for everybody, the same model trained plainly, or nothing."""
+    min_difference: float = 0.0
+    """By how much at least."""
+
+
 class EvaluateConfig(Section):
     """Stage `evaluate`: full ranking over all items."""
 
@@ -193,6 +202,7 @@ class EvaluateConfig(Section):
     """Seen items that are left out of the test ranking."""
     drop_empty: bool = False
     """Leave out test users with nothing left to rank, rather than count them as missed."""
+    blessing: BlessingConfig = BlessingConfig()
 
     @field_validator("k")
     @classmethod

@@ -1,0 +1,76 @@
+"""The training pipeline: ingest, validate_data, adt, evaluate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfadt.components.adt import adt
+from tfadt.components.component import Step
+from tfadt.components.evaluate import evaluate
+from tfadt.components.ingest import ingest
+from tfadt.components.validate_data import validate_data
+from tfadt.config import Config
+from tfadt.config_loading import dump
+from tfadt.errors import ConfigError
+from tfadt.pipelines.pipeline import Pipeline
+
+PLAIN = "standard"
+
+
+def adt_pipeline(name: str, config: Config) -> Pipeline:
+    """Returns the pipeline of a configuration.
+
+    Args:
+        name: What records call it.
+        config: The settings; one model, one policy and one seed.
+
+    Raises:
+        ConfigError: If several are named.
+    """
+    check_single(config)
+    data = ingest(settings=config.ingest)
+    validated = validate_data(interactions=data["interactions"], settings=config.validate_data)
+    trained = adt(interactions=data["interactions"], settings=training_settings(config)).after(validated)
+    steps = [data, validated, trained]
+    plain = None
+    if config.evaluate.blessing.baseline == PLAIN:
+        plain = _plain(data, validated, config)
+        steps.append(plain)
+    evaluated = evaluate(
+        interactions=data["interactions"],
+        model=trained["model"],
+        plain=None if plain is None else plain["model"],
+        settings=sections(config, "evaluate"),
+    )
+    return Pipeline(name, [*steps, evaluated])
+
+
+def check_single(config: Config) -> None:
+    """Raises ConfigError if the settings name several trainings: a pipeline makes one model."""
+    for name in ("models", "policies"):
+        chosen = getattr(config.adt, name)
+        if len(chosen) > 1:
+            raise ConfigError(
+                f"A pipeline trains one model under one policy with one seed, and `tfadt run` compares several. Expected "
+                f"one of adt.{name}. Received: {', '.join(chosen)}."
+            )
+    if config.adt.seeds > 1:
+        raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")
+
+
+def sections(config: Config, *names: str) -> dict[str, Any]:
+    """Returns some sections, every setting in them spelled out: what a step's settings are made of."""
+    settings = dump(config)
+    return {name: settings[name] for name in names}
+
+
+def training_settings(config: Config) -> dict[str, Any]:
+    """Returns what training depends on; of evaluation only the cut-off that selects checkpoints."""
+    return {**sections(config, "adt", "model", "policy"), "evaluate": {"k": [config.evaluate.k[0]]}}
+
+
+def _plain(data: Step, validated: Step, config: Config) -> Step:
+    """Returns the plain training of the same model, for the baseline."""
+    settings = training_settings(config)
+    settings["adt"]["policies"] = [PLAIN]
+    return adt.step("adt_plain", interactions=data["interactions"], settings=settings).after(validated)
