@@ -14,6 +14,7 @@ Calling the component does not run the function: it makes a `Step`, whose output
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,9 +42,9 @@ class Component:
     Attributes:
         function: The body.
         signature: Its inputs, outputs and parameters.
-        reads: Given the parameters, returns the files outside the pipeline whose content decides the result.
-        check: Given the parameters, raises ConfigError or DataError for what would fail later; called before any step
-            runs.
+        reads: Given the parameters that it names, returns the files outside the pipeline whose content decides the result.
+        check: Given the parameters that it names, raises ConfigError or DataError for what would fail later; called before
+            any step runs.
         retries: How often Kubeflow tries the step again.
         accelerated: Whether Kubeflow gives the step the accelerators.
     """
@@ -176,6 +177,18 @@ class Step:
     def upstream(self) -> tuple[str, ...]:
         """Names of the steps that must be complete first, each once."""
         return tuple(dict.fromkeys([*(ref.step for ref in self.inputs.values()), *self.waits_for]))
+
+    def files(self) -> list[Path]:
+        """Returns the files outside the pipeline that the step reads."""
+        return list(self._call(self.component.reads)) if self.component.reads is not None else []
+
+    def check(self) -> None:
+        """Raises ConfigError or DataError for what would fail when the step runs."""
+        if self.component.check is not None:
+            self._call(self.component.check)
+
+    def _call(self, hook: Callable[..., Any]) -> Any:
+        return hook(**{name: self.parameters[name] for name in inspect.signature(hook).parameters})
 
     def parameters_as_json(self) -> dict[str, Any]:
         """Returns the parameters JSON-ready."""

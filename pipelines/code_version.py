@@ -90,7 +90,6 @@ def _path(module: str) -> Path | None:
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
-@cache
 def _spec(module: str) -> ModuleSpec | None:
     """Finds a module as an import would, but without importing its packages (`importlib.util.find_spec` does)."""
     parent = module.rpartition(".")[0]

@@ -31,8 +31,8 @@ class Digests:
             known = json.loads(memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             known = {}
-        self._known: dict[str, list[object]] = known if isinstance(known, dict) else {}
-        self._used: dict[str, list[object]] = {}
+        self._known: dict[str, object] = known if isinstance(known, dict) else {}
+        self._used: dict[str, object] = {}
 
     def of_file(self, path: Path) -> str:
         """Returns the digest of a file's content, hex.
@@ -45,7 +45,7 @@ class Digests:
             stat = os.stat(key)
             mark: list[object] = [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
             entry = self._known.get(key)
-            if entry is None or entry[:-1] != mark:
+            if not isinstance(entry, list) or entry[:-1] != mark:
                 with open(key, "rb") as file:
                     entry = [*mark, hashlib.file_digest(file, "sha256").hexdigest()]
         except OSError as error:

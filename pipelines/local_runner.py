@@ -85,8 +85,8 @@ def run(
         if before_steps is not None and any(each.record is None for each in planned):
             before_steps()
         for each in planned:
-            if each.record is None and each.step.component.check is not None:
-                each.step.component.check(**each.step.parameters)
+            if each.record is None:
+                each.step.check()
         return _Run(pipeline, store, planned, config or {}, listener).all_steps()
 
 

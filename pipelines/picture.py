@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
 
 from tfadt.components.component import Step
 from tfadt.pipelines.pipeline import Pipeline
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 190, 52, 40, 70, 24
-_COLOURS = {"done": "#dff0d8", "unchanged": "#dff0d8", "failed": "#f2dede", "running": "#d9edf7"}
 
 
-def as_text(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Yields one line a step in order: what it reads, what it makes, and its state if given."""
+def as_text(pipeline: Pipeline) -> Iterator[str]:
+    """Yields one line a step in order: what it reads and what it makes."""
     width = max(len(step.name) for step in pipeline)
     for step in pipeline:
         inputs = ", ".join(_joint(name, ref.step, ref.output) for name, ref in step.inputs.items())
         waits = "".join(f"; after {name}" for name in step.waits_for)
         outputs = ", ".join(f"{name} ({kind.__name__})" for name, kind in step.component.signature.outputs.items())
-        state = f"  [{states[step.name]}]" if states else ""
-        yield f"{step.name:<{width}}  {f'{inputs} ' if inputs else ''}-> {outputs}{waits}{state}"
+        reads = f"{inputs} " if inputs else ""
+        yield f"{step.name:<{width}}  {reads}-> {outputs}{waits}"
 
 
-def as_svg(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
+def as_svg(pipeline: Pipeline) -> str:
     """Returns the picture: a box a step, in rows from first to last, an arrow for each artifact that is handed on."""
     places = _places(pipeline)
     columns = 1 + max(column for _, column in places.values())
@@ -45,9 +44,7 @@ def as_svg(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
     for step in pipeline:
         for name, label, dashed in _arrows(step):
             parts.append(_arrow(corner[name], corner[step.name], label, dashed))
-    for step in pipeline:
-        state = states.get(step.name, "") if states else ""
-        parts.append(_box(corner[step.name], step, state))
+    parts += [_box(corner[step.name], step) for step in pipeline]
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -95,14 +92,13 @@ def _arrow(start: tuple[int, int], end: tuple[int, int], label: str, dashed: boo
     return f'{line}<text x="{x + 4}" y="{y + 4}" fill="#555" font-size="11">{escape(label)}</text>'
 
 
-def _box(corner: tuple[int, int], step: Step, state: str) -> str:
+def _box(corner: tuple[int, int], step: Step) -> str:
     x, y = corner
     middle = x + _WIDTH // 2
-    second = step.component.name if step.component.name != step.name else ""
-    note = " · ".join(text for text in (second, state) if text)
+    kind = step.component.name if step.component.name != step.name else ""
+    below = f'<text x="{middle}" y="{y + 40}" text-anchor="middle" font-size="11">{escape(kind)}</text>' if kind else ""
+    line = y + (22 if kind else 31)
     return (
-        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{_COLOURS.get(state, "#f5f5f5")}" '
-        f'stroke="#555"/><text x="{middle}" y="{y + (22 if note else 31)}" text-anchor="middle" font-weight="bold">'
-        f"{escape(step.name)}</text>"
-        + (f'<text x="{middle}" y="{y + 40}" text-anchor="middle" font-size="11">{escape(note)}</text>' if note else "")
+        f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="#eef3f8" stroke="#555"/>'
+        f'<text x="{middle}" y="{line}" text-anchor="middle" font-weight="bold">{escape(step.name)}</text>{below}'
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from tfadt.components.component import Step
 from tfadt.errors import DataError
@@ -66,11 +65,9 @@ def identities(pipeline: Pipeline, digests: Digests) -> Mapping[str, Identity]:
 
 
 def _files(step: Step, digests: Digests) -> dict[str, str]:
-    if step.component.reads is None:
-        return {}
     files: dict[str, str] = {}
-    for path in step.component.reads(**step.parameters):
-        if not Path(path).exists():
+    for path in step.files():
+        if not path.exists():
             raise DataError(f"Step '{step.name}' reads {path}, which does not exist.")
-        files[str(path)] = digests.of_path(Path(path))
+        files[str(path)] = digests.of_path(path)
     return files

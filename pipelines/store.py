@@ -84,10 +84,11 @@ class Store:
         if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not cls.holds(folder)):
             raise DataError(f"{folder} exists and is no pipeline's folder. Expected a new folder or a pipeline's.")
         try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # First of all: a second runner that comes now must not take the folder for a foreign one.
+            (folder / _MARKER).touch()
             for name in ("artifacts", "partial", "logs", "pipelines"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            if not cls.holds(folder):
-                write_text(folder / _MARKER, "Written by `tfadt pipeline`, whose artifacts lie here.\n")
+                (folder / name).mkdir(exist_ok=True)
         except OSError as error:
             raise DataError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
         return cls(folder)

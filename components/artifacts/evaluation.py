@@ -45,5 +45,5 @@ class Evaluation(Artifact):
         return self.read_json("blessing.json", ("blessed", "reason"))
 
     def summary(self) -> dict[str, Any]:
-        """Returns the metrics and whether the model is blessed."""
-        return {**self.metrics(), "blessed": self.blessing()["blessed"]}
+        """Returns whether the model is blessed, and the metrics."""
+        return {"blessed": self.blessing()["blessed"], **self.metrics()}

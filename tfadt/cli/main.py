@@ -11,6 +11,7 @@ import typer
 from tfadt._version import __version__
 from tfadt.cli import denoise, evaluate, ingest, recommend, run
 from tfadt.cli.console import print_error
+from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import TfadtError
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
+app.add_typer(pipeline.app, name="pipeline")
 
 
 def main() -> None:

@@ -1,0 +1,73 @@
+"""Real processes: two at once in one folder, and one that is killed and started again."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tfadt.pipelines.store import Store
+
+KILLS = int(os.environ.get("TFADT_KILLS", "3"))
+"""How often each test kills; `make soak` does it more often."""
+
+SLOW = """
+import sys
+from pathlib import Path
+from pipeline_cases import constant, counted
+from tfadt.pipelines.local_runner import run
+from tfadt.pipelines.pipeline import Pipeline
+start = constant(value=7.0)
+run(Pipeline("p", [start, counted(a=start["number"], until=60, pause=0.015)]), Path(sys.argv[1]))
+"""
+
+
+def test_two_processes_at_once_tear_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW, str(tmp_path / "store")]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        assert process.wait(60) == 0, process.stderr.read().decode() if process.stderr else ""
+    store = Store(tmp_path / "store")
+    for name in store.executions():
+        record = store.record(name)
+        assert record is not None
+        store.check_outputs(name, record)
+    logs = [path.read_text() for path in (tmp_path / "store" / "logs").iterdir()]
+    assert [log.count("; inputs: ") for log in logs] == [1, 1]
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_artifacts(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SLOW]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    subprocess.run([*command, str(tmp_path / "whole")], env=environment, check=True)
+    store = tmp_path / "store"
+    chance = random.Random(0)
+    kills = 0
+    while kills < KILLS:
+        process = subprocess.Popen([*command, str(store)], env=environment)
+        try:
+            process.wait(chance.uniform(0.2, 1.4))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        kills += process.wait() != 0
+        # Whatever the moment, what looks complete is complete.
+        for folder in (store / "artifacts").iterdir() if (store / "artifacts").exists() else []:
+            reader = Store(store)
+            record = reader.record(folder.name)
+            assert record is not None
+            reader.check_outputs(folder.name, record)
+        if process.returncode == 0:
+            shutil.rmtree(store)
+    subprocess.run([*command, str(store)], env=environment, check=True)
+    assert snapshot(store) == snapshot(tmp_path / "whole")
+    assert list((store / "partial").iterdir()) == []
+
+
+def snapshot(store: Path) -> dict[str, bytes]:
+    artifacts = store / "artifacts"
+    files = (path for path in artifacts.rglob("*") if path.is_file() and path.name != "execution.json")
+    return {str(path.relative_to(artifacts)): path.read_bytes() for path in files}
