@@ -212,6 +212,17 @@ class EvaluateConfig(Section):
         return k
 
 
+class ExportConfig(Section):
+    """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
+
+    k: int = Field(default=100, ge=1)
+    """Length of every ranking: the largest k that a client can ask for."""
+    signatures: tuple[str, ...] = ()
+    """Signatures to export; default: all that the model and the run allow."""
+    exclude_seen: bool = True
+    """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
+
+
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
@@ -219,6 +230,7 @@ class Config(Section):
     validate_data: ValidateDataConfig = ValidateDataConfig()
     adt: ADTConfig = ADTConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    export: ExportConfig = ExportConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = {}

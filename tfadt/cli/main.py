@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import denoise, evaluate, ingest, recommend, run
+from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import TfadtError
@@ -43,6 +43,9 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
 app.add_typer(pipeline.app, name="pipeline")
+app.command("export")(export.export)
+app.command("verify")(verify.verify)
+app.command("push")(push.push)
 
 
 def main() -> None:
