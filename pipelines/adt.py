@@ -1,4 +1,4 @@
-"""The training pipeline: ingest, validate_data, adt, evaluate."""
+"""The training pipeline: ingest, validate_data, adt, evaluate, export, verify, push."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 from tfadt.components.adt import adt
 from tfadt.components.component import Step
 from tfadt.components.evaluate import evaluate
+from tfadt.components.export import export
 from tfadt.components.ingest import ingest
+from tfadt.components.push import push
 from tfadt.components.validate_data import validate_data
+from tfadt.components.verify import verify
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.errors import ConfigError
@@ -42,7 +45,11 @@ def adt_pipeline(name: str, config: Config) -> Pipeline:
         plain=None if plain is None else plain["model"],
         settings=sections(config, "evaluate"),
     )
-    return Pipeline(name, [*steps, evaluated])
+    made = {"interactions": data["interactions"], "model": trained["model"], "evaluation": evaluated["evaluation"]}
+    exported = export(**made, settings=sections(config, "export", "evaluate"))
+    verified = verify(**made, saved_model=exported["saved_model"], settings=sections(config, "verify", "evaluate"))
+    pushed = push(**made, verified=verified["verified"], settings=sections(config, "push", "evaluate"))
+    return Pipeline(name, [*steps, evaluated, exported, verified, pushed])
 
 
 def check_single(config: Config) -> None:

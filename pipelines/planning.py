@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import Step
 from tfadt.errors import DataError
 from tfadt.pipelines.code_version import code_version
@@ -39,8 +40,15 @@ def plan(pipeline: Pipeline, store: Store) -> list[PlannedStep]:
         record = store.record(identity.execution)
         if record is not None:
             store.check_outputs(identity.execution, record)
+            if not all(output.is_current() for output in _outputs(pipeline.steps[step], identity, store)):
+                record = None
         planned.append(PlannedStep(pipeline.steps[step], identity, record))
     return planned
+
+
+def _outputs(step: Step, identity: Identity, store: Store) -> list[Artifact]:
+    kinds = step.component.signature.outputs
+    return [kind(store.artifact(identity.execution, name)) for name, kind in kinds.items()]
 
 
 def identities(pipeline: Pipeline, digests: Digests) -> Mapping[str, Identity]:

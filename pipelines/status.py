@@ -59,4 +59,4 @@ def _why(planned: PlannedStep, before: str | None, store: Store) -> list[str]:
     record = store.record(before) if before is not None else None
     if record is None:
         return ["not run yet"]
-    return differences(record.identity, planned.identity) or ["its artifacts are gone"]
+    return differences(record.identity, planned.identity) or ["what it left is gone"]

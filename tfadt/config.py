@@ -223,6 +223,30 @@ class ExportConfig(Section):
     """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
 
 
+class VerifyConfig(Section):
+    """Stage `verify`: the proof of a version before it is pushed."""
+
+    loader: Literal["auto", "require", "skip"] = "auto"
+    """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
+    seconds: float = Field(default=1.0, gt=0)
+    """Time of each latency measurement there."""
+
+
+class PushConfig(Section):
+    """Stage `push`: a blessed version goes to where a server finds it."""
+
+    to: str = "saved_models"
+    """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
+    keep: int | None = Field(default=None, ge=1)
+    """How many versions to keep there, the newest ones; default: all."""
+    unless_worse_than: str | None = None
+    """`served` or a version there: push only what ranks the clean test no worse."""
+    metric: str | None = None
+    """What is compared; default: recall at the first cut-off."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """How much worse it may be."""
+
+
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
@@ -231,6 +255,8 @@ class Config(Section):
     adt: ADTConfig = ADTConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     export: ExportConfig = ExportConfig()
+    verify: VerifyConfig = VerifyConfig()
+    push: PushConfig = PushConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = {}

@@ -45,6 +45,10 @@ class Artifact:
                     f"{self.path} is no {type(self).__name__}. Expected the file {name}. Received: {_listing(self.path)}."
                 )
 
+    def is_current(self) -> bool:
+        """Returns whether what the artifact tells of the world outside still holds; if not, its step runs again."""
+        return True
+
     def summary(self) -> dict[str, Any]:
         """Returns a few figures about the content, JSON-ready, for execution records and Kubeflow's metadata."""
         return {}

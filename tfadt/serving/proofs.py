@@ -31,7 +31,7 @@ class Proofs:
     Args:
         folder: The version.
         metadata: What it says of itself.
-        run: The folder of its run; default where it lay at export.
+        run: Its run, or the folder of that; default where it lay at export.
         seconds: Time of each measurement under the C++ loader.
 
     Attributes:
@@ -40,7 +40,7 @@ class Proofs:
         metrics: Set by `quality`: metrics on the clean test.
     """
 
-    def __init__(self, folder: Path, metadata: dict[str, Any], run: Path | None, seconds: float):
+    def __init__(self, folder: Path, metadata: dict[str, Any], run: Path | SavedRun | None, seconds: float):
         self._folder = folder
         self._metadata = metadata
         self._run = run
@@ -70,7 +70,9 @@ class Proofs:
         model = read_saved_model(self._folder)
         check_graph(model)
         check_signatures(model.meta_graphs[0].signature_def, self._metadata)
-        return f"signatures {', '.join(self._metadata['signatures'])}; no Python, no custom operation, no table as a constant"
+        return (
+            f"signatures {', '.join(self._metadata['signatures'])}; no Python, no custom operation, no table as a constant"
+        )
 
     def answers(self) -> str:
         """A process with TensorFlow only answers every warm-up record as the trained model did, and hard requests at all."""
@@ -100,27 +102,33 @@ class Proofs:
 
     def quality(self) -> str | None:
         """The served model ranks the clean test as well as the trained one."""
-        exported = self._metadata.get("run")
         if "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
             return None
-        folder = self._run or Path(exported)
-        if not folder.is_dir():
-            raise DataError(f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run.")
-        run = SavedRun.open(folder)
+        run = self._run if isinstance(self._run, SavedRun) else self._open(self._run or Path(self._metadata["run"]))
         if run.data.manifest.get("fingerprint") != self._metadata["data_fingerprint"]:
-            raise DataError(f"The run {folder} has other data than the run that was exported.")
+            raise DataError(f"The run {run.folder} has other data than the run that was exported.")
         expected, ks = self._expected_metrics(run)
         own = self._metadata["exclude_seen"]
         self.metrics = served_metrics(self._folder, run.data, run.config, ks, exclude=not own)
         for name, value in self.metrics.items():
             if abs(value - expected[name]) > _SAME_METRIC:
-                raise DataError(f"The served model has {name} {value:.6f} on the clean test, the trained one {expected[name]:.6f}.")
+                raise DataError(
+                    f"The served model has {name} {value:.6f} on the clean test, the trained one {expected[name]:.6f}."
+                )
         first = next(iter(self.metrics))
         largest = max(abs(value - expected[name]) for name, value in self.metrics.items())
         return (
             f"{first} {self.metrics[first]:.4f} on the clean test; {len(self.metrics)} metrics equal the trained model's "
             f"(largest difference {largest:.1e})"
         )
+
+    @staticmethod
+    def _open(folder: Path) -> SavedRun:
+        if not folder.is_dir():
+            raise DataError(
+                f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run."
+            )
+        return SavedRun.open(folder)
 
     def _expected_metrics(self, run: SavedRun) -> tuple[dict[str, float], list[int]]:
         """Returns the trained model's metrics and the cut-offs at which they are known and served."""
@@ -129,7 +137,9 @@ class Proofs:
         if ks:
             return self._metadata["test_metrics"], ks
         # The export is shorter than every cut-off of the run: the trained model is ranked again at its length.
-        evaluator = RankingEvaluator(run.data.test, seen_at_test(run.data, run.config), [k], drop_empty=run.config.evaluate.drop_empty)
+        evaluator = RankingEvaluator(
+            run.data.test, seen_at_test(run.data, run.config), [k], drop_empty=run.config.evaluate.drop_empty
+        )
         return evaluator(run.load_model(self._metadata["trained_model"])).metrics, [k]
 
     @cached_property
