@@ -45,5 +45,6 @@ class Evaluation(Artifact):
         return self.read_json("blessing.json", ("blessed", "reason"))
 
     def summary(self) -> dict[str, Any]:
-        """Returns whether the model is blessed, and the metrics."""
-        return {"blessed": self.blessing()["blessed"], **self.metrics()}
+        """Returns whether the model is blessed, and its recall and NDCG."""
+        chosen = {name: value for name, value in self.metrics().items() if name.startswith(("recall@", "ndcg@"))}
+        return {"blessed": self.blessing()["blessed"], **chosen}

@@ -71,10 +71,8 @@ class VerifiedModel(SavedModel):
         from tfadt.serving.verify import read_blessing
 
         blessing = read_blessing(self.version())
-        timed = {
-            f"p50 ms of {t['signature']}": t["p50"] for t in blessing["latencies"] if (t["batch"], t["clients"]) == (1, 1)
-        }
-        return {**super().summary(), **timed}
+        single = [timed for timed in blessing["latencies"] if (timed["batch"], timed["clients"]) == (1, 1)]
+        return {**super().summary(), **{f"p50 ms of {timed['signature']}": timed["p50"] for timed in single}}
 
 
 def _link(source: str, target: str) -> None:

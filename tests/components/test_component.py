@@ -128,9 +128,13 @@ def test_every_artifact_type_states_its_layout() -> None:
 
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
-    kinds = [kind for kind in Artifact.__subclasses__() if kind.__module__.startswith("tfadt.")]
+    kinds = [kind for kind in _below(Artifact) if kind.__module__.startswith("tfadt.")]
     assert {"Interactions", "Model", "Evaluation", "DataValidation"} <= {kind.__name__ for kind in kinds}
     for kind in kinds:
         assert kind.files, kind
         for name in kind.files:
             assert f"`{name}`" in (kind.__doc__ or ""), f"{kind.__name__} does not say what {name} is"
+
+
+def _below(kind: type[Artifact]) -> list[type[Artifact]]:
+    return [each for sub in kind.__subclasses__() for each in (sub, *_below(sub))]

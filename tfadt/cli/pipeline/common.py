@@ -20,6 +20,7 @@ Policy = Annotated[str | None, typer.Option(help="Which of the policies to train
 Folder = Annotated[Path, typer.Option("--out", help="Folder of the artifacts; several pipelines can share it.")]
 
 FOLDER = Path("runs/pipeline")
+_LONG = 60
 
 
 def settings_of(
@@ -43,9 +44,10 @@ def named_pipeline(name: str, settings: Config) -> Pipeline:
 
 
 def figures(record: Record) -> str:
-    """Returns the figures of an execution's outputs in one line."""
-    found = (figure for output in record.outputs.values() for figure in output.summary.items())
-    return ", ".join(f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in found)
+    """Returns the figures of an execution's outputs in one line; lists and long texts stand in the record alone."""
+    found = [figure for output in record.outputs.values() for figure in output.summary.items()]
+    short = [(key, value) for key, value in found if not isinstance(value, list) and len(str(value)) <= _LONG]
+    return ", ".join(f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in short)
 
 
 def say_waiting(holder: str) -> None:
