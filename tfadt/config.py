@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from tfadt._version import __version__
+
 
 class Section(BaseModel):
     """A group of settings: immutable, unknown keys refused, defaults documented under each field."""
@@ -129,7 +131,7 @@ class ValidateDataConfig(Section):
     """Largest share of rows that repeat a (user, item) pair."""
     max_unreadable_share: float = Field(default=0.1, ge=0, le=1)
     """Largest share of rows that were rejected for what stands in them."""
-    max_false_positive_share: float = Field(default=0.5, ge=0, le=1)
+    max_false_positive_share: float = Field(default=0.9, ge=0, le=1)
     """Largest share of false positives in training."""
     max_largest_user_share: float = Field(default=0.5, ge=0, le=1)
     """Largest share of the training interactions that one user may have."""
@@ -247,6 +249,21 @@ class PushConfig(Section):
     """How much worse it may be."""
 
 
+class KubeflowConfig(Section):
+    """A pipeline compiled for Kubeflow: in what each step runs."""
+
+    image: str = f"tfadt:{__version__}"
+    """Image with this version of tfadt, as the Dockerfile builds it."""
+    cpu: str | None = None
+    """Limit of processors a step, such as `4`."""
+    memory: str | None = None
+    """Limit of memory a step, such as `16G`."""
+    accelerators: int = Field(default=0, ge=0)
+    """Number of accelerators for the steps that train or rank."""
+    accelerator_type: str = "nvidia.com/gpu"
+    """What to ask the cluster for."""
+
+
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
@@ -257,6 +274,7 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()
     push: PushConfig = PushConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from tfadt.cli.pipeline import clean, lineage, run, show, status
+from tfadt.cli.pipeline import clean, compile, lineage, run, show, status
 
 app = typer.Typer(
     help="Run a configuration as a pipeline: steps with artifacts, of which only what changed runs again.",
@@ -17,3 +17,4 @@ app.command("show")(show.show)
 app.command("status")(status.status)
 app.command("lineage")(lineage.lineage)
 app.command("clean")(clean.clean)
+app.command("compile")(compile.compile)
