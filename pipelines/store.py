@@ -21,7 +21,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tfadt.errors import DataError
-from tfadt.pipelines.atomic import write_text
+from tfadt.files import write_text
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.records import Record
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import tensorflow as tf
+
+from tfadt.search_space import SearchSpace
 
 
 class DenoisingPolicy(ABC):
@@ -15,6 +17,9 @@ class DenoisingPolicy(ABC):
     A policy is model-free: it sees rows, so every model and every objective works with every policy. For a pairwise
     objective (BPR) a row is a pair, its logit is the margin and its label is 1.
     """
+
+    search_space: ClassVar[SearchSpace] = {}
+    """What a search tries for the constructor's arguments."""
 
     @abstractmethod
     def weights(

@@ -165,6 +165,12 @@ class DenoisingModel(keras.Model):
             raise ConfigError("BPR needs pairs, which fit(data) draws. Expected an InteractionData. Received: arrays.")
         return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
 
+    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
+        """Reads a weights file, as in Keras, and the optimizer's state with it; embedding rows come out up to date."""
+        super().load_weights(filepath, **kwargs)
+        if isinstance(self.optimizer, DeferredAdam) and self.optimizer.built:
+            self.optimizer.bring_up_to_date()  # the file may have been written in the midst of training
+
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Within this, in the midst of training, every embedding row is as dense Adam would have it; no bit changes."""
@@ -247,16 +253,20 @@ class DenoisingModel(keras.Model):
         stop_every: int | None = None,
         verbose: Any = 0,
         callbacks: Any = None,
+        initial_epoch: int = 0,
+        horizon: int | None = None,
     ) -> keras.callbacks.History:
         """Trains on the batches of a source, through `keras.Model.fit`; the run goes on from the present iteration.
 
         Args:
             source: Draws the batches on the device.
-            epochs: Passes over the source.
+            epochs: Passes over the source, those before `initial_epoch` counted.
             steps_per_call: Steps on the device between two callbacks.
             stop_every: Callbacks also run after each multiple of this many steps; None for no more than that.
             verbose: As in Keras.
             callbacks: As in Keras; a Keras "batch" is one call, `iteration` tells the step.
+            initial_epoch: As in Keras: passes that were made before.
+            horizon: Steps of the whole run that the policy's schedule is settled for, where this is a part of it.
 
         Returns:
             Keras's history, as in `fit`.
@@ -265,16 +275,19 @@ class DenoisingModel(keras.Model):
             ConfigError: If the policy cannot work with such batches.
         """
         first_step = int(self.iteration)
-        self.policy.prepare(first_step + source.steps_per_epoch * epochs, source.positive_share)
+        passes = epochs - initial_epoch
+        last_step = first_step + source.steps_per_epoch * passes
+        self.policy.prepare(horizon or last_step, source.positive_share)
         if isinstance(self.optimizer, DeferredAdam):
-            self.optimizer.prepare(first_step + source.steps_per_epoch * epochs)
+            self.optimizer.prepare(horizon or last_step)
         self._statistics.has_feedback = source.has_feedback
-        calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, epochs, steps_per_call, stop_every, first_step)
+        calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stop_every, first_step)
         self.optimizer.build(self.trainable_variables)
         self.train_function = make_stepper(source, self._train_on, self.get_metrics_result)
         return super().fit(
             tf.data.Dataset.from_tensor_slices(calls),
             epochs=epochs,
+            initial_epoch=initial_epoch,
             steps_per_epoch=calls_per_epoch,
             shuffle=False,
             verbose=verbose,

@@ -15,6 +15,7 @@ from tfadt.evaluation.ranking import Ranker, Ranking
 from tfadt.models.base import DenoisingModel
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.search_space import SearchSpace
 
 
 class Recommender(DenoisingModel):
@@ -36,6 +37,8 @@ class Recommender(DenoisingModel):
 
     user_batches: ClassVar[bool] = False
     """Whether a step trains all rows of a few users rather than rows of all users."""
+    search_space: ClassVar[SearchSpace] = {}
+    """What a search tries for the constructor's arguments."""
 
     def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
