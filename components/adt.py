@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tfadt.components.artifacts.hyperparameters import Hyperparameters
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.artifacts.model import Model
 from tfadt.components.component import component
@@ -16,8 +19,17 @@ def _check(settings: Config) -> None:
         check_policy(plan.policy, settings)
 
 
-@component(check=_check, accelerated=True)
-def adt(interactions: Input[Interactions], model: Output[Model], settings: Parameter[Config]) -> None:
+def _earlier_models(settings: Config) -> list[Path]:
+    return [] if settings.adt.start_from is None else [settings.adt.start_from / "models"]
+
+
+@component(reads=_earlier_models, check=_check, accelerated=True)
+def adt(
+    interactions: Input[Interactions],
+    model: Output[Model],
+    settings: Parameter[Config],
+    hyperparameters: Input[Hyperparameters] | None = None,
+) -> None:
     """Trains one model under one policy with one seed.
 
     Args:
@@ -25,10 +37,13 @@ def adt(interactions: Input[Interactions], model: Output[Model], settings: Param
         model: The trained model.
         settings: Sections `adt` (naming one model, policy and seed), `model` and `policy`; the first of `evaluate.k` is
             the cut-off of the recall that selects checkpoints.
+        hyperparameters: What a search found, in place of the settings' values.
     """
     from tfadt.training.progress import PrintedProgress
     from tfadt.training.stages import plans, train
 
+    if hyperparameters is not None:
+        settings = hyperparameters.apply(settings)
     (plan,) = plans(settings)
     trained = train(plan, interactions.read(), settings, progress=PrintedProgress())
-    model.write(trained, plan, settings.adt.selection)
+    model.write(trained, plan, settings)

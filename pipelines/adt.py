@@ -17,11 +17,11 @@ from tfadt.config_loading import dump
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
 
-PLAIN = "standard"
+_PLAIN = "standard"
 
 
 def adt_pipeline(name: str, config: Config) -> Pipeline:
-    """Returns the pipeline of a configuration.
+    """Returns the training pipeline of a configuration.
 
     Args:
         name: What records call it.
@@ -30,14 +30,36 @@ def adt_pipeline(name: str, config: Config) -> Pipeline:
     Raises:
         ConfigError: If several are named.
     """
-    check_single(config)
+    data, validated = data_steps(config)
+    return Pipeline(name, [data, validated, *model_steps(config, data, validated)])
+
+
+def data_steps(config: Config) -> tuple[Step, Step]:
+    """Returns the steps `ingest` and `validate_data`."""
     data = ingest(settings=config.ingest)
-    validated = validate_data(interactions=data["interactions"], settings=config.validate_data)
-    trained = adt(interactions=data["interactions"], settings=training_settings(config)).after(validated)
-    steps = [data, validated, trained]
+    return data, validate_data(interactions=data["interactions"], settings=config.validate_data)
+
+
+def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None = None) -> list[Step]:
+    """Returns the steps from training to push.
+
+    Args:
+        config: The settings; one model, one policy and one seed.
+        data: The step `ingest`.
+        validated: The step `validate_data`, for which training waits.
+        tuned: The step `tune`, whose hyperparameters training takes.
+
+    Raises:
+        ConfigError: If several models, policies or seeds are named.
+    """
+    _check_single(config)
+    found = {} if tuned is None else {"hyperparameters": tuned["hyperparameters"]}
+    settings = training_settings(config)
+    trained = adt(interactions=data["interactions"], settings=settings, **found).after(validated)
+    steps = [trained]
     plain = None
-    if config.evaluate.blessing.baseline == PLAIN:
-        plain = _plain(data, validated, config)
+    if config.evaluate.blessing.baseline == _PLAIN:
+        plain = adt.step("adt_plain", interactions=data["interactions"], settings=_plainly(settings)).after(validated)
         steps.append(plain)
     evaluated = evaluate(
         interactions=data["interactions"],
@@ -49,20 +71,7 @@ def adt_pipeline(name: str, config: Config) -> Pipeline:
     exported = export(**made, settings=sections(config, "export", "evaluate"))
     verified = verify(**made, saved_model=exported["saved_model"], settings=sections(config, "verify", "evaluate"))
     pushed = push(**made, verified=verified["verified"], settings=sections(config, "push", "evaluate"))
-    return Pipeline(name, [*steps, evaluated, exported, verified, pushed])
-
-
-def check_single(config: Config) -> None:
-    """Raises ConfigError if the settings name several trainings: a pipeline makes one model."""
-    for name in ("models", "policies"):
-        chosen = getattr(config.adt, name)
-        if len(chosen) > 1:
-            raise ConfigError(
-                f"A pipeline trains one model under one policy with one seed, and `tfadt run` compares several. Expected "
-                f"one of adt.{name}. Received: {', '.join(chosen)}."
-            )
-    if config.adt.seeds > 1:
-        raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")
+    return [*steps, evaluated, exported, verified, pushed]
 
 
 def sections(config: Config, *names: str) -> dict[str, Any]:
@@ -76,8 +85,18 @@ def training_settings(config: Config) -> dict[str, Any]:
     return {**sections(config, "adt", "model", "policy"), "evaluate": {"k": [config.evaluate.k[0]]}}
 
 
-def _plain(data: Step, validated: Step, config: Config) -> Step:
-    """Returns the plain training of the same model, for the baseline."""
-    settings = training_settings(config)
-    settings["adt"]["policies"] = [PLAIN]
-    return adt.step("adt_plain", interactions=data["interactions"], settings=settings).after(validated)
+def _plainly(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings of plain training: the baseline `standard`."""
+    return {**settings, "adt": {**settings["adt"], "policies": [_PLAIN]}}
+
+
+def _check_single(config: Config) -> None:
+    for name in ("models", "policies"):
+        chosen = getattr(config.adt, name)
+        if len(chosen) > 1:
+            raise ConfigError(
+                f"A pipeline trains one model under one policy with one seed, and `tfadt run` compares several. Expected "
+                f"one of adt.{name}. Received: {', '.join(chosen)}."
+            )
+    if config.adt.seeds > 1:
+        raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")

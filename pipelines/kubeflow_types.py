@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from kfp import dsl
 
-from tfadt.components.artifacts import data_validation, evaluation, interactions, model, pushed_model, saved_model
+from tfadt.components.artifacts import (
+    data_validation,
+    evaluation,
+    hyperparameters,
+    interactions,
+    model,
+    pushed_model,
+    saved_model,
+)
 from tfadt.components.artifacts.base import Artifact
 
 _SHOWN_AS = {"Evaluation": "Metrics"}
@@ -27,6 +35,7 @@ def _known_as(kind: type[Artifact]) -> type[dsl.Artifact]:
 # By name in this module: the executor in the container imports them from here.
 DataValidation = _known_as(data_validation.DataValidation)
 Evaluation = _known_as(evaluation.Evaluation)
+Hyperparameters = _known_as(hyperparameters.Hyperparameters)
 Interactions = _known_as(interactions.Interactions)
 Model = _known_as(model.Model)
 PushedModel = _known_as(pushed_model.PushedModel)

@@ -108,6 +108,7 @@ class _Run:
         self._store = store
         self._planned = planned
         self._listener = listener
+        self._made: dict[str, Record] = {}
         steps = {each.step.name: StepState(execution=each.execution, state="waiting") for each in planned}
         self._state = RunState(config=config, started=now(), steps=steps)
 
@@ -131,14 +132,14 @@ class _Run:
     def _step(self, planned: PlannedStep) -> StepResult:
         state = self._state.steps[planned.step.name]
         # Two steps of a pipeline can be the same execution: the second finds what the first has just made.
-        record = planned.record or self._store.record(planned.execution)
+        record = planned.record or self._made.get(planned.execution)
         executed = record is None
         if record is None:
             state.state = "running"
             self._save_state()
             self._listener.begin(planned.step.name)
             try:
-                record = self._execute(planned)
+                record = self._made[planned.execution] = self._execute(planned)
             except StepError:
                 state.state = "failed"
                 raise

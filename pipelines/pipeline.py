@@ -47,6 +47,19 @@ class Pipeline:
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps.values())
 
+    def until(self, *names: str) -> Pipeline:
+        """Returns the part of the pipeline that some steps need, these included.
+
+        Raises:
+            ConfigError: If there is no step of that name.
+        """
+        wanted = list(names)
+        for name in wanted:
+            if name not in self.steps:
+                raise ConfigError(f"The pipeline {self.name} has no step '{name}'.{did_you_mean(name, self.steps)}")
+            wanted += [other for other in self.steps[name].upstream if other not in wanted]
+        return Pipeline(self.name, [step for step in self if step.name in wanted])
+
     def __len__(self) -> int:
         return len(self.steps)
 

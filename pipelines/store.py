@@ -113,7 +113,7 @@ class Store:
     def commit(self, execution: str) -> None:
         """Makes what lies in the partial folder's `outputs` the artifact folder of a complete execution."""
         place = self.folder / "artifacts" / execution
-        if place.exists():  # without a record, or the step would not have run
+        if place.exists():  # without a record, or what it tells of the world outside no longer holds
             shutil.rmtree(place)
         (self.partial(execution) / "outputs").rename(place)
         shutil.rmtree(self.partial(execution))

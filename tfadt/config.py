@@ -249,6 +249,13 @@ class PushConfig(Section):
     """How much worse it may be."""
 
 
+class PipelineConfig(Section):
+    """Which steps a pipeline has."""
+
+    search: bool = False
+    """Search for hyperparameters (section `tune`) and train with the best."""
+
+
 class KubeflowConfig(Section):
     """A pipeline compiled for Kubeflow: in what each step runs."""
 
@@ -300,6 +307,7 @@ class Config(Section):
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()
     push: PushConfig = PushConfig()
+    pipeline: PipelineConfig = PipelineConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
     tune: TuneConfig = TuneConfig()
     model: dict[str, dict[str, Any]] = {}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
+from tfadt.config import Config
+from tfadt.config_loading import dump
 from tfadt.registry import MODELS, check_name, resolve
 
 if TYPE_CHECKING:
@@ -18,25 +20,28 @@ class Model(Artifact):
     """A trained model, and how its training went.
 
     Layout: `model.keras`; `training.json` (`model`, `policy`, `seed`: which; `selection`, `best_step`, `selection_score`:
-    how its checkpoint was chosen; `realised_drop_rate`; `without_negative`); `history.parquet` (one row an epoch: loss,
-    realised drop rate, and with feedback the quality of the dropped set).
+    how its checkpoint was chosen; `realised_drop_rate`; `without_negative`; `settings`: the sections `adt`, `model` and
+    `policy` as they were used); `history.parquet` (one row an epoch: loss, realised drop rate, and with feedback the
+    quality of the dropped set).
     """
 
     files = ("model.keras", "training.json", "history.parquet")
 
-    def write(self, trained: Trained, plan: Plan, selection: str) -> None:
+    def write(self, trained: Trained, plan: Plan, settings: Config) -> None:
         """Writes the model and the account of its training."""
+        used = dump(settings)
         self.write_json(
             "training.json",
             {
                 "model": plan.model,
                 "policy": plan.policy,
                 "seed": plan.seed,
-                "selection": selection,
+                "selection": settings.adt.selection,
                 "best_step": trained.best_step,
                 "selection_score": trained.selection_score,
                 "realised_drop_rate": float(trained.history["drop_rate"].iloc[-1]),
                 "without_negative": trained.without_negative,
+                "settings": {section: used[section] for section in ("adt", "model", "policy")},
             },
         )
         trained.history.to_parquet(self.path / "history.parquet", index=False)
@@ -65,5 +70,5 @@ class Model(Artifact):
         return pd.read_parquet(self.path / "history.parquet")
 
     def summary(self) -> dict[str, Any]:
-        """Returns the account of the training."""
-        return self.training()
+        """Returns the account of the training, without the settings."""
+        return {key: value for key, value in self.training().items() if key != "settings"}

@@ -38,9 +38,9 @@ def pipeline_of(config: Path | None, settings: Config) -> Pipeline:
 
 def named_pipeline(name: str, settings: Config) -> Pipeline:
     """Returns the pipeline of some settings."""
-    from tfadt.pipelines.adt import adt_pipeline
+    from tfadt.pipelines.from_config import pipeline_from_config
 
-    return adt_pipeline(name, settings)
+    return pipeline_from_config(name, settings)
 
 
 def figures(record: Record) -> str:
