@@ -3,13 +3,17 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: run test lint typecheck format
+.PHONY: run test soak lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
 
 test: lint typecheck
 	$(BIN)/python -m pytest -q
+
+# What `make test` does three times, done often: kills at random moments, each time with another seed.
+soak: $(VENV)/.installed-dev
+	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$${RANDOM:-1} $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -21,9 +21,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tfadt.errors import DataError
-from tfadt.files import write_text
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.records import Record
+from tfadt.training.atomic import write_text
 
 RECORD = "execution.json"
 _MARKER = ".tfadt-pipeline"

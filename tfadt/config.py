@@ -182,6 +182,8 @@ class ADTConfig(Section):
     """Validation losses use the same negatives at every validation instead of fresh ones."""
     start_from: Path | None = None
     """Folder of an earlier run on the same data whose weights each model, policy and seed starts from."""
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
 

@@ -7,7 +7,8 @@ received. The command line prints it without a traceback and exits with code 2.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class TfadtError(Exception):
@@ -20,6 +21,36 @@ class DataError(TfadtError):
 
 class ConfigError(TfadtError):
     """A setting is unknown, of the wrong type or inconsistent with another."""
+
+
+class OutOfMemoryError(TfadtError):
+    """What was asked for needs more memory than there is."""
+
+
+class DivergedError(TfadtError):
+    """The training loss is no longer a finite number.
+
+    Attributes:
+        step: The step at which it happened, counted from 0.
+        batch: The columns of its batch, by name.
+    """
+
+    def __init__(self, message: str, step: int, batch: Mapping[str, Any]):
+        super().__init__(message)
+        self.step = step
+        self.batch = batch
+
+
+class InterruptedRunError(TfadtError):
+    """A signal asked the run to stop, and it stopped in good order.
+
+    Attributes:
+        exit_code: 128 + the signal's number, as shells have it: 130 for SIGINT, 143 for SIGTERM.
+    """
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -135,14 +135,6 @@ def test_a_block_takes_a_quarter_of_scarce_memory_and_at_least_one_user(monkeypa
     assert block_size(num_items=1 << 28) == 1
 
 
-def test_available_memory_reads_kibibytes(monkeypatch, tmp_path):
-    meminfo = tmp_path / "meminfo"
-    monkeypatch.setattr(ranking, "_MEMINFO", meminfo)
-    assert ranking.available_memory() is None
-    meminfo.write_text("MemTotal:  2000 kB\nMemAvailable:   1000 kB\nHugePages_Total:  0\n")
-    assert ranking.available_memory() == 1_024_000
-
-
 # ---------------------------------------------------------------- the evaluation of a split
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
-from tfadt.training.experiment import Run
+from tfadt.training.runs import Run
 
 BASELINE = "standard"
 _SIGNIFICANT = 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,7 @@ from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
-from tfadt.files import write_text
-from tfadt.training.experiment import POPULAR, Run
+from tfadt.training.runs import POPULAR, Run
 from tfadt.versions import versions
 
 
@@ -32,8 +32,8 @@ def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out
         "config": dump(config),
         "versions": versions(),
     }
-    write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    write_text(out / "results.md", markdown(config, data, rows(runs), tests, runs))
+    _write(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    _write(out / "results.md", markdown(config, data, rows(runs), tests, runs))
     return results
 
 
@@ -140,3 +140,9 @@ def _number(value: float | None) -> str:
 def _markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

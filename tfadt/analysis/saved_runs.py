@@ -9,7 +9,8 @@ from pathlib import Path
 from tfadt.analysis.comparison import Row, rows
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config
-from tfadt.training.experiment import Run, most_popular, test_evaluator
+from tfadt.training.experiment import most_popular, test_evaluator
+from tfadt.training.runs import Run
 from tfadt.training.saved import SavedRun
 
 

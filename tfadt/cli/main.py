@@ -12,7 +12,7 @@ from tfadt._version import __version__
 from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
-from tfadt.errors import TfadtError
+from tfadt.errors import InterruptedRunError, TfadtError
 
 app = typer.Typer(
     name="tfadt",
@@ -50,15 +50,29 @@ app.command("tune")(tune.tune)
 
 
 def main() -> None:
-    """Runs the command; exit code 0 when all of it worked, 2 with one clear sentence for bad input."""
+    """Runs the command; exit code 0 when all of it worked, 2 with one clear sentence for bad input.
+
+    A run that a signal stopped exits with 128 + the signal's number, as shells have it.
+    """
     warnings.showwarning = _show_warning
     try:
         app()
+    except InterruptedRunError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except TfadtError as error:
         print_error(str(error))
         sys.exit(2)
     except MemoryError as error:
         print_error(f"There is not enough memory ({str(error) or 'no size given'}): lower the sizes in the configuration.")
+        sys.exit(2)
+    except Exception as error:
+        # TensorFlow's own word for it; its class is not to be had without importing TensorFlow.
+        if type(error).__name__ != "ResourceExhaustedError":
+            raise
+        print_error(f"There is not enough memory ({str(error).splitlines()[0]}): lower the sizes in the configuration.")
         sys.exit(2)
 
 

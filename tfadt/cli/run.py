@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,11 @@ from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table, progress
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config_loading import load_config
+from tfadt.errors import ConfigError, InterruptedRunError
+
+if TYPE_CHECKING:
+    from tfadt.data.interactions import InteractionData
+    from tfadt.training.runs import Run
 
 
 def run(
@@ -27,7 +32,8 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="Runs of each model and policy.")] = None,
     start: Annotated[Path | None, typer.Option("--from", help="Start from the weights of an earlier run.")] = None,
     set_: options.Sets = None,
-    out: Annotated[Path, typer.Option(help="Output folder; an earlier run there is replaced.")] = Path("runs/latest"),
+    out: Annotated[Path | None, typer.Option(help="Output folder; an earlier run there is replaced.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder, which was cut.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train with and without denoising, and compare on a clean test.
@@ -44,15 +50,34 @@ def run(
     ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
     settings = load_config(config, set_ or [], {"ingest": ingest, "adt": adt})
 
+    if resume is not None:
+        if out is not None or config is not None or adt or ingest or set_:
+            raise ConfigError(f"--resume goes on with the settings of {resume}. Expected no others beside it.")
+        out = resume
+    out = out or Path("runs/latest")
+
     load_tensorflow()
     from tfadt.analysis import report
     from tfadt.analysis.comparison import comparisons, rows
-    from tfadt.training.experiment import run_experiment
+    from tfadt.training.experiment import resume_experiment, run_experiment
+    from tfadt.training.run_folder import RunFolder
 
-    with progress(quiet) as listener:
-        interactions, runs = run_experiment(
-            settings, out, listener, lambda data, done: report.write_report(settings, data, done, out)
-        )
+    if resume is not None:
+        settings = RunFolder(resume).config()
+
+    def keep_report(data: InteractionData, runs: list[Run]) -> None:
+        report.write_report(settings, data, runs, out)
+
+    try:
+        with progress(quiet) as listener:
+            if resume is None:
+                interactions, runs = run_experiment(settings, out, listener, keep_report)
+            else:
+                interactions, runs = resume_experiment(resume, listener, keep_report)
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        message = str(error) or "Stopped."
+        code = error.exit_code if isinstance(error, InterruptedRunError) else 130
+        raise InterruptedRunError(f"{message} Go on with: tfadt run --resume {out}", code) from error
     table = rows(runs)
     k = settings.evaluate.k[0]
     print_table(*report.table_cells(table, settings.evaluate.k))

@@ -77,7 +77,7 @@ class _LiveTable(SearchProgress):
         self._live.update("", refresh=True)
 
     def _draw(self) -> None:
-        self._live.update(self._table(max(1, self._live.console.height - _AROUND)))
+        self._live.update(self._table(max(1, self._live.console.height - _AROUND)), refresh=True)
 
     def _table(self, most: int | None) -> Table:
         keys = list(dict.fromkeys(key for row in self._rows.values() for key in row.settings))

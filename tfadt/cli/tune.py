@@ -12,7 +12,8 @@ from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.search_table import search_progress
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config_loading import load_config
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, InterruptedRunError
+from tfadt.tuning.progress import short, shown
 
 
 def tune(
@@ -30,7 +31,7 @@ def tune(
     trials: Annotated[int | None, typer.Option(help="Trials of each model and policy.")] = None,
     objective: Annotated[str | None, typer.Option(help="Ranking metric on validation, such as ndcg@50.")] = None,
     set_: options.Sets = None,
-    out: Annotated[Path, typer.Option(help="Output folder; an earlier search there is replaced.")] = Path("searches/latest"),
+    out: Annotated[Path | None, typer.Option(help="Output folder; an earlier search there is replaced.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Folder of a search to go on with; goes with --trials alone.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -42,16 +43,19 @@ def tune(
     adt: dict[str, Any] = {"models": options.names(model), "policies": options.names(policy)}
     ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
     given = {"ingest": ingest, "adt": _given(adt), "tune": _given(stage)}
-    if resume is not None and (config or ingest or given["adt"] or set_ or tuner or objective):
-        raise ConfigError("--resume goes on with the search as it was begun: it takes no settings but --trials.")
+    if resume is not None and (out or config or ingest or given["adt"] or set_ or tuner or objective):
+        raise ConfigError(f"--resume goes on with the settings of {resume}. Expected none but --trials beside it.")
     settings = load_config(config, set_ or [], given)
 
     load_tensorflow()
     from tfadt.tuning.search import resume_search, run_search
 
-    folder = resume or out
-    with search_progress(quiet) as listener:
-        found = run_search(settings, out, listener) if resume is None else resume_search(resume, trials, listener)
+    folder = resume or out or Path("searches/latest")
+    try:
+        with search_progress(quiet) as listener:
+            found = run_search(settings, folder, listener) if resume is None else resume_search(folder, trials, listener)
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(f"Stopped. Go on with: tfadt tune --resume {folder}", 130) from error
     if found is None:
         print_lines(["The search is over; its results are with the chief."])
         return
@@ -76,4 +80,4 @@ def _given(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(settings: dict[str, Any]) -> str:
-    return " ".join(f"{key}={value}" for key, value in settings.items()) or "nothing to vary"
+    return ", ".join(f"{short(key)} {shown(value)}" for key, value in settings.items()) or "nothing to vary"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary, proxy
 
@@ -16,11 +15,11 @@ from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.groups import NUM_GROUPS, activity_groups
 from tfadt.evaluation.metrics import coverage, ranking_metrics
+from tfadt.memory import available_memory
 from tfadt.sampling.ragged import expand
 
 _BLOCK_BYTES = 64 << 20
 _FLOAT_BYTES = 4
-_MEMINFO = Path("/proc/meminfo")
 
 
 class Scorer(Protocol):
@@ -43,14 +42,6 @@ class Ranking(NamedTuple):
 
     items: np.ndarray
     scores: np.ndarray
-
-
-def available_memory() -> int | None:
-    """Returns the bytes of memory that can still be had, page cache included; None where the system does not say."""
-    if not _MEMINFO.exists():
-        return None
-    fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
-    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None
 
 
 def block_size(num_items: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -137,7 +137,7 @@ class DenoisingModel(keras.Model):
         self._statistics.update_state(batch, *self.batch_loss(batch))
         return self.get_metrics_result()
 
-    def _train_on(self, batch: Batch) -> None:
+    def _train_on(self, batch: Batch) -> tf.Tensor:
         deferred = isinstance(self.optimizer, DeferredAdam)
         with tf.GradientTape() as tape:
             self._reads = DeferredReads(self.optimizer, tape) if deferred else None
@@ -156,6 +156,7 @@ class DenoisingModel(keras.Model):
         else:
             self.optimizer.count_step()
         self._statistics.update_state(batch, value, loss, weights)
+        return value
 
     def _as_batch(self, data: Any) -> Batch:
         (users, items), labels, weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -250,7 +251,8 @@ class DenoisingModel(keras.Model):
         source: BatchSource,
         epochs: int = 1,
         steps_per_call: int = 200,
-        stop_every: int | None = None,
+        stops: Sequence[int] = (),
+        done: int = 0,
         verbose: Any = 0,
         callbacks: Any = None,
         initial_epoch: int = 0,
@@ -258,14 +260,19 @@ class DenoisingModel(keras.Model):
     ) -> keras.callbacks.History:
         """Trains on the batches of a source, through `keras.Model.fit`; the run goes on from the present iteration.
 
+        A resumed run names with `done` how many of its steps lie behind the present iteration. The epoch in which it was cut
+        is then begun again with what is left of its calls (none, if it was cut at its very end), so that its logs are those
+        of the whole epoch once the statistics are what they were.
+
         Args:
             source: Draws the batches on the device.
             epochs: Passes over the source, those before `initial_epoch` counted.
             steps_per_call: Steps on the device between two callbacks.
-            stop_every: Callbacks also run after each multiple of this many steps; None for no more than that.
+            stops: Callbacks also run after each multiple of each of these numbers of steps.
+            done: Steps of this run that were made before.
             verbose: As in Keras.
             callbacks: As in Keras; a Keras "batch" is one call, `iteration` tells the step.
-            initial_epoch: As in Keras: passes that were made before.
+            initial_epoch: As in Keras: passes of another run, which this one goes on from.
             horizon: Steps of the whole run that the policy's schedule is settled for, where this is a part of it.
 
         Returns:
@@ -273,21 +280,24 @@ class DenoisingModel(keras.Model):
 
         Raises:
             ConfigError: If the policy cannot work with such batches.
+            DivergedError: If the loss of a step is not finite.
         """
-        first_step = int(self.iteration)
+        first_step = int(self.iteration) - done
         passes = epochs - initial_epoch
-        last_step = first_step + source.steps_per_epoch * passes
-        self.policy.prepare(horizon or last_step, source.positive_share)
+        horizon = horizon or first_step + source.steps_per_epoch * passes
+        self.policy.prepare(horizon, source.positive_share)
         if isinstance(self.optimizer, DeferredAdam):
-            self.optimizer.prepare(horizon or last_step)
+            self.optimizer.prepare(horizon)
         self._statistics.has_feedback = source.has_feedback
-        calls, calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stop_every, first_step)
+        (first, count), calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stops, first_step, done)
+        cut_epoch = max(done - 1, 0) // source.steps_per_epoch
+        left = slice(cut_epoch * calls_per_epoch, None)
         self.optimizer.build(self.trainable_variables)
         self.train_function = make_stepper(source, self._train_on, self.get_metrics_result)
         return super().fit(
-            tf.data.Dataset.from_tensor_slices(calls),
+            tf.data.Dataset.from_tensor_slices((first[left], count[left])),
             epochs=epochs,
-            initial_epoch=initial_epoch,
+            initial_epoch=initial_epoch + cut_epoch,
             steps_per_epoch=calls_per_epoch,
             shuffle=False,
             verbose=verbose,

@@ -51,7 +51,7 @@ class NeuMF(Recommender):
         item_gmf, item_mlp = tf.split(self.lookup(self.item_table, items), [d, 4 * d], axis=1)
         hidden = tf.concat([user_mlp, item_mlp], axis=1)
         for kernel, bias in zip(self.mlp_kernels, self.mlp_biases, strict=True):
-            hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
+            hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
         merged = tf.concat([user_gmf * item_gmf, hidden], axis=1)
         return self.project(merged, self.output_kernel, self.output_bias)
 
@@ -71,7 +71,7 @@ class NeuMF(Recommender):
         def mlp(one_user: tf.Tensor) -> tf.Tensor:
             hidden = tf.nn.relu(from_item + one_user)
             for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
-                hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
+                hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
             return tf.linalg.matvec(hidden, self.output_kernel[d:, 0])
 
         return gmf + tf.map_fn(mlp, from_user) + self.output_bias

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfadt.data.interactions import CSR, InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranker, Ranking
+from tfadt.memory import require_memory
 from tfadt.models.base import DenoisingModel
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
@@ -157,6 +158,7 @@ class Recommender(DenoisingModel):
         """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
         if dim < 1:
             raise ConfigError(f"The {name} table needs vectors of at least 1 number. Received: {dim}.")
+        require_memory(f"The {name} table ({rows:,} x {dim:,} float32)", 4 * rows * dim, "the length of its vectors")
         initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
         # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
         table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)

@@ -2,75 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfadt.errors import DivergedError
 from tfadt.sampling.batches import Batch, BatchSource
 
 
 def chunk_plan(
-    steps_per_epoch: int, epochs: int, steps_per_call: int, stop_every: int | None, first_step: int = 0
+    steps_per_epoch: int, epochs: int, steps_per_call: int, stops: Sequence[int] = (), first_step: int = 0, done: int = 0
 ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """Cuts a run into calls that never cross the end of an epoch or a multiple of `stop_every`.
+    """Cuts a run into calls that never cross the end of an epoch or a multiple of one of `stops`.
 
-    Keras wants the same number of calls in every epoch, so where an epoch needs fewer, its longest are halved.
+    Keras wants the same number of calls in every epoch, so where an epoch needs fewer, its longest are halved. What a
+    resumed run has done already stays in the plan as calls of no steps.
 
     Args:
         steps_per_epoch: Steps of an epoch.
         epochs: Number of epochs.
         steps_per_call: Most steps of a call.
-        stop_every: A call ends at each multiple of this many steps; None for no such stops.
-        first_step: The first step's number.
+        stops: A call ends at each multiple of each of these.
+        first_step: The number of the run's first step.
+        done: Steps of the run that were made before.
 
     Returns:
-        `((first, count), calls_per_epoch)`: int64 `[calls]` each, the first step and the number of steps of each call.
+        `((first, count), calls_per_epoch)`: int64 and int32 `[calls]`, the first step and the number of steps of each call,
+        the first epoch's first.
     """
     cut_at: list[list[int]] = []
     for epoch in range(epochs):
         begin = first_step + epoch * steps_per_epoch
         end = begin + steps_per_epoch
         cuts = set(range(begin, end, steps_per_call)) | {end}
-        if stop_every:
-            cuts |= set(range(-(-begin // stop_every) * stop_every, end, stop_every))
+        for stop in stops:
+            cuts |= set(range(-(-begin // stop) * stop, end, stop))
         cut_at.append(sorted(cuts))
     calls_per_epoch = max(len(cuts) for cuts in cut_at) - 1
     for bounds in cut_at:
         while len(bounds) - 1 < calls_per_epoch:
             longest = int(np.argmax(np.diff(np.asarray(bounds))))
             bounds.insert(longest + 1, (bounds[longest] + bounds[longest + 1]) // 2)
-    first = np.concatenate([np.asarray(bounds[:-1], np.int64) for bounds in cut_at])
-    count = np.concatenate([np.diff(np.asarray(bounds, np.int64)) for bounds in cut_at])
-    return (first, count), calls_per_epoch
+    begins = np.concatenate([np.asarray(bounds[:-1], np.int64) for bounds in cut_at])
+    ends = np.concatenate([np.asarray(bounds[1:], np.int64) for bounds in cut_at])
+    first = np.maximum(begins, first_step + done)
+    return (first, np.maximum(ends - first, 0).astype(np.int32)), calls_per_epoch
 
 
 def make_stepper(
-    source: BatchSource, train: Callable[[Batch], None], result: Callable[[], dict[str, Any]]
+    source: BatchSource, train: Callable[[Batch], tf.Tensor], result: Callable[[], dict[str, Any]]
 ) -> Callable[[Iterator[Any]], dict[str, Any]]:
     """Returns a Keras train function that makes all the steps of a call in one graph, with no host sync between them.
 
     Args:
         source: Draws all the batches of a call in one vectorised go, before the loop.
-        train: Makes one step on a batch; all variables that it needs exist already.
+        train: Makes one step on a batch and returns its loss; all variables that it needs exist already.
         result: Gives the logs, after the last step of a call.
-    """
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64)], jit_compile=False, autograph=False
-    )
-    def run_steps(first: tf.Tensor, count: tf.Tensor) -> dict[str, Any]:
+    Returns:
+        The train function. It raises DivergedError, with the step and its batch, if a loss is not finite.
+    """
+    signature = [tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int32)]
+
+    @tf.function(input_signature=signature, jit_compile=False, autograph=False)
+    def run_steps(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
         # A cumulative sum of ones, not tf.range: tf.range writes its result to host memory on a GPU.
         drawn = source.draw(first + tf.cumsum(tf.ones(count[None], tf.int64), exclusive=True))
 
-        def step(k: tf.Tensor) -> tuple[tf.Tensor]:
-            train(source.batch(drawn, k))
-            return (k + 1,)
+        # The counter is int32, which TensorFlow keeps on the host: the loop's condition then waits for no GPU. For the same
+        # reason a loss that is not finite does not end the loop; its step is noted.
+        def step(k: tf.Tensor, diverged: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            fine = tf.logical_or(tf.math.is_finite(train(source.batch(drawn, k))), diverged >= 0)
+            return k + 1, tf.where(fine, diverged, first + tf.cast(k, tf.int64))
 
-        tf.while_loop(lambda k: k < count, step, (tf.zeros([], tf.int64),), parallel_iterations=1)
-        return result()
+        _, diverged = tf.while_loop(
+            lambda k, diverged: k < count, step, (tf.constant(0), tf.constant(-1, tf.int64)), parallel_iterations=1
+        )
+        return diverged, result()
 
     # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
     concrete = run_steps.get_concrete_function()
-    return lambda iterator: concrete(*next(iterator))
+
+    def train_function(iterator: Iterator[Any]) -> dict[str, Any]:
+        diverged, logs = concrete(*next(iterator))
+        if int(diverged) >= 0:
+            raise _diverged(source, int(diverged))
+        return logs
+
+    return train_function
+
+
+def _diverged(source: BatchSource, step: int) -> DivergedError:
+    # A batch is a function of its step alone: it need not have been kept.
+    batch = source.batch(source.draw(tf.constant([step], tf.int64)), tf.constant(0, tf.int64))
+    columns = {name: column.numpy() for name, column in batch._asdict().items() if column is not None}
+    return DivergedError(
+        f"Training has diverged: the loss of step {step} (from 0) is not a finite number. Lower the learning rate, or look "
+        "at the batch.",
+        step,
+        columns,
+    )

@@ -121,4 +121,4 @@ class PairSource:
     def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
         """Returns the true rows of the k-th drawn step."""
         size = drawn[-1][k]  # type: ignore[index]
-        return Batch(*(None if column is None else column[k, :size] for column in drawn[:-1]))
+        return Batch(*(None if column is None else column[k][:size] for column in drawn[:-1]))

@@ -71,7 +71,7 @@ class UserSource:
     def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
         """Returns the cells of the k-th drawn step's users: positives first, then negatives."""
         drawn_users, epochs, sizes = drawn
-        users = drawn_users[k, : sizes[k]]  # type: ignore[index]
+        users = drawn_users[k][: sizes[k]]  # type: ignore[index]
         epoch = epochs[k]  # type: ignore[index]
         _, row = expand(tf.gather(self._starts, users), tf.gather(self._counts, users))
         base = self._columns.with_negative(row)

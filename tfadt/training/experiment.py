@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -17,66 +14,16 @@ from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import CSR, InteractionData
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.popularity import MostPopular
-from tfadt.evaluation.ranking import Evaluation, RankingEvaluator
+from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.training.progress import Progress
+from tfadt.training.run_folder import RunFolder
+from tfadt.training.runs import POPULAR, Run
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Plan, Trained, check_policy, plans, train
 
-POPULAR = "most_popular"
-_MARKER = ".tfadt-run"
-_FOLDERS = ("data", "models", "per_user", "logs")
-_FILES = ("results.json", "results.md", "training.parquet")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One row of the results: a training (or the popularity floor) and how well it ranks the clean test.
-
-    Attributes:
-        model: Registered name, or `most_popular`.
-        policy: Registered name; None for `most_popular`.
-        seed: None for `most_popular`.
-        selection: The rule that chose the checkpoint; None for `most_popular`.
-        evaluation: Metrics, and metrics of each user.
-        realised_drop_rate: Share of the rows that the last epoch dropped.
-        best_step: The selected step.
-        selection_score: Its score under the rule, larger is better; None under `last`.
-        without_negative: Training interactions of users who have every item: they are trained on without a negative.
-        seconds: Wall time of training, validation included, and of the test.
-    """
-
-    model: str
-    policy: str | None
-    seed: int | None
-    selection: str | None
-    evaluation: Evaluation
-    realised_drop_rate: float
-    best_step: int | None
-    selection_score: float | None
-    without_negative: int
-    seconds: float
-
-    @property
-    def name(self) -> str:
-        """File name of what the run leaves."""
-        return POPULAR if self.policy is None else f"{self.model}-{self.policy}-{self.seed}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Returns the row for `results.json`."""
-        return {
-            "model": self.model,
-            "policy": self.policy,
-            "seed": self.seed,
-            "selection": self.selection,
-            "metrics": self.evaluation.metrics,
-            "realised_drop_rate": self.realised_drop_rate,
-            "best_step": self.best_step,
-            "selection_score": self.selection_score,
-            "without_negative": self.without_negative,
-            "seconds": round(self.seconds, 3),
-        }
+AfterEach = Callable[[InteractionData, list[Run]], object]
 
 
 def seen_at_test(data: InteractionData, config: Config) -> CSR:
@@ -100,35 +47,12 @@ def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
     return Run(POPULAR, None, None, None, evaluation, 0.0, None, None, 0, time.perf_counter() - begun)
 
 
-def prepare_folder(out: Path) -> None:
-    """Makes the output folder, replacing an earlier run's results there.
-
-    Raises:
-        DataError: If the folder holds something else, or cannot be made.
-    """
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / _MARKER).is_file()):
-        raise DataError(f"{out} exists and holds no tfadt run. Expected a new folder or an earlier run's.")
-    try:
-        for name in _FILES:
-            (out / name).unlink(missing_ok=True)
-        for name in _FOLDERS:
-            shutil.rmtree(out / name, ignore_errors=True)
-            (out / name).mkdir(parents=True)
-        (out / _MARKER).write_text("Written by `tfadt run`, which may replace this folder's results.\n")
-    except OSError as error:
-        raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
-
-
 def run_experiment(
-    config: Config,
-    out: Path,
-    progress: Progress | None = None,
-    after_each: Callable[[InteractionData, list[Run]], object] | None = None,
+    config: Config, out: Path, progress: Progress | None = None, after_each: AfterEach | None = None
 ) -> tuple[InteractionData, list[Run]]:
     """Ingests, trains every plan of the configuration, evaluates each on the test split and keeps what they leave.
 
-    Writes `out/data` (the artifact), `out/models/NAME.keras`, `out/per_user/NAME.parquet`, `out/logs/NAME` (TensorBoard) and
-    `out/training.parquet` (one row an epoch of each training).
+    `tfadt.training.run_folder` says what is written to `out`. A run that was cut goes on with `resume_experiment`.
 
     Args:
         config: The settings.
@@ -142,36 +66,98 @@ def run_experiment(
     Raises:
         ConfigError: If a setting cannot be used; raised before anything is trained.
         DataError: If the data cannot be used.
+        DivergedError, InterruptedRunError, OutOfMemoryError: As in `train`.
     """
     listener = progress or Progress()
+    todo = _checked_plans(config, out)
+    data = ingest(config.ingest, listener.say)
+    _check_vocabularies(data, config)
+    check_selection(config.adt.selection, data)
+    folder = RunFolder(out)
+    with folder.locked():
+        folder.begin(config)
+        artifact.save(data, folder.out / "data")
+        return data, _train_all(folder, config, todo, data, listener, after_each)
+
+
+def resume_experiment(
+    out: Path, progress: Progress | None = None, after_each: AfterEach | None = None
+) -> tuple[InteractionData, list[Run]]:
+    """Goes on with a run that was cut, from the newest checkpoint of the training it was in.
+
+    On a CPU the weights and metrics are bit for bit those of a run that was not cut.
+
+    Args:
+        out: The run's folder.
+        progress: As in `run_experiment`.
+        after_each: As in `run_experiment`; also called if nothing is left to train.
+
+    Returns:
+        As `run_experiment`.
+
+    Raises:
+        DataError: If no run began there, or its data were changed.
+        ConfigError, DivergedError, InterruptedRunError, OutOfMemoryError: As in `run_experiment`.
+    """
+    listener = progress or Progress()
+    folder = RunFolder(out)
+    config = folder.config()
+    todo = _checked_plans(config, out)
+    with folder.locked():
+        if artifact.is_artifact(folder.out / "data"):
+            data = artifact.load(folder.out / "data")
+        else:  # cut while it read the data
+            data = ingest(config.ingest, listener.say)
+            artifact.save(data, folder.out / "data")
+        return data, _train_all(folder, config, todo, data, listener, after_each)
+
+
+def _checked_plans(config: Config, out: Path) -> list[Plan]:
     todo = plans(config)
     for policy in config.adt.policies:
         check_policy(policy, config)
     _check_start(config, todo, out)
-    data = ingest(config.ingest, listener.say)
-    _check_vocabularies(data, config)
-    check_selection(config.adt.selection, data)
-    prepare_folder(out)
-    artifact.save(data, out / "data")
+    return todo
+
+
+def _train_all(
+    folder: RunFolder,
+    config: Config,
+    todo: Sequence[Plan],
+    data: InteractionData,
+    listener: Progress,
+    after_each: AfterEach | None,
+) -> list[Run]:
     evaluator = test_evaluator(data, config)
     runs = [most_popular(data, evaluator)]
-    runs[0].evaluation.per_user.to_parquet(out / "per_user" / f"{POPULAR}.parquet", index=False)
-    epochs: list[pd.DataFrame] = []
+    folder.keep_users(runs[0])
+    logs: list[pd.DataFrame] = []
     for plan in todo:
-        trained = train(plan, data, config, out / "logs" / plan.name, listener)
-        run = _evaluate(plan, trained, evaluator, config)
-        trained.model.save(out / "models" / f"{run.name}.keras")
-        run.evaluation.per_user.to_parquet(out / "per_user" / f"{run.name}.parquet", index=False)
-        epochs.append(trained.history.assign(model=plan.model, policy=plan.policy, seed=plan.seed))
+        finished = folder.finished(plan)
+        if finished is None:
+            trained = _train(folder, plan, data, config, listener)
+            run = _evaluate(plan, trained, evaluator, config)
+            epochs = folder.keep(plan, trained, run)
+            # Each training builds graphs of its own; without this they would pile up over a long run.
+            keras.backend.clear_session()
+        else:
+            run, epochs = finished
         runs.append(run)
+        logs.append(epochs)
         first = config.evaluate.k[0]
         listener.end(plan.name, f"recall@{first} {run.evaluation.metrics[f'recall@{first}']:.4f}, {run.seconds:.1f} s")
-        # Each training builds graphs of its own; without this they would pile up over a long run.
-        keras.backend.clear_session()
-        pd.concat(epochs, ignore_index=True).to_parquet(out / "training.parquet", index=False)
+        folder.keep_epochs(pd.concat(logs, ignore_index=True))
         if after_each is not None:
             after_each(data, runs)
-    return data, runs
+    return runs
+
+
+def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config, listener: Progress) -> Trained:
+    try:
+        return train(plan, data, config, folder.out / "logs" / plan.name, listener, folder.checkpoints(plan))
+    except DivergedError as error:
+        path = folder.keep_batch(plan, error)
+        raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error
 
 
 def _evaluate(plan: Plan, trained: Trained, evaluator: RankingEvaluator, config: Config) -> Run:

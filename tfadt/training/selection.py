@@ -72,6 +72,7 @@ class Selection(keras.callbacks.Callback):
     Attributes:
         best_step: The step whose weights the model ends with.
         best_score: Their score; None for the rule `last`.
+        best_weights: Those weights, as long as the model trains on; None before the first measurement.
         history: `(step, score)` of each measurement.
     """
 
@@ -80,7 +81,7 @@ class Selection(keras.callbacks.Callback):
         self._score = score
         self._every = every
         self._total_steps = total_steps
-        self._best_weights: list[np.ndarray] | None = None
+        self.best_weights: list[np.ndarray] | None = None
         self.best_step = total_steps
         self.best_score: float | None = None
         self.history: list[tuple[int, float]] = []
@@ -91,6 +92,8 @@ class Selection(keras.callbacks.Callback):
         step = int(self.model.iteration)
         if self._score is None or (step % self._every and step != self._total_steps):
             return
+        if self.history and self.history[-1][0] == step:
+            return  # A resumed run comes by the step of its checkpoint once more.
         with self.model.looking():
             score = self._score()
             self.history.append((step, score))
@@ -98,7 +101,7 @@ class Selection(keras.callbacks.Callback):
                 return
             if self.best_score is None or score > self.best_score:
                 self.best_step, self.best_score = step, score
-                self._best_weights = [variable.numpy() for variable in self.model.trainable_variables]
+                self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the last measurement to the epoch's logs."""
@@ -109,6 +112,6 @@ class Selection(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Gives the model the best weights back."""
         del logs
-        if self._best_weights is not None:
-            for variable, value in zip(self.model.trainable_variables, self._best_weights, strict=True):
+        if self.best_weights is not None:
+            for variable, value in zip(self.model.trainable_variables, self.best_weights, strict=True):
                 variable.assign(value)

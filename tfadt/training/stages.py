@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,17 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError
 from tfadt.losses.objectives import get_objective
+from tfadt.memory import require_memory
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.registry import MODELS, POLICIES, resolve
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.training.checkpoints import CheckpointStore
+from tfadt.training.interrupts import listening
 from tfadt.training.model_files import load_model
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import Selection, selection_score
+from tfadt.training.state import Checkpointing
 
 Built = TypeVar("Built")
 
@@ -138,9 +141,14 @@ def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSa
 
 
 def train(
-    plan: Plan, data: InteractionData, config: Config, logs: Path | None = None, progress: Progress | None = None
+    plan: Plan,
+    data: InteractionData,
+    config: Config,
+    logs: Path | None = None,
+    progress: Progress | None = None,
+    checkpoints: CheckpointStore | None = None,
 ) -> Trained:
-    """Trains one model under one policy.
+    """Trains one model under one policy, from its newest checkpoint on if it has one.
 
     Args:
         plan: Which.
@@ -148,15 +156,19 @@ def train(
         config: The settings.
         logs: Folder for TensorBoard; None for none.
         progress: Hears how the training goes on.
+        checkpoints: Where to keep checkpoints; None for none.
 
     Raises:
         ConfigError: If a setting does not fit.
         DataError: If the data does not allow the training, or the weights to start from are of other data.
+        DivergedError: If the loss of a step is not finite.
+        InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
+        OutOfMemoryError: If the model needs more memory than there is.
     """
     listener = progress or Progress()
-    begun = time.perf_counter()
     adt = config.adt
     model = make_model(plan.model, plan.seed, data, config)
+    check_memory(plan.model, model)
     if adt.start_from is not None:
         start_from(model, adt.start_from / "models" / f"{plan.name}.keras")
     model.compile(DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon), make_policy(plan.policy, config), adt.objective)
@@ -165,23 +177,37 @@ def train(
     source = model.batch_source(data.train, sampler, batch_size, adt.num_negatives)
     total_steps = source.steps_per_epoch * adt.epochs
     every = adt.eval_every or source.steps_per_epoch
+    keep_every = adt.checkpoint_every or source.steps_per_epoch
     score = selection_score(
         adt.selection, model, data, sampler, config.evaluate.k[0], adt.batch_size, adt.fixed_valid_negatives
     )
     selection = Selection(score, every, total_steps)
-    callbacks: list[keras.callbacks.Callback] = [selection, ProgressCallback(listener)]
-    if logs is not None:
-        callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
-    listener.begin(plan.name, total_steps)
-    history = model.fit_source(source, adt.epochs, adt.steps_per_call, every, callbacks=callbacks)
-    frame = pd.DataFrame(history.history).rename_axis("epoch").reset_index()
+    with listening() as interrupt:
+        keeper = Checkpointing(checkpoints, keep_every, selection, interrupt, total_steps)
+        done = keeper.restore(model)
+        callbacks: list[keras.callbacks.Callback] = [selection, keeper, ProgressCallback(listener)]
+        if logs is not None:
+            callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
+        listener.begin(plan.name, total_steps)
+        stops = (every, keep_every)
+        model.fit_source(source, adt.epochs, adt.steps_per_call, stops, done, callbacks=callbacks)
     return Trained(
         model,
-        frame,
+        pd.DataFrame(keeper.epochs).rename_axis("epoch").reset_index(),
         selection.best_step,
         selection.best_score,
         source.without_negative,
-        time.perf_counter() - begun,
+        keeper.seconds,
+    )
+
+
+def check_memory(name: str, model: Recommender) -> None:
+    """Raises OutOfMemoryError if there is no room for what training adds to the model's weights."""
+    weights = 4 * sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    require_memory(
+        f"Training {name} (momentum, velocity, the rows as they are shown and the best weights so far)",
+        4 * weights,
+        f"the sizes in model.{name}",
     )
 
 

@@ -24,7 +24,7 @@ class ValidationLoss:
         rows: The validation interactions.
         sampler: Draws the negatives (outside the training items, as in training).
         batch_size: Rows a batch; truncation acts within a batch.
-        fixed_negatives: Use the same negatives at every call instead of fresh ones.
+        fixed_negatives: Use the same negatives at every training iteration instead of fresh ones.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class ValidationLoss:
     ):
         pairwise = model.pairwise
         self._source = PairSource(rows, sampler, batch_size, pairwise=pairwise, seed=model.seed + 1)
+        self._model = model
         self._fixed = fixed_negatives
-        self._calls = 0
 
         @tf.function(input_signature=[tf.TensorSpec([], tf.int64)], autograph=False)
         def losses(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -67,7 +67,7 @@ class ValidationLoss:
         return float(np.mean(np.concatenate([kept, loss[~positive]])))
 
     def _batches(self) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-        epoch = 0 if self._fixed else self._calls
-        self._calls += 1
+        # The training iteration in place of a count of calls: a resumed run then draws what it would have drawn.
+        epoch = 0 if self._fixed else int(self._model.iteration)
         first = epoch * self._source.steps_per_epoch
         return [self._losses(tf.constant(first + k, tf.int64)) for k in range(self._source.steps_per_epoch)]

@@ -13,14 +13,14 @@ import tensorflow as tf
 from tfadt.config import Config
 from tfadt.config_loading import with_settings
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import ConfigError, DataError, TfadtError
+from tfadt.errors import DataError, TfadtError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.selection import check_selection, selection_score
-from tfadt.training.stages import Plan, make_model, make_policy, make_sampler, start_from
+from tfadt.training.stages import Plan, check_memory, make_model, make_policy, make_sampler, start_from
 from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
 
@@ -89,6 +89,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             config = with_settings(self._config, self.settings(hp))
             adt = config.adt
             model = make_model(self._plan.model, self._plan.seed, self._data, config)
+            check_memory(self._plan.model, model)
             if adt.start_from is not None:
                 start_from(model, adt.start_from / "models" / f"{self._plan.name}.keras")
             optimizer = DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon)
@@ -172,6 +173,6 @@ class ADTHyperModel(keras_tuner.HyperModel):
 
 
 def _sentence(error: BaseException) -> str:
-    if isinstance(error, ConfigError | DataError):
+    if isinstance(error, TfadtError):
         return str(error)
     return f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no size given'}."

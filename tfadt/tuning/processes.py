@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 import keras
 import keras_tuner
-from keras_tuner.engine import trial as trials
+from keras_tuner.engine.trial import Trial
 
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config
@@ -55,7 +55,7 @@ class FreshProcess:
     folder: Path
     logs: Path
 
-    def __call__(self, trial: trials.Trial, tell: Tell) -> dict[str, float]:
+    def __call__(self, trial: Trial, tell: Tell) -> dict[str, float]:
         """Returns the metrics of the trial.
 
         Raises:
@@ -131,7 +131,7 @@ def run_task(task: dict[str, Any], write: Callable[[dict[str, Any]], None]) -> N
     oracle = make_oracle(config, hypermodel.objective, len(hypermodel.space))
     tuner = SearchTuner(oracle, hypermodel, Path(task["folder"]), Told())
     try:
-        (history,) = tuner.run_trial(trials.Trial.from_state(task["trial"]), callbacks=[tensorboard(Path(task["logs"]))])
+        (history,) = tuner.run_trial(Trial.from_state(task["trial"]), callbacks=[tensorboard(Path(task["logs"]))])
     except keras_tuner.errors.FailedTrialError as error:
         write({"failed": str(error)})
     except keras_tuner.errors.FatalError as error:

@@ -16,16 +16,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, TfadtError
-from tfadt.files import write_text
 from tfadt.search_space import Value
 from tfadt.toml_writing import to_toml
+from tfadt.training.atomic import write_text
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1
@@ -134,11 +133,14 @@ class Hyperparameters:
     def write(self, folder: Path, data: InteractionData) -> None:
         """Writes `hyperparameters.json` and the TOML files."""
         best = self.best
+        of_best = best.best if best is not None else None
         summary = {
             "schema": _SCHEMA,
             "objective": self.objective,
             "selection": self.config.adt.selection,
-            "best": None if best is None else {"model": best.model, "policy": best.policy, **asdict(best.best)},  # type: ignore[call-overload]
+            "best": None
+            if best is None or of_best is None
+            else {"model": best.model, "policy": best.policy, **asdict(of_best)},
             "searches": [asdict(search) for search in self.searches],
             "config": dump(self.config),
             "data": {"fingerprint": artifact.fingerprint(data)},
@@ -165,8 +167,3 @@ class Hyperparameters:
 def set_options(settings: dict[str, Value]) -> Sequence[str]:
     """Returns settings as the command line takes them, such as `adt.learning_rate=0.001`."""
     return [f"{key}={json.dumps(value) if isinstance(value, bool) else value}" for key, value in settings.items()]
-
-
-def best_settings(searches: Sequence[Search]) -> dict[str, Any]:
-    """Returns the best settings of each model and policy by name."""
-    return {search.name: search.best.settings for search in searches if search.best is not None}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import keras_tuner
-from keras_tuner.engine import trial as trials
+from keras_tuner.engine.trial import Trial as TunerTrial
+from keras_tuner.engine.trial import TrialStatus
 
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config
@@ -15,7 +17,8 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError
-from tfadt.files import write_text
+from tfadt.training.atomic import write_text
+from tfadt.training.folders import locked
 from tfadt.training.stages import check_policy, plans
 from tfadt.tuning.distribution import Role, role
 from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel
@@ -52,12 +55,11 @@ def run_search(config: Config, out: Path, progress: SearchProgress | None = None
     listener = progress or SearchProgress()
     part = role()
     check(config, part)
-    data = ingest(config.ingest, listener.say)
-    if not part.is_worker:
-        _prepare_folder(out)
-        artifact.save(data, out / "data")
-        write_text(out / _CONFIG, json.dumps(dump(config), indent=2) + "\n")
-    return _search_all(config, data, out, part, listener)
+    with _lock(out, part):
+        data = ingest(config.ingest, listener.say)
+        if not part.is_worker:
+            _begin(config, data, out)
+        return _search_all(config, data, out, part, listener)
 
 
 def resume_search(out: Path, trials: int | None = None, progress: SearchProgress | None = None) -> Hyperparameters | None:
@@ -76,10 +78,11 @@ def resume_search(out: Path, trials: int | None = None, progress: SearchProgress
     if trials is not None:
         config = config.model_copy(update={"tune": config.tune.model_copy(update={"trials": trials})})
     check(config, part)
-    data = artifact.load(out / "data")
-    if trials is not None and not part.is_worker:
-        write_text(out / _CONFIG, json.dumps(dump(config), indent=2) + "\n")
-    return _search_all(config, data, out, part, progress or SearchProgress())
+    with _lock(out, part):
+        data = artifact.load(out / "data")
+        if trials is not None and not part.is_worker:
+            _keep_config(config, out)
+        return _search_all(config, data, out, part, progress or SearchProgress())
 
 
 def saved_config(out: Path) -> Config:
@@ -162,25 +165,32 @@ def _trials(tuner: SearchTuner) -> tuple[Trial, ...]:
     return tuple(_trial(tuner.oracle.trials[name]) for name in tuner.oracle.start_order)
 
 
-def _trial(trial: trials.Trial) -> Trial:
+def _trial(trial: TunerTrial) -> Trial:
     settings = trial_settings(trial.hyperparameters.values)
-    if trial.status != trials.TrialStatus.COMPLETED:
+    if trial.status != TrialStatus.COMPLETED:
         return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
     metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
     epoch = int(metrics.pop(SELECTED_EPOCH))
     return Trial(trial.trial_id, settings, float(trial.score), epoch, metrics, None)
 
 
-def _prepare_folder(out: Path) -> None:
-    """Makes the output folder, replacing an earlier search there."""
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / _MARKER).is_file()):
-        raise DataError(f"{out} exists and holds no tfadt search. Expected a new folder or an earlier search's.")
+def _lock(out: Path, part: Role) -> AbstractContextManager[None]:
+    """Keeps other searches out of the folder; a chief's workers come in."""
+    return nullcontext() if part.is_worker else locked(out, _MARKER, "search", "tfadt tune")
+
+
+def _begin(config: Config, data: InteractionData, out: Path) -> None:
+    """Makes the (locked) folder ready for a new search, replacing an earlier one there."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / _MARKER).write_text("Written by `tfadt tune`, which may replace this folder's results.\n")
         for path in [*out.glob("*.toml"), out / FILE, out / _CONFIG]:
             path.unlink(missing_ok=True)
         for folder in _FOLDERS:
             shutil.rmtree(out / folder, ignore_errors=True)
+        artifact.save(data, out / "data")
+        _keep_config(config, out)
     except OSError as error:
         raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
+
+
+def _keep_config(config: Config, out: Path) -> None:
+    write_text(out / _CONFIG, json.dumps(dump(config), indent=2) + "\n")

@@ -71,6 +71,7 @@ def declare(hp: keras_tuner.HyperParameters, space: Space, config: Config) -> di
 
 def _declare(hp: keras_tuner.HyperParameters, key: str, values: Choices | Range, present: Any) -> Value:
     value: Value
+    default: Any
     if isinstance(values, Range):
         default = present if isinstance(present, int | float) and values.min <= present <= values.max else values.min
         whole = isinstance(values.min, int) and isinstance(values.max, int)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras_tuner
-from keras_tuner.engine import trial as trials
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfadt.search_space import Value
+from tfadt.training.atomic import write_text
 from tfadt.tuning.hypermodel import ADTHyperModel
 from tfadt.tuning.progress import SearchProgress
 
@@ -23,7 +25,7 @@ _OF_THE_TUNER = "tuner/"  # Hyperband's own entries among a trial's values
 class TrialRunner(Protocol):
     """Runs a trial somewhere else."""
 
-    def __call__(self, trial: trials.Trial, tell: Any) -> dict[str, float]:
+    def __call__(self, trial: Trial, tell: Any) -> dict[str, float]:
         """Returns the metrics of the trial; `tell(epoch, logs)` hears of each epoch."""
 
 
@@ -64,6 +66,12 @@ class SearchTuner(keras_tuner.Hyperband):
         name = self.tuner_id if self._is_worker() else "tuner"
         return str(Path(self.project_dir) / f"{name}.json")
 
+    def save(self) -> None:
+        """Writes the state, the oracle's too where this process has it."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_text(Path(self._get_tuner_fname()), json.dumps(self.get_state()))
+
     def on_search_begin(self) -> None:
         """Writes the state: without it a search that is killed in its first trial begins anew."""
         self.save()
@@ -74,18 +82,18 @@ class SearchTuner(keras_tuner.Hyperband):
             time.sleep(_IDLE_SECONDS)
         self._idle = True
 
-    def on_trial_begin(self, trial: trials.Trial) -> None:
+    def on_trial_begin(self, trial: Trial) -> None:
         """Tells that a trial begins."""
         self._idle = False
         self._started[trial.trial_id] = time.perf_counter()
         self._progress.trial_begin(trial.trial_id, trial_settings(trial.hyperparameters.values))
 
-    def on_epoch_end(self, trial: trials.Trial, model: Any, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(self, trial: Trial, model: Any, epoch: int, logs: Any = None) -> None:
         """Tells that an epoch is over."""
         del model
         self._progress.trial_epoch(trial.trial_id, epoch, logs or {})
 
-    def run_trial(self, trial: trials.Trial, *args: Any, **kwargs: Any) -> Any:
+    def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Returns the history of the trial's training, or its metrics where another process made it."""
         if self._elsewhere is None:
             return super().run_trial(trial, *args, **kwargs)
@@ -95,12 +103,12 @@ class SearchTuner(keras_tuner.Hyperband):
 
         return self._elsewhere(trial, tell)
 
-    def on_trial_end(self, trial: trials.Trial) -> None:
+    def on_trial_end(self, trial: Trial) -> None:
         """Records how the trial ended and tells it."""
         super().on_trial_end(trial)
         ended = self.oracle.get_trial(trial.trial_id)
         seconds = time.perf_counter() - self._started[trial.trial_id]
-        score = ended.score if ended.status == trials.TrialStatus.COMPLETED else None
+        score = ended.score if ended.status == TrialStatus.COMPLETED else None
         self._progress.trial_end(trial.trial_id, score, None if score is not None else reason(trial), seconds)
 
 
@@ -109,7 +117,7 @@ def trial_settings(values: Mapping[str, Value]) -> dict[str, Value]:
     return {key: value for key, value in values.items() if not key.startswith(_OF_THE_TUNER)}
 
 
-def reason(trial: trials.Trial) -> str:
+def reason(trial: Trial) -> str:
     """Returns why a trial failed, in one line."""
     lines = (trial.message or "").strip().splitlines()
     if not lines:

@@ -1,0 +1,226 @@
+"""A run that was killed, stopped or starved goes on, and ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfadt.analysis.report import write_report
+from tfadt.cli.main import main
+from tfadt.config_loading import load_config
+from tfadt.errors import ConfigError, DataError, InterruptedRunError
+from tfadt.training.experiment import resume_experiment, run_experiment
+from tfadt.training.run_folder import RunFolder
+from tfadt.training.saved import SavedRun
+
+COMMAND = Path(__file__).parent.parent / "faults" / "command.py"
+SETTINGS = [
+    "ingest.simulated.users=150",
+    "ingest.simulated.items=80",
+    "ingest.simulated.interactions=3000",
+    "adt.epochs=3",
+    "adt.models=gmf,cdae",
+    "adt.policies=t_ce",
+    "adt.batch_size=64",
+    "adt.user_batch_size=16",
+    "adt.eval_every=20",
+    "adt.checkpoint_every=7",
+    "adt.steps_per_call=5",
+    "evaluate.k=5,10",
+    "model.gmf.embedding_dim=8",
+    "model.cdae.hidden_dim=16",
+]
+
+
+def run(out, *more):
+    config = load_config(None, [*SETTINGS, *more])
+    run_experiment(config, out, after_each=lambda data, runs: write_report(config, data, runs, out))
+
+
+def resume(out):
+    config = RunFolder(out).config()
+    resume_experiment(out, after_each=lambda data, runs: write_report(config, data, runs, out))
+
+
+def command(*arguments, kill=""):
+    environment = {**os.environ, "TFADT_TEST_KILL": kill, "PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.run(
+        [sys.executable, str(COMMAND), "run", *arguments, "--quiet"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+    )
+
+
+def assert_same(out, reference):
+    """Weights, optimizer states, metrics and logs are the same, bit for bit."""
+    ours, theirs = SavedRun.open(out), SavedRun.open(reference)
+    for a, b in zip(ours.results["runs"], theirs.results["runs"], strict=True):
+        assert {**a, "seconds": 0} == {**b, "seconds": 0}
+    for name in theirs.names:
+        models = ours.load_model(name), theirs.load_model(name)
+        variables = [[*model.variables, *model.optimizer.variables] for model in models]
+        for a, b in zip(*variables, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=f"{name}: {a.path}")
+    logs = (pd.read_parquet(folder / "training.parquet") for folder in (out, reference))
+    pd.testing.assert_frame_equal(*logs)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    out = tmp_path_factory.mktemp("uncut") / "out"
+    run(out)
+    return out
+
+
+def kills():
+    """Three moments; `make soak` has ten. Files are forced to disk: config, users, then checkpoints and results."""
+    rng = np.random.default_rng(int(os.environ.get("TFADT_SOAK_SEED", "0")))
+    more = int(os.environ.get("TFADT_SOAK_KILLS", "3")) - 2
+    inside = [f"fsync:{rng.integers(10, 24)}" for _ in range(more // 2)]
+    return [
+        f"fsync:{rng.integers(10, 24)}",
+        f"write:{rng.integers(40, 120)}",
+        *inside,
+        *(f"after:{rng.uniform(0, 1.5):.3f}" for _ in range(more - len(inside))),
+    ]
+
+
+def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(reference, tmp_path):
+    out = tmp_path / "out"
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    arguments = [*sets, "--out", str(out)]
+    killed = 0
+    for kill in kills():
+        done = command(*arguments, kill=kill)
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        killed += done.returncode == -signal.SIGKILL
+        arguments = ["--resume", str(out)]
+    assert killed >= 2
+    assert command(*arguments).returncode == 0
+    assert_same(out, reference)
+    assert not list((out / "checkpoints").iterdir())
+    assert not list(out.rglob(".partial*"))
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_checkpoint_and_the_line_to_go_on_with(signum, code, reference, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    from tfadt.training.state import Checkpointing
+
+    keep = Checkpointing.on_train_batch_end
+
+    def strike(self, batch, logs=None):
+        if int(self.model.iteration) == 33:
+            os.kill(os.getpid(), signum)
+        keep(self, batch, logs)
+
+    monkeypatch.setattr(Checkpointing, "on_train_batch_end", strike)
+    # 33 is no multiple of checkpoint_every: the signal itself brings the checkpoint.
+    settings = [*SETTINGS, "adt.eval_every=33"]
+    with pytest.raises(InterruptedRunError, match="at step 33; the last checkpoint is of step 33") as caught:
+        run_experiment(load_config(None, settings), out)
+    assert caught.value.exit_code == code
+    monkeypatch.setattr(Checkpointing, "on_train_batch_end", keep)
+    assert signal.getsignal(signum) in (signal.default_int_handler, signal.SIG_DFL)
+    resume(out)
+    run(tmp_path / "uncut", "adt.eval_every=33")
+    assert_same(out, tmp_path / "uncut")
+
+
+def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):
+    out = tmp_path / "out"
+    sets = [word for setting in [*SETTINGS, "adt.epochs=4000"] for word in ("--set", setting)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen(
+        [sys.executable, str(COMMAND), "run", *sets, "--out", str(out), "--quiet"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    for _ in range(1200):
+        if list(out.glob("checkpoints/*/step-*")):
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert f"Go on with: tfadt run --resume {out}" in errors
+
+
+def test_a_finished_run_resumed_trains_nothing(reference, monkeypatch):
+    before = {path: path.stat().st_mtime_ns for path in (reference / "models").iterdir()}
+    resume(reference)
+    assert {path: path.stat().st_mtime_ns for path in (reference / "models").iterdir()} == before
+
+
+def test_resuming_what_is_no_run_or_with_other_settings_is_refused(tmp_path, monkeypatch, capsys):
+    with pytest.raises(DataError, match="holds no run to go on with"):
+        resume(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", "--resume", str(tmp_path), "--seeds", "3"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    assert "--resume goes on with the settings of" in capsys.readouterr().err
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(tmp_path):
+    with RunFolder(tmp_path / "out").locked(), pytest.raises(ConfigError, match="Another process is writing to"):
+        run(tmp_path / "out")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_its_step_and_batch(tmp_path):
+    from tfadt.errors import DivergedError
+
+    with pytest.raises(DivergedError, match=r"gmf-t_ce-0: Training has diverged: the loss of step \d+") as caught:
+        run(tmp_path / "out", "adt.learning_rate=1e30", "adt.selection=last")
+    step = caught.value.step
+    file = tmp_path / "out" / "diverged" / f"gmf-t_ce-0-step-{step}.npz"
+    assert str(file) in str(caught.value)
+    with np.load(file) as batch:
+        assert set(batch) >= {"users", "items", "labels"}
+        assert len(batch["users"]) == 64
+    # The step before was fine: the first step is made with the initial weights.
+    assert step > 0
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(reference, tmp_path, monkeypatch):
+    import errno
+
+    from tfadt.training import atomic
+
+    replace = os.replace
+
+    def full(source, target):
+        if "step-" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    with pytest.warns(UserWarning, match="cannot be written to") as warned:
+        run(tmp_path / "out")
+    assert "step 7 " in str(warned[0].message)
+    assert "No space left on device. There is none yet; the training goes on." in str(warned[0].message)
+    monkeypatch.undo()
+    assert_same(tmp_path / "out", reference)
+
+
+def test_what_is_out_of_all_proportion_is_refused_with_its_size(tmp_path):
+    from tfadt.errors import OutOfMemoryError
+
+    with pytest.raises(OutOfMemoryError, match=r"The user table \(2 x 1,000,000,000,000 float32\) needs 8,000\.0 GB"):
+        run(tmp_path / "out", "model.gmf.embedding_dim=1000000000000")
+
+
+def test_the_settings_of_a_run_are_those_it_goes_on_with(reference):
+    assert RunFolder(reference).config() == load_config(None, SETTINGS)
+    (reference / "config.json").read_text()
+    assert json.loads((reference / "config.json").read_text())["adt"]["checkpoint_every"] == 7

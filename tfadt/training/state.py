@@ -1,0 +1,132 @@
+"""The state of a training as arrays and facts, and the callback that keeps it on disk."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfadt.errors import DataError, InterruptedRunError
+from tfadt.models.recommender import Recommender
+from tfadt.training.checkpoints import Checkpoint, CheckpointStore
+from tfadt.training.interrupts import Interrupt
+from tfadt.training.selection import Selection
+
+
+class Checkpointing(keras.callbacks.Callback):
+    """Writes a checkpoint every so many steps, at the last step, and where a signal asks the run to stop.
+
+    It comes after `Selection` among the callbacks, whose best weights so far it keeps too. What is kept is raw: resting
+    embedding rows stay at rest, so that the steps to come round as they would have.
+
+    Args:
+        store: Where; None to keep nothing.
+        every: Steps between two checkpoints.
+        selection: The selection of the run.
+        interrupt: Tells of a signal.
+        total_steps: Steps of the run.
+
+    Attributes:
+        epochs: The logs of each epoch so far.
+        seconds: Wall time of the training so far, over all its resumptions.
+    """
+
+    def __init__(
+        self, store: CheckpointStore | None, every: int, selection: Selection, interrupt: Interrupt, total_steps: int
+    ):
+        super().__init__()
+        self._store = store
+        self._every = every
+        self._selection = selection
+        self._interrupt = interrupt
+        self._total_steps = total_steps
+        self._saved_step: int | None = None
+        self._restored_totals: np.ndarray | None = None
+        self._begun = time.perf_counter()
+        self.epochs: list[dict[str, float]] = []
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far."""
+        return time.perf_counter() - self._begun
+
+    def restore(self, model: Recommender) -> int:
+        """Brings the model, its optimizer and the selection to the newest checkpoint; returns its step, 0 without one.
+
+        Raises:
+            DataError: If the checkpoint is of another model.
+        """
+        model.optimizer.build(model.trainable_variables)
+        checkpoint = None if self._store is None else self._store.latest()
+        if checkpoint is None:
+            return 0
+        for name, variable in _variables(model).items():
+            if name not in checkpoint.arrays or checkpoint.arrays[name].shape != tuple(variable.shape):
+                raise DataError(f"The checkpoint of step {checkpoint.step} is of another model: {name} does not fit.")
+            variable.assign(checkpoint.arrays[name])
+        facts, selection = checkpoint.facts, self._selection
+        selection.history = [(int(step), float(score)) for step, score in facts["history"]]
+        if facts["best_score"] is not None:
+            selection.best_step, selection.best_score = facts["best_step"], facts["best_score"]
+            selection.best_weights = [checkpoint.arrays[f"best/{n}"] for n in range(len(model.trainable_variables))]
+        self.epochs = facts["epochs"]
+        self._begun -= facts["seconds"]
+        self._restored_totals = checkpoint.arrays["statistics"]
+        self._saved_step = checkpoint.step
+        return checkpoint.step
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Gives the statistics of the epoch that was cut their totals back, which Keras has just reset."""
+        del epoch, logs
+        if self._restored_totals is not None:
+            self.model.metrics[0].totals.assign(self._restored_totals)
+            self._restored_totals = None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Writes a checkpoint where one is due; stops the run if a signal asked for it.
+
+        Raises:
+            InterruptedRunError: If a signal came.
+        """
+        del batch, logs
+        step = int(self.model.iteration)
+        signum = self._interrupt.signum
+        due = step % self._every == 0 or step == self._total_steps or signum is not None
+        if self._store is not None and due and step != self._saved_step and self._store.save(self._checkpoint(step)):
+            self._saved_step = step
+        if signum is not None:
+            kept = (
+                "no checkpoint was kept"
+                if self._saved_step is None
+                else f"the last checkpoint is of step {self._saved_step}"
+            )
+            raise InterruptedRunError(f"Stopped by signal {signum} at step {step}; {kept}.", 128 + signum)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keeps the logs of the epoch."""
+        del self.epochs[epoch:]
+        self.epochs.append({name: float(value) for name, value in (logs or {}).items()})
+
+    def _checkpoint(self, step: int) -> Checkpoint:
+        selection = self._selection
+        arrays = {**_variables(self.model), "statistics": self.model.metrics[0].totals}
+        if selection.best_weights is not None:
+            arrays |= {f"best/{n}": weights for n, weights in enumerate(selection.best_weights)}
+        facts = {
+            "history": selection.history,
+            "best_step": selection.best_step,
+            "best_score": selection.best_score,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+        }
+        return Checkpoint(step, arrays, facts)
+
+
+def _variables(model: Recommender) -> dict[str, tf.Variable]:
+    """Returns all that a step changes, by name: weights, state of layers, the optimizer's raw state."""
+    history = {id(model.history_offsets), id(model.history_items)}  # of the data, not of the training
+    found = {f"model/{n}": v for n, v in enumerate(model.variables) if id(v) not in history}
+    return found | {f"optimizer/{n}": v for n, v in enumerate(model.optimizer.variables)}
