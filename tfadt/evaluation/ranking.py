@@ -93,7 +93,7 @@ class Ranker:
             return items, best, undefined
 
         # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
-        self._rank_block = rank_block.get_concrete_function()
+        self._rank_block = self.graph = rank_block.get_concrete_function()
 
     def __call__(self, users: np.ndarray) -> Ranking:
         """Returns the ranking of the users int64 `[U]`.

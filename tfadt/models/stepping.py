@@ -91,6 +91,7 @@ def make_stepper(
             raise _diverged(source, int(diverged))
         return logs
 
+    train_function.graph = concrete  # for those who want to look at it
     return train_function
 
 
