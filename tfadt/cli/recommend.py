@@ -32,7 +32,9 @@ def recommend(
         raise ConfigError(f"--k must be at least 1. Received: {k}.")
     if saved_model is not None:
         if model is not None or include_seen:
-            raise ConfigError("--model and --include-seen go with a run: an export is one model and fixes what it leaves out.")
+            raise ConfigError(
+                "--model and --include-seen go with a run: an export is one model and fixes what it leaves out."
+            )
         _from_export(saved_model, user, k)
         return
     assert run is not None

@@ -72,7 +72,9 @@ class Cases:
             size = len(next(iter(case.inputs.values())))
             sizes = {len(value) for value in answers[case.name].values()}
             if sizes != {size}:
-                raise DataError(f"The request '{case.name}' must be answered with {size} rows. Received: {sizes or 'an error'}.")
+                raise DataError(
+                    f"The request '{case.name}' must be answered with {size} rows. Received: {sizes or 'an error'}."
+                )
         for case in self.malformed:
             if answers[case.name]:
                 raise DataError(f"The request '{case.name}' must be refused. Received: an answer.")

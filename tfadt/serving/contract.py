@@ -39,9 +39,7 @@ _RECOMMEND = Signature({"user_id": _IDS}, {**_RANKING, **_KNOWN_USER})
 
 SIGNATURES: dict[str, Signature] = {
     "recommend": _RECOMMEND,
-    "recommend_colliding": Signature(
-        {"user_id": _IDS}, {**_RANKING, **_KNOWN_USER, "neighbor_ids": Port("string", "N")}
-    ),
+    "recommend_colliding": Signature({"user_id": _IDS}, {**_RANKING, **_KNOWN_USER, "neighbor_ids": Port("string", "N")}),
     "recommend_excluding": Signature(
         {"user_id": _IDS, "exclude_item_ids": Port("string", "any")}, {**_RANKING, **_KNOWN_USER}
     ),

@@ -18,7 +18,8 @@ import tensorflow as tf
 from tfadt._version import __version__
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
-from tfadt.errors import ConfigError, DataError, did_you_mean
+from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
+from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
 from tfadt.serving.graph_check import check_graph, read_saved_model
@@ -28,7 +29,7 @@ from tfadt.serving.noise import noise_scale
 from tfadt.serving.requests import Exchange, answer, difference, write_warmup
 from tfadt.serving.sample_requests import sample_requests
 from tfadt.serving.server_files import server_files
-from tfadt.serving.signatures import Colliding, HistoryScorer, ServedModel
+from tfadt.serving.signatures import HistoryScorer, ServedModel
 from tfadt.serving.versions import publishing, versions, write_atomically
 from tfadt.training.experiment import seen_at_test
 from tfadt.training.positive_logits import positive_logits
@@ -87,7 +88,7 @@ def export_model(
     folder: Path,
     config: ExportConfig | None = None,
     seen: CSR | None = None,
-    colliding: Colliding | None = None,
+    colliding: CollidingScorer | None = None,
     version: int | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -115,11 +116,11 @@ def export_model(
     """
     settings = config or ExportConfig()
     model.check_data(data)
+    check_finite(model)
     names = _choose(settings.signatures, model, colliding)
     noise = noise_scale(positive_logits(model, data.train), data.train.false_positive)
     served = ServedModel(model, data, settings.k, seen, noise, colliding)
     functions = served.trace(names)
-    check_finite(served.variables)
     signatures = {**functions, **({DEFAULT: functions["recommend"]} if "recommend" in functions else {})}
     exchanges = [
         Exchange(signature, request, answer(functions[signature], request))
@@ -130,7 +131,7 @@ def export_model(
             tf.saved_model.save(served, str(partial), signatures=signatures)
             write_warmup(partial, Path(folder).name, exchanges)
         except (tf.errors.OpError, OSError) as error:
-            raise DataError(f"{folder} cannot be written: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{folder} cannot be written: {first_line(error)}") from error
         check_graph(read_saved_model(partial))
         replay(partial, exchanges)
         write_metadata(
@@ -162,12 +163,12 @@ def write_server_files(folder: Path, tensorflow: str) -> None:
         write_atomically(folder / "server" / name, text)
 
 
-def check_finite(variables: Sequence[tf.Variable]) -> None:
+def check_finite(model: Recommender) -> None:
     """Raises DataError if a weight is not a finite number, as after a training that diverged."""
-    for variable in variables:
-        if variable.dtype.is_floating and not np.isfinite(variable.numpy()).all():
+    for weight in model.weights:
+        if weight.dtype.startswith("float") and not np.isfinite(weight.numpy()).all():
             raise DataError(
-                f"The weight {variable.name} {tuple(variable.shape)} has values that are not finite numbers (has training "
+                f"The weight {weight.path} {tuple(weight.shape)} has values that are not finite numbers (has training "
                 "diverged?), so nothing is exported."
             )
 
@@ -185,7 +186,7 @@ def replay(folder: Path, exchanges: Sequence[Exchange]) -> None:
             raise DataError(f"{folder} answers record {number} ({exchange.signature}) otherwise than the model: {differs}.")
 
 
-def _choose(wanted: Sequence[str], model: Recommender, colliding: Colliding | None) -> list[str]:
+def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScorer | None) -> list[str]:
     """Returns the signatures to export: those that are wanted, or all that can be had."""
     missing = {}
     if not isinstance(model, HistoryScorer):

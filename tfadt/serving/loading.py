@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, first_line
 
 
 def load_served(folder: Path | str) -> Any:
@@ -19,7 +19,7 @@ def load_served(folder: Path | str) -> Any:
     try:
         return tf.saved_model.load(str(folder))
     except (tf.errors.OpError, OSError, ValueError, KeyError, AssertionError) as error:
-        raise DataError(f"{folder} cannot be loaded: {(str(error).splitlines() or ['unknown reason'])[0]}") from error
+        raise DataError(f"{folder} cannot be loaded: {first_line(error)}") from error
 
 
 def recommend(folder: Path | str, user_id: str, k: int) -> tuple[list[str], list[float], bool]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
 from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import is_remote, remote_versions, remove_remote_version, upload_version, write_remote
@@ -82,7 +82,7 @@ def push(
         for name, text in server_files(metadata["name"], place.versions(), metadata["tensorflow"]).items():
             place.write(f"server/{name}", text)
     except (tf.errors.OpError, OSError) as error:
-        raise DataError(f"{place.folder} cannot be written: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{place.folder} cannot be written: {first_line(error)}") from error
     return pushed
 
 
@@ -113,14 +113,14 @@ class _Place:
         return str(target)
 
     def remove(self, version: int) -> None:
-        name = f"{self.folder}/{blessing_path(Path(str(version))).name}"
+        blessing = f"{self.folder}/{blessing_path(Path(str(version))).name}"
         if self._remote:
+            if tf.io.gfile.exists(blessing):
+                tf.io.gfile.remove(blessing)
             remove_remote_version(self.folder, version)
-            if tf.io.gfile.exists(name):
-                tf.io.gfile.remove(name)
         else:
+            Path(blessing).unlink(missing_ok=True)
             remove_version(Path(self.folder), version)
-            Path(name).unlink(missing_ok=True)
 
     def write(self, name: str, text: str) -> None:
         if self._remote:

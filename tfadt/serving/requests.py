@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, first_line
 
 if TYPE_CHECKING:
     from tensorflow_serving.apis import prediction_log_pb2
@@ -123,7 +123,7 @@ def _read(path: Path) -> Iterator[Exchange]:
             )
             yield Exchange(record.request.model_spec.signature_name, request, response)
     except Exception as error:  # TensorFlow's DataLossError, protobuf's DecodeError
-        raise DataError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path} is damaged: {first_line(error)}") from error
 
 
 def _prediction_log() -> prediction_log_pb2:

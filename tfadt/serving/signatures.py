@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +10,7 @@ import tensorflow as tf
 
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.evaluation.ranking import Scorer
+from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.ragged import expand
 from tfadt.serving.contract import SIGNATURES
@@ -29,19 +29,6 @@ class HistoryScorer(Protocol):
 
     def score_histories(self, items: tf.Tensor) -> tf.Tensor:
         """Returns float32 `[B, num_items]` for histories int64 `[B, H]` without repeats, padded with -1."""
-
-
-@dataclass(frozen=True)
-class Colliding:
-    """What `recommend_colliding` ranks with.
-
-    Attributes:
-        scorer: Scores users mixed with their neighbours (the paper's eq. 8).
-        neighbors: int64 `[num_users, N]`, -1 where there is none.
-    """
-
-    scorer: Scorer
-    neighbors: np.ndarray
 
 
 class ServedModel(tf.Module):
@@ -66,7 +53,7 @@ class ServedModel(tf.Module):
         k: int,
         seen: CSR | None,
         noise: NoiseScale,
-        colliding: Colliding | None = None,
+        colliding: CollidingScorer | None = None,
     ):
         super().__init__(name="tfadt")
         self._model = _Untracked(model)
@@ -79,7 +66,6 @@ class ServedModel(tf.Module):
         self._seen_items = None if seen is None else _table(seen.items, tf.int64)
         self._steps = _table(noise.steps, tf.float32)
         self._probabilities = None if noise.probabilities is None else _table(noise.probabilities, tf.float32)
-        self._neighbors = None if colliding is None else _table(colliding.neighbors, tf.int64)
         self._weights: list[tf.Variable] = []
 
     def trace(self, names: Sequence[str]) -> dict[str, Any]:
@@ -108,8 +94,9 @@ class ServedModel(tf.Module):
     def recommend_colliding(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ranks with colliding inference; users whose ratio is not below the threshold have no neighbours and pass."""
         codes, known = self._find_users(user_id)
-        neighbors = tf.where(known[:, None], tf.gather(self._neighbors, _valid(codes)), -1)
-        ranking = self._rank_users(self._colliding.value.scorer, codes, known, users_a_row=1 + neighbors.shape[1])
+        scorer = self._colliding.value
+        neighbors = tf.where(known[:, None], tf.gather(scorer.neighbors, _valid(codes)), -1)
+        ranking = self._rank_users(scorer, codes, known)
         return {**ranking, "known_user": known, "neighbor_ids": self._users.names(neighbors)}
 
     def recommend_excluding(self, user_id: tf.Tensor, exclude_item_ids: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -172,7 +159,6 @@ class ServedModel(tf.Module):
         codes: tf.Tensor,
         known: tf.Tensor,
         excluded: tf.Tensor | None = None,
-        users_a_row: int = 1,
     ) -> dict[str, tf.Tensor]:
         def block(codes: tf.Tensor, known: tf.Tensor, *excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             scores = self._or_popular(scorer.score_users(_valid(codes)), known)
@@ -187,7 +173,7 @@ class ServedModel(tf.Module):
             return self._best(scores)
 
         columns = [codes, known] if excluded is None else [codes, known, excluded]
-        return self._in_blocks(block, columns, users_a_row)
+        return self._in_blocks(block, columns)
 
     def _place(self, value: tf.Tensor) -> tf.Tensor:
         """Returns the share of the training positives with a smaller loss, interpolated: rounding must not make it jump."""
@@ -211,10 +197,10 @@ class ServedModel(tf.Module):
         )
 
     def _in_blocks(
-        self, rank: Callable[..., tuple[tf.Tensor, tf.Tensor]], columns: Sequence[tf.Tensor], users_a_row: int = 1
+        self, rank: Callable[..., tuple[tf.Tensor, tf.Tensor]], columns: Sequence[tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Ranks some rows at a time, so that a large batch needs no more memory than a small one."""
-        block = max(1, _BLOCK_FLOATS // (self._items.size * users_a_row))
+        block = max(1, _BLOCK_FLOATS // self._items.size)
         rows = tf.shape(columns[0])[0]
         blocks = (rows + block - 1) // block
         found = [tf.TensorArray(d, blocks, infer_shape=False, element_shape=[None, self._k]) for d in (tf.int64, tf.float32)]
