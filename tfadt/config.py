@@ -35,6 +35,8 @@ class Columns(Section):
     """A given flag: 1 or true marks a false positive."""
     timestamp: str = "timestamp"
     """Time of the interaction, a number or a date; needed by the splits `time` and `leave_last_out`."""
+    extra_feedback: str = "extra_feedback"
+    """A given flag: 1 or true marks a training interaction that is known to be liked; nothing is no such knowledge."""
 
 
 class Feedback(Section):
@@ -46,6 +48,24 @@ class Feedback(Section):
     """A rating below this is a false positive."""
     dwell_time_below: float = Field(default=10.0, ge=0)
     """A dwell time below this, in seconds, is a false positive."""
+
+
+class ExtraFeedback(Section):
+    """Extra feedback D*: what is known to be liked beyond the clicks (the paper's section 3.4).
+
+    A file or a column of one's own; else a share of the training true positives, as far as feedback tells them.
+    """
+
+    share: float = Field(default=0.1, ge=0, le=1)
+    """Probability that a training true positive becomes known; 0 for none."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of that draw."""
+    file: Path | None = None
+    """File of pairs that are known to be liked, its user and item columns named as the log's; its others are not read."""
+    on_unknown: Literal["refuse", "drop"] = "refuse"
+    """What to do with pairs of the file whose user or item training does not have."""
+    on_absent: Literal["keep", "refuse"] = "keep"
+    """What to do with pairs of the file that are not among the training clicks: positives all the same, or refused."""
 
 
 class Split(Section):
@@ -100,6 +120,7 @@ class IngestConfig(Section):
     """File format; `auto` goes by the file name, each also with .gz; `adt` is the authors' three-file format."""
     columns: Columns = Columns()
     feedback: Feedback = Feedback()
+    extra_feedback: ExtraFeedback = ExtraFeedback()
     split: Split = Split()
     simulated: Simulated = Simulated()
     clean_test: bool = True
