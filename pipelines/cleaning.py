@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfadt.pipelines.lock import locked
 from tfadt.pipelines.store import Store
 
 
@@ -26,21 +24,21 @@ class Cleaned:
     kept: int
 
 
-def clean(folder: Path, on_wait: Callable[[str], None], dry_run: bool = False) -> Cleaned:
+def clean(folder: Path, dry_run: bool = False) -> Cleaned:
     """Removes the executions that are no step of any pipeline's last run in the folder.
 
     Of steps that are part of a last run, everything stays, the checkpoints of one that was interrupted included.
 
     Args:
         folder: A pipeline's folder.
-        on_wait: Hears who holds the folder, if a runner does; then waits for it.
         dry_run: Only tell what would be removed.
 
     Raises:
+        ConfigError: If a runner is at work in it.
         DataError: If it is no pipeline's folder.
     """
-    store = Store(folder)
-    with locked(store.lock, on_wait):
+    Store(folder)  # refuses a folder that is none, rather than make one
+    with Store.locked(folder) as store:
         referenced = {step.execution for _, state in store.states() for step in state.steps.values()}
         doomed = [
             path

@@ -11,9 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tfadt.errors import DataError, TfadtError
+from tfadt.errors import DataError, InterruptedRunError, TfadtError
 from tfadt.pipelines.clock import now
-from tfadt.pipelines.lock import locked
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import PlannedStep, plan
 from tfadt.pipelines.records import InputRecord, OutputRecord, Record
@@ -28,9 +27,6 @@ class StepError(TfadtError):
 
 class Listener:
     """Listens to a run and says nothing. A listener overrides what it wants to hear."""
-
-    def wait(self, holder: str) -> None:
-        """Hears that another runner holds the folder and who that is; the run goes on when it is free."""
 
     def begin(self, step: str) -> None:
         """Hears that a step begins."""
@@ -61,7 +57,7 @@ def run(
     """Runs a pipeline until every step is complete.
 
     A step is executed if no complete execution of the same component code, parameters, outside files and inputs lies in
-    the folder. After a kill or a failure the same call goes on where that was. A second runner waits.
+    the folder. After a kill or a failure the same call goes on where that was.
 
     Args:
         pipeline: What to run.
@@ -74,20 +70,19 @@ def run(
         The results by step name.
 
     Raises:
-        ConfigError: If a step's settings cannot be used; before any step runs.
+        ConfigError: If a step's settings cannot be used, before any step runs; if another runner is at work in the folder.
         DataError: If a file is missing or an artifact was changed, before any step runs; if the folder cannot be written.
         StepError: If a step fails.
+        InterruptedRunError: If a signal asked a training to stop; it has kept a checkpoint.
     """
-    listener = listener or Listener()
-    store = Store.create(folder)
-    with _writing(folder), locked(store.lock, listener.wait):
+    with _writing(folder), Store.locked(folder) as store:
         planned = plan(pipeline, store)
         if before_steps is not None and any(each.record is None for each in planned):
             before_steps()
         for each in planned:
             if each.record is None:
                 each.step.check()
-        return _Run(pipeline, store, planned, config or {}, listener).all_steps()
+        return _Run(pipeline, store, planned, config or {}, listener or Listener()).all_steps()
 
 
 @contextmanager
@@ -117,11 +112,11 @@ class _Run:
         try:
             for each in self._planned:
                 results[each.step.name] = self._step(each)
-        except StepError as error:
+        except (StepError, InterruptedRunError) as error:
             self._state.error = str(error)
             raise
         except KeyboardInterrupt:
-            self._state.error = "interrupted"
+            self._state.error = "Stopped."
             raise
         finally:
             self._state.finished = now()
@@ -173,6 +168,8 @@ class _Run:
                     partial / "work",
                     {name: store.artifact(ref.execution, ref.output) for name, ref in previous.items()},
                 )
+        except InterruptedRunError:
+            raise
         except Exception as error:
             reason = str(error) if isinstance(error, TfadtError) else f"{type(error).__name__}: {error}".splitlines()[0]
             raise StepError(

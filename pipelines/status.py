@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tfadt.pipelines.lock import is_locked
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import PlannedStep, plan
 from tfadt.pipelines.records import Record, differences
@@ -50,7 +49,7 @@ def _of(planned: PlannedStep, last: RunState | None, store: Store) -> StepStatus
         if before.state == "failed":
             return StepStatus(name, execution, "failed", f"log: {store.log(execution)}")
         if before.state == "running":
-            state = "running" if is_locked(store.lock) else "interrupted"
+            state = "running" if store.is_locked() else "interrupted"
             return StepStatus(name, execution, state, f"log: {store.log(execution)}")
     return StepStatus(name, execution, "to run", "; ".join(_why(planned, before.execution if before else None, store)))
 

@@ -6,7 +6,7 @@ Layout::
     partial/COMPONENT-FINGERPRINT/     of a step that runs or was interrupted: outputs (begun anew) and work (checkpoints)
     logs/COMPONENT-FINGERPRINT.log     what the step printed, attempt after attempt
     pipelines/NAME.json                the last run of each pipeline: its settings and which execution each step is
-    digests.json, lock, .tfadt-pipeline
+    digests.json, .tfadt-pipeline
 
 Several pipelines can share a folder: a step that one of them has run is complete for all.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from tfadt.errors import DataError
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.records import Record
 from tfadt.training.atomic import write_text
+from tfadt.training.folders import is_locked, locked
 
 RECORD = "execution.json"
 _MARKER = ".tfadt-pipeline"
@@ -54,7 +56,7 @@ class RunState(BaseModel):
 
 
 class Store:
-    """A local runner's folder; `create` makes it.
+    """A local runner's folder; `locked` makes it.
 
     Args:
         folder: Where it lies.
@@ -75,28 +77,22 @@ class Store:
         return (folder / _MARKER).is_file()
 
     @classmethod
-    def create(cls, folder: Path) -> Store:
-        """Makes the folder if there is none.
+    @contextmanager
+    def locked(cls, folder: Path) -> Iterator[Store]:
+        """Makes the folder if there is none and keeps other runners out of it.
 
         Raises:
+            ConfigError: If another runner is at work in it.
             DataError: If it holds something else, or cannot be made.
         """
-        if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not cls.holds(folder)):
-            raise DataError(f"{folder} exists and is no pipeline's folder. Expected a new folder or a pipeline's.")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # First of all: a second runner that comes now must not take the folder for a foreign one.
-            (folder / _MARKER).touch()
+        with locked(folder, _MARKER, "pipeline", "tfadt pipeline"):
             for name in ("artifacts", "partial", "logs", "pipelines"):
                 (folder / name).mkdir(exist_ok=True)
-        except OSError as error:
-            raise DataError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
-        return cls(folder)
+            yield cls(folder)
 
-    @property
-    def lock(self) -> Path:
-        """The lock file."""
-        return self.folder / "lock"
+    def is_locked(self) -> bool:
+        """Returns whether a runner is at work in it."""
+        return is_locked(self.folder, _MARKER)
 
     def artifact(self, execution: str, output: str) -> Path:
         """Returns the folder of an output of a complete execution."""

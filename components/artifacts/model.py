@@ -22,7 +22,7 @@ class Model(Artifact):
     Layout: `model.keras`; `training.json` (`model`, `policy`, `seed`: which; `selection`, `best_step`, `selection_score`:
     how its checkpoint was chosen; `realised_drop_rate`; `without_negative`; `settings`: the sections `adt`, `model` and
     `policy` as they were used); `history.parquet` (one row an epoch: loss, realised drop rate, and with feedback the
-    quality of the dropped set).
+    quality of the dropped set); `logs/` (TensorBoard).
     """
 
     files = ("model.keras", "training.json", "history.parquet")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from tfadt.pipelines.store import Store
 
-KILLS = int(os.environ.get("TFADT_KILLS", "3"))
-"""How often each test kills; `make soak` does it more often."""
+KILLS = int(os.environ.get("TFADT_SOAK_KILLS", "3"))
+SEED = int(os.environ.get("TFADT_SOAK_SEED", "0"))
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
 SLOW = """
 import sys
 from pathlib import Path
@@ -25,12 +26,12 @@ run(Pipeline("p", [start, counted(a=start["number"], until=60, pause=0.015)]), P
 """
 
 
-def test_two_processes_at_once_tear_nothing(tmp_path: Path) -> None:
+def test_of_two_processes_at_once_one_works_and_the_other_is_told(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SLOW, str(tmp_path / "store")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    both = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) for _ in range(2)]
-    for process in both:
-        assert process.wait(60) == 0, process.stderr.read().decode() if process.stderr else ""
+    both = [subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1]
+    assert "Another process is writing to" in next(text for text in said if text)
     store = Store(tmp_path / "store")
     for name in store.executions():
         record = store.record(name)
@@ -42,13 +43,12 @@ def test_two_processes_at_once_tear_nothing(tmp_path: Path) -> None:
 
 def test_killed_at_random_moments_it_ends_with_the_same_artifacts(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SLOW]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    subprocess.run([*command, str(tmp_path / "whole")], env=environment, check=True)
+    subprocess.run([*command, str(tmp_path / "whole")], env=ENVIRONMENT, check=True)
     store = tmp_path / "store"
-    chance = random.Random(0)
+    chance = random.Random(SEED)
     kills = 0
     while kills < KILLS:
-        process = subprocess.Popen([*command, str(store)], env=environment)
+        process = subprocess.Popen([*command, str(store)], env=ENVIRONMENT)
         try:
             process.wait(chance.uniform(0.2, 1.4))
         except subprocess.TimeoutExpired:
@@ -62,7 +62,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_artifacts(tmp_path: Path
             reader.check_outputs(folder.name, record)
         if process.returncode == 0:
             shutil.rmtree(store)
-    subprocess.run([*command, str(store)], env=environment, check=True)
+    subprocess.run([*command, str(store)], env=ENVIRONMENT, check=True)
     assert snapshot(store) == snapshot(tmp_path / "whole")
     assert list((store / "partial").iterdir()) == []
 

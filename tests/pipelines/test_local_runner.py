@@ -3,15 +3,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import threading
 from pathlib import Path
 
 import pytest
 from pipeline_cases import Number, add, compared, constant, describe, limited
 
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 from tfadt.pipelines.local_runner import Listener, StepError, StepResult, run
-from tfadt.pipelines.lock import is_locked, locked
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.store import Store
 
@@ -211,31 +209,21 @@ def test_a_listener_hears_every_step_and_line(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_foreign_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(DataError, match=r"exists and is no pipeline's folder. Expected a new folder or a pipeline's\."):
+    with pytest.raises(
+        DataError, match=r"exists and holds no tfadt pipeline. Expected a new folder or an earlier pipeline's\."
+    ):
         run(small(), tmp_path)
-    with pytest.raises(DataError, match="exists and is no pipeline's folder"):
+    with pytest.raises(DataError, match="exists and holds no tfadt pipeline"):
         run(small(), tmp_path / "mine.txt")
     with pytest.raises(DataError, match="nothing was run in it yet"):
         Store(tmp_path / "nowhere")
 
 
-def test_a_second_runner_waits_and_says_for_whom(tmp_path: Path) -> None:
-    store = Store.create(tmp_path / "store")
-    heard: list[str] = []
-    done = threading.Event()
-
-    class Waiting(Listener):
-        def wait(self, holder: str) -> None:
-            heard.append(holder)
-            done.set()
-
-    with locked(store.lock, lambda holder: None):
-        assert is_locked(store.lock)
-        second = threading.Thread(target=lambda: run(small(), tmp_path / "store", listener=Waiting()))
-        second.start()
-        assert done.wait(20)
+def test_a_second_runner_is_told_that_one_is_at_work(tmp_path: Path) -> None:
+    with Store.locked(tmp_path / "store") as store:
+        assert store.is_locked()
+        with pytest.raises(ConfigError, match=r"Another process is writing to .*store\."):
+            run(small(), tmp_path / "store")
         assert list((tmp_path / "store" / "artifacts").iterdir()) == []
-    second.join(20)
-    assert f"process {os.getpid()} on " in heard[0]
-    assert executed(run(small(), tmp_path / "store")) == []
-    assert not is_locked(store.lock)
+    assert not store.is_locked()
+    assert len(executed(run(small(), tmp_path / "store"))) == 5

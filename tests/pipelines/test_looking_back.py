@@ -67,7 +67,8 @@ def test_status_says_why_a_step_would_run(tmp_path: Path) -> None:
     source = tmp_path / "number.txt"
     source.write_text("1")
     store = tmp_path / "store"
-    Store.create(store)
+    with Store.locked(store):
+        pass
     assert states(pair(), store) == {"constant": ("to run", "not run yet"), "add": ("to run", "not run yet")}
     run(pair(file=source), store)
     assert [state for state, _ in states(pair(file=source), store).values()] == ["complete", "complete"]
@@ -106,16 +107,16 @@ def test_clean_keeps_what_the_last_run_of_any_pipeline_refers_to(tmp_path: Path)
     assert len(store.executions()) == 4
     (store.partial("add-0000") / "work").mkdir(parents=True)
 
-    dry = clean(tmp_path, print, dry_run=True)
+    dry = clean(tmp_path, dry_run=True)
     assert {path.name.removesuffix(".log") for path in dry.paths} == {*old, "add-0000"}
     assert dry.bytes > 0
     assert len(store.executions()) == 4
-    cleaned = clean(tmp_path, print)
+    cleaned = clean(tmp_path)
     assert (cleaned.paths, cleaned.kept) == (dry.paths, 3)
     assert not old & set(store.executions())
     results = run(pair(plus=3.0), tmp_path)
     assert not any(result.executed for result in results.values())
-    assert clean(tmp_path, print).paths == []
+    assert clean(tmp_path).paths == []
 
 
 def test_clean_keeps_the_checkpoints_of_an_interrupted_step(tmp_path: Path) -> None:
@@ -124,7 +125,7 @@ def test_clean_keeps_the_checkpoints_of_an_interrupted_step(tmp_path: Path) -> N
     (store.partial("add-1111") / "work").mkdir(parents=True)
     steps = {"add": StepState(execution="add-1111", state="running")}
     store.save_state("killed", RunState(config={}, started="now", steps=steps))
-    assert clean(tmp_path, print).paths == []
+    assert clean(tmp_path).paths == []
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:

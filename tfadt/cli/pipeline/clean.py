@@ -20,7 +20,7 @@ def clean(
     """
     from tfadt.pipelines.cleaning import clean as clean_folder
 
-    cleaned = clean_folder(out, common.say_waiting, dry_run)
+    cleaned = clean_folder(out, dry_run)
     print_lines([str(path) for path in cleaned.paths])
     verb = "would be removed" if dry_run else "removed"
     print_lines([f"{len(cleaned.paths)} {verb}, {cleaned.bytes / 1e6:,.1f} MB; {cleaned.kept} complete steps stay."])

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tfadt.cli.console import print_lines
 from tfadt.config import Config
 from tfadt.config_loading import load_config
 
@@ -48,8 +47,3 @@ def figures(record: Record) -> str:
     found = [figure for output in record.outputs.values() for figure in output.summary.items()]
     short = [(key, value) for key, value in found if not isinstance(value, list) and len(str(value)) <= _LONG]
     return ", ".join(f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in short)
-
-
-def say_waiting(holder: str) -> None:
-    """Prints who holds the folder."""
-    print_lines([f"Waiting for another runner in the same folder ({holder})."])

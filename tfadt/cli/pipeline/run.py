@@ -9,6 +9,7 @@ from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.pipeline import common
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config_loading import dump
+from tfadt.errors import InterruptedRunError
 
 if TYPE_CHECKING:
     from tfadt.pipelines.local_runner import Listener
@@ -38,7 +39,11 @@ def run(
     pipeline = common.pipeline_of(config, settings)
     from tfadt.pipelines.local_runner import run as run_locally
 
-    results = run_locally(pipeline, out, dump(settings), _listener(quiet), load_tensorflow)
+    try:
+        results = run_locally(pipeline, out, dump(settings), _listener(quiet), load_tensorflow)
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        code = error.exit_code if isinstance(error, InterruptedRunError) else 130
+        raise InterruptedRunError(f"{str(error) or 'Stopped.'} The same command goes on from there.", code) from error
     print_table(
         ["step", "state", "seconds", "result"],
         [
@@ -55,9 +60,6 @@ def _listener(quiet: bool) -> Listener:
     from tfadt.pipelines.store import StepState
 
     class Printed(Listener):
-        def wait(self, holder: str) -> None:
-            common.say_waiting(holder)
-
         def begin(self, step: str) -> None:
             print_lines([f"{step}: running"])
 
