@@ -91,3 +91,11 @@ def counted(
         (number.path / "parts" / str(part)).write_text("x" * 1000)
         time.sleep(pause / 10)
     number.write(a.read() + total)
+
+
+@component
+def gated(number: Output[Number], a: Input[Number], gate: Parameter[str]) -> None:
+    """Hands a number on as soon as a file is there."""
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    number.write(a.read())
