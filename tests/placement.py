@@ -1,7 +1,8 @@
 """Which ops of a traced function TensorFlow would place on the host although a GPU is there: told from its kernel registry.
 
-The standard wheel registers the kernels of GPUs even where there is none, each with the types it takes (`constraint`) and the
-arguments it wants in host memory (`host_memory_arg`): an op may have a kernel for int64 and none, or one on the host, for int32.
+The standard wheel registers the kernels of GPUs even where there is none, each with its types (`constraint`) and the
+arguments it wants in host memory (`host_memory_arg`): an op may have a kernel for int64 and, for int32, none or one on the
+host.
 """
 
 from __future__ import annotations

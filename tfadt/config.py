@@ -113,7 +113,9 @@ class IngestConfig(Section):
     test: Path | None = None
     """Test file of a given split."""
     dataset: str | None = None
-    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings`."""
+    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings` or `adressa` (see docs/datasets.md)."""
+    manual_dir: Path | None = None
+    """Folder of the files that `dataset` wants downloaded by hand; default: `manual` in TFDS's download folder."""
     simulate: bool = False
     """Use the simulated data set (the default when no other source is named)."""
     format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "adt"] = "auto"

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import random
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -193,3 +199,53 @@ def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path)
     expected = Evaluation.open(ran.results["evaluate"].outputs["evaluation"])
     assert Evaluation.open(evaluation).metrics() == expected.metrics()
     assert Evaluation.open(evaluation).blessing() == expected.blessing()
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_artifacts(ran: Ran, tmp_path: Path) -> None:
+    reference = ran.run()
+    store = tmp_path / "store"
+    config = tmp_path / "small.toml"
+    config.write_text("")
+    sets = [f"--set={text}" for text in (*SMALL, f"push.to={ran.served}")]
+    # Of the same name and with the same settings, so that every step is the same execution.
+    command = [sys.executable, "-m", "tfadt.cli.main", "pipeline", "run", str(config), *sets, "--out", str(store)]
+    chance = random.Random(int(os.environ.get("TFADT_SOAK_SEED", "0")))
+    kills, seconds = 0, 8.0
+    while kills < int(os.environ.get("TFADT_SOAK_KILLS", "3")):
+        begun = time.perf_counter()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            process.wait(chance.uniform(0.2, 1.0) * seconds)
+            # It came to its end: the moments lie within the time that a run takes here.
+            seconds = time.perf_counter() - begun
+            assert process.returncode == 0
+            shutil.rmtree(store)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in (store / "artifacts").iterdir()} == {r.record.identity.execution for r in reference.values()}
+    for result in reference.values():
+        for name, folder in result.outputs.items():
+            assert content(store / "artifacts" / folder.parent.name / name) == content(folder), name
+    assert list((store / "partial").iterdir()) == []
+
+
+def content(artifact: Path) -> dict[str, object]:
+    """Returns what an artifact holds, without times and version numbers, which are those of the making."""
+    found: dict[str, object] = {}
+    for path in sorted(path for path in artifact.rglob("*") if path.is_file() and "logs" not in path.parts):
+        name = re.sub(r"\d{10}", "VERSION", path.relative_to(artifact).as_posix())
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                found[name] = {part: archive.read(part) for part in archive.namelist() if part != "metadata.json"}
+        elif Path(name).name not in _OF_THE_MAKING:
+            found[name] = path.read_bytes()
+        elif path.suffix == ".json":
+            found[name] = sorted(json.loads(path.read_text()))
+    return found
+
+
+_OF_THE_MAKING = {"tfadt.json", "VERSION.blessing.json", "pushed.json", "saved_model.pb", "fingerprint.pb"}

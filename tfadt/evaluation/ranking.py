@@ -72,7 +72,7 @@ class Ranker:
         available = min(k, scorer.num_items)
         self._k = k
         self._available = available
-        self._block = block or block_size(scorer.num_items)
+        self.block = block or block_size(scorer.num_items)
         # Variables, not constants: a constant is copied into the graph, which stops at 2 GB.
         offsets = None if exclude is None else tf.Variable(exclude.offsets, trainable=False, dtype=tf.int64)
         excluded = None if exclude is None else tf.Variable(exclude.items, trainable=False, dtype=tf.int64)
@@ -103,8 +103,8 @@ class Ranker:
         """
         items = np.full((len(users), self._k), -1, np.int64)
         scores = np.full((len(users), self._k), -np.inf, np.float32)
-        for first in range(0, len(users), self._block):
-            rows = slice(first, first + self._block)
+        for first in range(0, len(users), self.block):
+            rows = slice(first, first + self.block)
             codes, best, undefined = self._rank_block(tf.constant(users[rows], tf.int64))
             if undefined.numpy().any():
                 raise DataError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table
@@ -27,6 +29,7 @@ def run(
     model: common.Model = None,
     policy: common.Policy = None,
     set_: options.Sets = None,
+    until: Annotated[str | None, typer.Option(help="Run this step and what it needs, nothing else.")] = None,
     out: common.Folder = common.FOLDER,
     quiet: options.Quiet = False,
 ) -> None:
@@ -37,6 +40,8 @@ def run(
     source = options.source_settings(data, train, valid, test, dataset, simulate, format)
     settings = common.settings_of(config, source, model, policy, set_)
     pipeline = common.pipeline_of(config, settings)
+    if until is not None:
+        pipeline = pipeline.until(until)
     from tfadt.pipelines.local_runner import run as run_locally
 
     try:
