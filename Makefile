@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 
-.PHONY: run test soak lint typecheck format
+.PHONY: run test soak bench lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
@@ -14,6 +14,10 @@ test: lint typecheck
 # What `make test` does three times, done often: kills at random moments, each time with another seed.
 soak: $(VENV)/.installed-dev
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$${RANDOM:-1} $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
+
+# Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.run
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

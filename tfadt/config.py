@@ -91,7 +91,9 @@ class IngestConfig(Section):
     test: Path | None = None
     """Test file of a given split."""
     dataset: str | None = None
-    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings`."""
+    """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings` or `adressa` (see docs/datasets.md)."""
+    manual_dir: Path | None = None
+    """Folder of the files that `dataset` wants downloaded by hand; default: `manual` in TFDS's download folder."""
     simulate: bool = False
     """Use the simulated data set (the default when no other source is named)."""
     format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "adt"] = "auto"
@@ -194,6 +196,17 @@ class TuneConfig(Section):
     """Run each trial in a process of its own: memory is given back, and a trial that the system kills ends only itself."""
 
 
+class ExportConfig(Section):
+    """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
+
+    k: int = Field(default=100, ge=1)
+    """Length of every ranking: the largest k that a client can ask for."""
+    signatures: tuple[str, ...] = ()
+    """Signatures to export; default: all that the model and the run allow."""
+    exclude_seen: bool = True
+    """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
+
+
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
@@ -201,6 +214,7 @@ class Config(Section):
     adt: ADTConfig = ADTConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     tune: TuneConfig = TuneConfig()
+    export: ExportConfig = ExportConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = {}

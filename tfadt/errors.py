@@ -60,3 +60,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if nearest:
         return f" Did you mean '{nearest[0]}'?"
     return f" Known: {', '.join(names)}." if names else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or the name of its kind where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -28,7 +28,7 @@ def test_every_model_ends_where_dense_adam_ends(cls, objective):
     weights = []
     for optimizer in (keras.optimizers.Adam, DeferredAdam):
         model = make(cls, data)
-        # Under BPR much of a bias's gradient cancels between the two items; a small epsilon would blow up what rounding leaves.
+        # Under BPR a bias has a gradient that mostly cancels; a small epsilon would blow up what rounding leaves.
         model.compile(optimizer(0.01, epsilon=1e-5 if objective == "bpr" else 1e-7), TCE(0.2, 5), objective)
         model.fit(data, epochs=4, batch_size=4 if cls.user_batches else 16)
         # A margin does not depend on the output bias: under BPR its gradient is rounding error and nothing else.

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from tfadt.config import ADTConfig
 from tfadt.data.interactions import InteractionData
 from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
-
-_BLOCK = 65_536
+from tfadt.training.positive_logits import positive_logits
 
 
 def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> pd.DataFrame:
@@ -29,12 +27,8 @@ def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> p
         `false_positive`.
     """
     train = data.train
-    losses = []
-    for first in range(0, len(train), _BLOCK):
-        rows = slice(first, first + _BLOCK)
-        logits = model.score_pairs(train.user[rows], train.item[rows])
-        losses.append(binary_crossentropy(tf.ones_like(logits), logits).numpy())
-    loss = np.concatenate(losses)
+    logits = positive_logits(model, train)
+    loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
     positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)
     steps = int(model.iteration)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import denoise, evaluate, ingest, recommend, run, tune
+from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.errors import InterruptedRunError, TfadtError
 
@@ -42,6 +42,9 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
 app.command("tune")(tune.tune)
+app.command("export")(export.export)
+app.command("verify")(verify.verify)
+app.command("push")(push.push)
 
 
 def main() -> None:

@@ -74,7 +74,9 @@ def read_sources(config: IngestConfig, on_progress: Callable[[str], None]) -> li
         from tfadt.data.tfds_source import read_dataset
 
         on_progress(f"Reading {config.dataset}")
-        return [Source(str(config.dataset), None, read_dataset(str(config.dataset), config.columns))]
+        name = str(config.dataset)
+        tables = read_dataset(name, config.columns, config.manual_dir)
+        return [Source(f"{name}[{split}]" if split else name, split or None, table) for split, table in tables.items()]
     files = _files(config)
     sources = []
     for split, path in files.items():

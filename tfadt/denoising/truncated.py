@@ -48,7 +48,7 @@ def truncated_weights(
     dropped = tf.minimum(num_dropped(base, drop_rate), num_positives)
     most = tf.minimum(num_dropped(base, tf.constant(max_drop_rate, tf.float64)), num_positives)
     _, hardest = tf.math.top_k(tf.where(positive, loss, -1.0), most)
-    hardest = tf.cast(hardest[:dropped], tf.int64)
+    hardest = tf.cast(hardest, tf.int64)[:dropped]  # in this order: on a GPU, int32 would be sliced on the host
     weights = tf.tensor_scatter_nd_update(tf.ones_like(loss), hardest[:, None], tf.zeros_like(hardest, loss.dtype))
     return weights, dropped
 

@@ -42,6 +42,7 @@ class CDAE(Recommender):
     """
 
     user_batches: ClassVar[bool] = True
+    affine_scores: ClassVar[bool] = True
 
     search_space: ClassVar[SearchSpace] = {
         "hidden_dim": Choices(50, 100, 200, 400),
@@ -103,14 +104,28 @@ class CDAE(Recommender):
         product = tf.reduce_sum(hidden * self.lookup(self.decoder_table, items), axis=1)
         return tf.cast(product + self.lookup(self.decoder_bias, items)[:, 0], tf.float32)
 
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of all items, one matrix product."""
-        hidden = tf.cast(self.hidden(users), tf.float32)
-        return tf.matmul(hidden, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]
+    def score_histories(self, items: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items for users known by their items alone, whose own vector V_u counts as zero.
+
+        Args:
+            items: int64 `[B, H]`, distinct in each row, padded with -1.
+
+        Returns:
+            float32 `[B, num_items]`.
+        """
+        cells = tf.where(items >= 0)
+        vectors = self.lookup(self.encoder_table, tf.gather_nd(items, cells))
+        total = tf.math.unsorted_segment_sum(vectors, cells[:, 0], tf.shape(items, tf.int64)[0])
+        hidden = _ACTIVATIONS[self.activation](tf.cast(total, tf.float32) + self.hidden_bias)
+        return self.score_vectors(hidden)
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the hidden vectors, after the activation."""
         return tf.cast(self.hidden(users), tf.float32)
+
+    def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items, one matrix product."""
+        return tf.matmul(vectors, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]
 
     def batch_source(
         self, rows: Interactions, sampler: NegativeSampler, batch_size: int | None = None, num_negatives: int = 1

@@ -22,6 +22,7 @@ class GMF(Recommender):
         **kwargs: As in `Recommender`.
     """
 
+    affine_scores: ClassVar[bool] = True
     search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(16, 32, 64, 128)}
 
     def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, **kwargs: Any):
@@ -39,14 +40,14 @@ class GMF(Recommender):
         product = self.lookup(self.user_table, users) * self.lookup(self.item_table, items)
         return self.project(product, self.output_kernel, self.output_bias)
 
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of all items: h folded into the user vectors, one matrix product."""
-        folded = tf.gather(self.user_table.value, users) * self.output_kernel[:, 0]
-        return tf.matmul(folded, self.item_table.value, transpose_b=True) + self.output_bias
-
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns p_u."""
         return tf.gather(self.user_table.value, users)
+
+    def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items: h folded into the user vectors, one matrix product."""
+        folded = vectors * self.output_kernel[:, 0]
+        return tf.matmul(folded, self.item_table.value, transpose_b=True) + self.output_bias
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -55,18 +55,22 @@ class NeuMF(Recommender):
         merged = tf.concat([user_gmf * item_gmf, hidden], axis=1)
         return self.project(merged, self.output_kernel, self.output_bias)
 
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
+    def user_representation(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the GMF and the MLP vector of each user, concatenated."""
+        return tf.gather(self.user_table.value, users)
+
+    def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
         """Returns the logits of all items.
 
         The first layer is linear in [p_u, q_i], so it splits into a user and an item part, each computed once; the rest
         runs user by user, so that the activations of one user stay in cache.
         """
         d = self.embedding_dim
-        user, item = tf.gather(self.user_table.value, users), self.item_table.value
+        item = self.item_table.value
         first = self.mlp_kernels[0]
-        from_user = tf.matmul(user[:, d:], first[: 4 * d]) + self.mlp_biases[0]
+        from_user = tf.matmul(vectors[:, d:], first[: 4 * d]) + self.mlp_biases[0]
         from_item = tf.matmul(item[:, d:], first[4 * d :])
-        gmf = tf.matmul(user[:, :d] * self.output_kernel[:d, 0], item[:, :d], transpose_b=True)
+        gmf = tf.matmul(vectors[:, :d] * self.output_kernel[:d, 0], item[:, :d], transpose_b=True)
 
         def mlp(one_user: tf.Tensor) -> tf.Tensor:
             hidden = tf.nn.relu(from_item + one_user)
@@ -75,10 +79,6 @@ class NeuMF(Recommender):
             return tf.linalg.matvec(hidden, self.output_kernel[d:, 0])
 
         return gmf + tf.map_fn(mlp, from_user) + self.output_bias
-
-    def user_representation(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the GMF and the MLP vector of each user, concatenated."""
-        return tf.gather(self.user_table.value, users)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

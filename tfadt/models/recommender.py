@@ -22,7 +22,7 @@ from tfadt.search_space import SearchSpace
 class Recommender(DenoisingModel):
     """A model of user-item preference, trained on observed interactions and sampled negatives.
 
-    A subclass makes its weights in `__init__` and implements `call`, `score_users`, `user_representation` and
+    A subclass makes its weights in `__init__` and implements `call`, `user_representation`, `score_vectors` and
     `get_config`; training, denoising, evaluation and saving are here. Inputs are integer codes, as in `InteractionData`.
 
     The items of each user's training history are weights of the model (int64, not trained): they travel with it, so that
@@ -40,6 +40,9 @@ class Recommender(DenoisingModel):
     """Whether a step trains all rows of a few users rather than rows of all users."""
     search_space: ClassVar[SearchSpace] = {}
     """What a search tries for the constructor's arguments."""
+
+    affine_scores: ClassVar[bool] = False
+    """Whether `score_vectors` is affine: then a mixture of users' logits is the logits of the mixture of their vectors."""
 
     def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
@@ -84,14 +87,18 @@ class Recommender(DenoisingModel):
         """
 
     @abstractmethod
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of all items for the users int64 `[B]`: float32 `[B, num_items]`."""
-
-    @abstractmethod
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the users' vectors, float32 `[B, d]`: the space E of colliding inference (the paper's eq. 8)."""
 
+    @abstractmethod
+    def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items for users of these vectors float32 `[B, d]`: float32 `[B, num_items]`."""
+
     # --- scoring
+
+    def score_users(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items for the users int64 `[B]`: float32 `[B, num_items]`."""
+        return self.score_vectors(self.user_representation(users))
 
     def score_pairs(self, users: Any, items: Any) -> tf.Tensor:
         """Returns the logits of the pairs `(users[i], items[i])`: float32 `[B]`."""

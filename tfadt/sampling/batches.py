@@ -112,11 +112,13 @@ class PairSource:
             return users, observed, tf.ones_like(users, tf.float32), self._sampler(users, epoch, row), flags, size
         labels = 1.0 - tf.cast(is_negative, tf.float32)
         flags = None if flags is None else flags * labels
-        # Drawing is the dearest part: only for the rows that are negatives.
-        where = tf.where(is_negative)
-        epochs = tf.gather(epoch[:, 0], where[:, 0])
-        sampled = self._sampler(tf.gather_nd(users, where), epochs, tf.gather_nd(row, where))
-        return users, tf.tensor_scatter_nd_update(observed, where, sampled), labels, None, flags, size
+        # Drawing is the dearest part: only for the rows that are negatives. All flat, as GPUs have no GatherNd of int64.
+        where = tf.where(tf.reshape(is_negative, [-1]))
+        which = where[:, 0]
+        flat_users, flat_rows = (tf.gather(tf.reshape(column, [-1]), which) for column in (users, row))
+        sampled = self._sampler(flat_users, tf.gather(epoch[:, 0], which // self.batch_size), flat_rows)
+        items = tf.tensor_scatter_nd_update(tf.reshape(observed, [-1]), where, sampled)
+        return users, tf.reshape(items, tf.shape(observed)), labels, None, flags, size
 
     def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
         """Returns the true rows of the k-th drawn step."""

@@ -45,11 +45,12 @@ class KeyedPermutation:
         # Only the few that fell outside walk on, each under the keys of its own epoch.
         flat = tf.reshape(out, [-1])
         outside = tf.where(flat >= self.size)
-        keys = self._keys(tf.gather_nd(tf.reshape(tf.broadcast_to(epoch, tf.shape(out)), [-1]), outside))
+        which = outside[:, 0]  # gather: GPUs have no GatherNd of int64
+        keys = self._keys(tf.gather(tf.reshape(tf.broadcast_to(epoch, tf.shape(out)), [-1]), which))
         (walked,) = tf.while_loop(
             lambda x: tf.reduce_any(x >= self.size),
             lambda x: (tf.where(x >= self.size, self._encrypt(x, keys), x),),
-            (tf.gather_nd(flat, outside),),
+            (tf.gather(flat, which),),
         )
         return tf.reshape(tf.tensor_scatter_nd_update(flat, outside, walked), tf.shape(out))
 

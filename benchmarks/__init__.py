@@ -1,0 +1,1 @@
+"""Timings, each beside its baseline in the same process; never part of the tests."""

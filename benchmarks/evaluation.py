@@ -1,0 +1,109 @@
+"""Full ranking, and the way from a file to the first step."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+import tfadt
+from benchmarks.clicks import ADRESSA, AMAZON_BOOK, clicks
+from benchmarks.engine import stepping
+from benchmarks.figures import Figure, cost, interleaved, speed_up
+from tfadt.evaluation.ranking import Ranker
+from tfadt.models.gmf import GMF
+from tfadt.models.neumf import NeuMF
+
+_K = 50
+_MICRO = 1e6
+
+
+class _Unsplit:
+    """NeuMF with its first layer computed pair by pair."""
+
+    def __init__(self, model: NeuMF):
+        self._model, self.num_users, self.num_items = model, model.num_users, model.num_items
+
+    def score_users(self, users: tf.Tensor) -> tf.Tensor:
+        items = tf.range(self.num_items, dtype=tf.int64)
+        return tf.map_fn(
+            lambda user: self._model((tf.fill([self.num_items], user), items)), users, fn_output_signature=tf.float32
+        )
+
+
+def ranking() -> list[Figure]:
+    """GMF against one user a call and against its bare matrix product; NeuMF against the unsplit first layer."""
+    data = clicks(*ADRESSA)
+    gmf, neumf = GMF.from_interactions(data), NeuMF.from_interactions(data)
+    seen = data.history()
+    many = np.arange(20_000)
+    ranker = Ranker(gmf, _K, seen)
+    block = ranker.block
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 32]), tf.TensorSpec([None, 32])])
+    def bare(users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        return tf.math.top_k(tf.matmul(users, items, transpose_b=True), _K)[1]
+
+    def bare_ranking() -> int:
+        users, items = gmf.user_table.value, gmf.item_table.value
+        for first in range(0, len(many), block):
+            bare(users[first : first + block], items)
+        return len(many)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int64)])
+    def score(user: tf.Tensor) -> tf.Tensor:
+        return gmf((tf.fill([gmf.num_items], user), tf.range(gmf.num_items, dtype=tf.int64)))
+
+    def one_by_one(users: int = 100) -> int:
+        for user in range(users):
+            scores = score(tf.constant(user, tf.int64)).numpy()
+            scores[seen.items[seen.offsets[user] : seen.offsets[user + 1]]] = -np.inf
+            tf.math.top_k(scores, _K)
+        return users
+
+    def rank(with_: Ranker, users: np.ndarray) -> int:
+        with_(users)
+        return len(users)
+
+    best = interleaved({"blocks": lambda: rank(ranker, many), "one": one_by_one, "bare": bare_ranking}, 5)
+    line = "gmf full ranking, 6,596 items"
+    figures = [
+        speed_up(line, "us/user", best["blocks"] * _MICRO, "one user a call", best["one"] * _MICRO, 8.0, 20.0),
+        cost(line, "us/user", best["blocks"] * _MICRO, "matrix product and top-k", best["bare"] * _MICRO, 1.5, 1.2),
+    ]
+    split, unsplit = Ranker(neumf, _K, seen), Ranker(_Unsplit(neumf), _K, seen, block=8)
+    best = interleaved({"split": lambda: rank(split, many[:64]), "unsplit": lambda: rank(unsplit, many[:16])}, 5)
+    figures.append(
+        speed_up(
+            "neumf full ranking, 6,596 items",
+            "us/user",
+            best["split"] * _MICRO,
+            "unsplit first layer",
+            best["unsplit"] * _MICRO,
+            2.5,
+            4.0,
+        )
+    )
+    return figures
+
+
+def preparation() -> list[Figure]:
+    """2.7 million rows of Parquet, read, checked, split and encoded, up to the end of the first step."""
+    data = clicks(*AMAZON_BOOK)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clicks.parquet"
+        rng = np.random.default_rng(0)
+        pd.DataFrame(
+            {"user_id": data.train.user, "item_id": data.train.item, "rating": rng.integers(1, 6, len(data.train))}
+        ).to_parquet(path, index=False)
+        seconds = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            stepping("gmf", tfadt.ingest(tfadt.IngestConfig(data=path)), 1)()
+            seconds.append(time.perf_counter() - begun)
+    line = f"{len(data.train):,} rows of Parquet to the first step"
+    return [Figure(line, min(seconds), "s", "", None, min(seconds), 5.0, False, 2.0)]

@@ -1,0 +1,263 @@
+"""What lands on disk, that it lives without us, and what is refused before a version appears."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_cases import checkerboard, make
+from serving_cases import MODELS, K, seen_by_server
+
+from tfadt import registry
+from tfadt.config import ExportConfig
+from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.ranking import rank
+from tfadt.models.gmf import GMF
+from tfadt.serving.exporter import export_model, export_run
+from tfadt.serving.graph_check import check_graph, read_saved_model
+from tfadt.serving.loading import load_served
+from tfadt.serving.metadata import read_metadata
+from tfadt.serving.requests import read_warmup
+
+COMMON = ["recommend", "recommend_excluding", "score", "denoise"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_layout_is_the_servers(exports, model):
+    version = exports[model]
+    assert [path.name for path in seen_by_server(version.parent)] == ["1"]
+    names = {path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file()}
+    assert names == {
+        "saved_model.pb",
+        "fingerprint.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+        "assets.extra/tf_serving_warmup_requests",
+        "assets.extra/tfadt.json",
+    }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_signature_that_the_run_allows_is_there(exports, model):
+    found = set(load_served(exports[model]).signatures)
+    assert found == {*COMMON, "serving_default", *(["recommend_from_history"] if model == "cdae" else [])}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_export_ranks_as_the_trained_model(saved_run, exports, model):
+    data = saved_run.data
+    users = np.arange(data.num_users)
+    expected = rank(saved_run.load_model(f"{model}-t_ce-0"), users, K, data.history("train", "valid"))
+    found = load_served(exports[model]).signatures["serving_default"](user_id=tf.constant(data.users.ids.astype(str)))
+    np.testing.assert_allclose(found["scores"], expected.scores, rtol=1e-5, atol=1e-5)
+    different = found["item_ids"].numpy().astype(str) != data.items.decode(expected.items).astype(str)
+    # Equal scores may change places.
+    np.testing.assert_allclose(np.abs(np.diff(expected.scores))[different[:, 1:]], 0, atol=1e-5)
+    assert different.mean() < 0.01
+
+
+FRESH = """
+import json, sys, sysconfig
+import tensorflow as tf
+model, users = sys.argv[1], json.loads(sys.argv[2])
+for name in ("tfadt", "tf_keras", "tensorflow_recommenders"):
+    assert name not in sys.modules, name
+found = tf.saved_model.load(model).signatures["recommend"](user_id=tf.constant(users))
+for name in ("tfadt", "tf_keras", "tensorflow_recommenders"):
+    assert name not in sys.modules, name
+print(json.dumps({
+    "keras": "keras" in sys.modules,
+    "item_ids": [[item.decode() for item in row] for row in found["item_ids"].numpy()],
+    "scores": found["scores"].numpy().tolist(),
+}))
+"""
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_fresh_process_with_tensorflow_only_gives_the_same(saved_run, exports, model, tmp_path):
+    # A folder of links to everything that is installed, but us, Keras and TensorFlow Recommenders.
+    hidden = re.compile(r"^(__editable__.*|.*\.pth|tfadt.*|keras.*|tf_keras.*|tensorflow_recommenders.*)$", re.IGNORECASE)
+    for folder in (Path(entry) for entry in sys.path if "site-packages" in entry):
+        for entry in folder.iterdir():
+            link = tmp_path / entry.name
+            if not hidden.match(entry.name) and not link.exists():
+                link.symlink_to(entry)
+    users = [str(value) for value in saved_run.data.users.ids[:5]]
+    program = f"import sys; sys.path.append({str(tmp_path)!r})\n{FRESH}"
+    command = [sys.executable, "-S", "-I", "-c", program, str(exports[model]), json.dumps(users)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    trained = saved_run.load_model(f"{model}-t_ce-0")
+    expected = rank(trained, np.arange(5), K, saved_run.data.history("train", "valid"))
+    assert not found["keras"]
+    assert found["item_ids"] == saved_run.data.items.decode(expected.items).astype(str).tolist()
+    np.testing.assert_allclose(found["scores"], expected.scores, rtol=1e-5, atol=1e-5)
+
+
+def test_the_tables_take_no_more_room_than_they_need(tmp_path):
+    data = checkerboard(users=4000, items=600)
+    model = GMF.from_interactions(data, embedding_dim=32)
+    model.compile()
+    model.optimizer.build(model.trainable_variables)  # two slots and a step for each row that must stay behind
+    version = export_model(model, data, tmp_path / "gmf", seen=data.history())
+    weights = sum(4 * int(np.prod(v.shape)) for v in model.trainable_variables)
+    history = data.history()
+    ids = sum(len(str(value)) for table in (data.users, data.items) for value in table.ids)
+    needed = weights + history.items.nbytes + history.offsets.nbytes + ids
+    on_disk = sum(path.stat().st_size for path in version.rglob("*") if path.is_file())
+    assert on_disk <= 1.2 * needed
+
+
+def test_no_table_is_a_constant_of_the_graph(exports):
+    graph = read_saved_model(exports["neumf"]).meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    assert max(node.ByteSize() for node in nodes if node.op == "Const") < 10_000
+
+
+def test_the_next_version_has_the_next_number(saved_run, tmp_path):
+    config = ExportConfig(k=3, signatures=("recommend",))
+    first = export_run(saved_run, tmp_path, "gmf-t_ce-0", config, version=7)
+    second = export_run(saved_run, tmp_path, "cdae-t_ce-0", config, name="gmf")
+    assert (first.name, second.name) == ("7", "8")
+    assert read_metadata(second)["trained_model"] == "cdae-t_ce-0"
+    assert set(load_served(second).signatures) == {"recommend", "serving_default"}
+    with pytest.raises(DataError, match=r"Version 7 is there already: .*gmf/7\. A version is never overwritten\."):
+        export_run(saved_run, tmp_path, "gmf-t_ce-0", config, version=7)
+    assert [path.name for path in seen_by_server(tmp_path / "gmf")] == ["7", "8"]
+
+
+def test_the_best_model_of_the_run_is_exported_under_its_own_name(saved_run, tmp_path):
+    said = []
+    version = export_run(saved_run, tmp_path, config=ExportConfig(k=3), say=said.append)
+    assert read_metadata(version)["trained_model"] == saved_run.best()
+    assert version == tmp_path / saved_run.best().split("-")[0] / "1"
+    assert said == ["No signature recommend_colliding: the run has no extra feedback."]
+
+
+def test_warm_up_records_carry_requests_and_answers(exports):
+    records = read_warmup(exports["cdae"])
+    assert {record.signature for record in records} == {*COMMON, "recommend_from_history"}
+    assert {len(next(iter(record.request.values()))) for record in records} == {1, 8, 32}
+    served = load_served(exports["cdae"])
+    record = next(record for record in records if record.signature == "recommend" and len(record.request["user_id"]) == 8)
+    found = served.signatures["recommend"](user_id=tf.constant(record.request["user_id"]))
+    np.testing.assert_allclose(found["scores"], record.answer["scores"], rtol=1e-5)
+    assert not record.answer["known_user"].all()
+
+
+def test_the_metadata_say_what_was_exported(saved_run, exports):
+    metadata = read_metadata(exports["gmf"])
+    assert metadata["run"] == str(saved_run.folder)
+    assert metadata["tensorflow"] == tf.__version__
+    assert metadata["data_fingerprint"] == saved_run.data.manifest["fingerprint"]
+    assert metadata["denoise"] == {"calibrated": True, "known_feedback": len(saved_run.data.train)}
+    assert metadata["test_metrics"].keys() >= {"recall@5", "ndcg@10"}
+
+
+@keras.saving.register_keras_serializable("tests")
+class Halves(GMF):
+    """A model that nobody has told the exporter of."""
+
+    def score_users(self, users):
+        return super().score_users(users) / 2
+
+
+def test_a_new_model_needs_no_serving_code(tmp_path, monkeypatch):
+    monkeypatch.setitem(registry.MODELS, "halves", f"{__name__}:Halves")
+    data = checkerboard()
+    model = Halves.from_interactions(data, embedding_dim=4)
+    version = export_model(model, data, tmp_path / "halves", ExportConfig(k=4), data.history())
+    found = load_served(version).signatures["recommend"](user_id=tf.constant(["100"]))
+    expected = model.recommend([0], 4)
+    np.testing.assert_allclose(found["scores"], expected.scores, rtol=1e-5, atol=1e-6)
+
+
+class CallsPython(GMF):
+    def score_users(self, users):
+        scores = super().score_users(users)
+        return tf.ensure_shape(tf.py_function(lambda x: x, [scores], tf.float32, name="sneaky"), scores.shape)
+
+
+class HoldsAConstant(GMF):
+    def score_users(self, users):
+        big = np.random.default_rng(0).random((self.num_items, 20_000)).astype(np.float32)
+        return super().score_users(users) + tf.reduce_sum(tf.constant(big), axis=1)
+
+
+@pytest.mark.parametrize(
+    ("cls", "message"),
+    [
+        (
+            CallsPython,
+            r"The graph calls Python \(EagerPyFunc 'while/sneaky' in function .*\), which a server does not have\.",
+        ),
+        (HoldsAConstant, r"The graph holds [\d,]+ bytes as a constant \('.*' in function .*make it a weight"),
+    ],
+)
+def test_a_graph_that_a_server_cannot_run_is_refused_by_name(cls, message, tmp_path):
+    data = checkerboard()
+    with pytest.raises(DataError, match=message):
+        export_model(cls.from_interactions(data, embedding_dim=4), data, tmp_path / "bad", ExportConfig(k=4))
+    assert seen_by_server(tmp_path / "bad") == []
+    assert [path.name for path in (tmp_path / "bad").iterdir()] == [".tfadt-lock"]
+
+
+@pytest.mark.parametrize("op", ["Scann>ScannSearchBatched", "NoSuchOp"])
+def test_a_custom_operation_is_refused_by_name(exports, op):
+    model = read_saved_model(exports["gmf"])
+    function = model.meta_graphs[0].graph_def.library.function[0]
+    function.node_def.add(name="search", op=op)
+    with pytest.raises(DataError, match=rf"operation {op} \('search' in function {function.signature.name}\)"):
+        check_graph(model)
+
+
+def test_weights_that_are_no_numbers_are_not_exported(tmp_path):
+    data = checkerboard()
+    model = make(GMF, data)
+    model.item_table.assign(np.full(model.item_table.shape, np.nan, np.float32))
+    with pytest.raises(DataError, match=r"The weight .*item_table \(16, 8\) has values that are not finite"):
+        export_model(model, data, tmp_path / "gmf")
+
+
+@pytest.mark.parametrize(
+    ("signatures", "message"),
+    [
+        (("recomend",), "Unknown signature 'recomend'. Did you mean 'recommend'?"),
+        (("recommend_from_history",), "GMF cannot rank for users whom training did not know"),
+        (("recommend_colliding",), "the run has no extra feedback"),
+    ],
+)
+def test_a_signature_that_cannot_be_had_is_told(signatures, message, tmp_path):
+    data = checkerboard()
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        export_model(make(GMF, data), data, tmp_path / "gmf", ExportConfig(signatures=signatures))
+
+
+def test_a_missing_serving_api_is_told(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
+    data = checkerboard()
+    with pytest.raises(ConfigError, match=r"tensorflow-serving-api: pip install 'tfadt\[serving\]'"):
+        export_model(make(GMF, data), data, tmp_path / "gmf")
+    assert seen_by_server(tmp_path / "gmf") == []
+
+
+def test_a_name_that_is_no_folder_name_is_refused(saved_run, tmp_path):
+    with pytest.raises(ConfigError, match=re.escape("Received: '../x'.")):
+        export_run(saved_run, tmp_path, "gmf-t_ce-0", name="../x")
+
+
+def test_an_export_of_other_data_is_refused(tmp_path):
+    model = make(GMF, checkerboard())
+    with pytest.raises(DataError, match="built for 20 users"):
+        export_model(model, checkerboard(users=22), tmp_path / "gmf")
+
+
+def test_the_saved_model_holds_one_graph_for_the_serve_tag(exports):
+    model = read_saved_model(exports["gmf"])
+    assert [list(graph.meta_info_def.tags) for graph in model.meta_graphs] == [["serve"]]

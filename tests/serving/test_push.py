@@ -1,0 +1,187 @@
+"""Only what is blessed is served, nothing is overwritten, and a worse model does not replace a better one."""
+
+import json
+
+import pytest
+import tensorflow as tf
+from serving_cases import K, copy_export, renumber, seen_by_server
+
+from tfadt.config import ExportConfig
+from tfadt.errors import ConfigError, DataError
+from tfadt.serving.exporter import export_model
+from tfadt.serving.loading import load_served
+from tfadt.serving.metadata import read_metadata
+from tfadt.serving.push import push
+from tfadt.serving.quality import served_metrics
+from tfadt.serving.remote import remote_versions, upload_version
+from tfadt.serving.verify import verify
+from tfadt.training.experiment import seen_at_test
+
+
+@pytest.fixture(scope="module")
+def blessed(exports, tmp_path_factory):
+    """Version 1 of gmf, blessed."""
+    version = copy_export(exports["gmf"], tmp_path_factory.mktemp("blessed"))
+    assert verify(version, loader=False).blessed
+    return version
+
+
+@pytest.fixture(scope="module")
+def versions_of(saved_run, exports, tmp_path_factory):
+    """Makes a blessed version of any number; `random` gives weights that rank at random."""
+    folder = tmp_path_factory.mktemp("more")
+    model = saved_run.load_model("gmf-t_ce-0")
+    model.item_table.assign(tf.random.stateless_normal(model.item_table.shape, [1, 2]))
+    details = {key: read_metadata(exports["gmf"])[key] for key in ("run", "data_fingerprint")}
+    seen = seen_at_test(saved_run.data, saved_run.config)
+    bad = export_model(model, saved_run.data, folder / "bad", ExportConfig(k=K), seen, details=details)
+
+    def make(number, random=False):
+        return renumber(bad if random else exports["gmf"], folder / "gmf" / str(number))
+
+    return make
+
+
+def served(to):
+    return [path.name for path in seen_by_server(to / "gmf")]
+
+
+def test_a_blessed_version_is_served_as_it_was_exported(blessed, tmp_path):
+    assert push(blessed, str(tmp_path)) == str(tmp_path / "gmf" / "1")
+    assert served(tmp_path) == ["1"]
+    found, exported = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (tmp_path / "gmf" / "1", blessed)
+    )
+    assert found == exported
+    assert json.loads((tmp_path / "gmf" / "1.blessing.json").read_text())["blessed"]
+    assert 'key: "stable" value: 1' in (tmp_path / "gmf" / "server" / "models.config").read_text()
+
+
+def test_what_was_not_verified_or_failed_or_was_changed_is_not_pushed(exports, blessed, tmp_path):
+    version = copy_export(exports["gmf"], tmp_path / "saved")
+    version.with_name("1.blessing.json").unlink(missing_ok=True)
+    with pytest.raises(DataError, match=r"was not verified: 1\.blessing\.json does not exist"):
+        push(version, str(tmp_path / "to"))
+    (version / "extra").touch()
+    verify(version, loader=False)
+    with pytest.raises(DataError, match=r"is not blessed: files: .* has the file extra"):
+        push(version, str(tmp_path / "to"))
+    changed = copy_export(blessed, tmp_path / "changed")
+    (changed / "saved_model.pb").write_bytes(b"other")
+    with pytest.raises(DataError, match=r"saved_model\.pb was changed or damaged"):
+        push(changed, str(tmp_path / "to"))
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_version_is_never_overwritten(blessed, tmp_path):
+    push(blessed, str(tmp_path))
+    with pytest.raises(DataError, match="Version 1 is there already"):
+        push(blessed, str(tmp_path))
+
+
+def test_a_version_that_would_not_be_served_is_refused(blessed, tmp_path):
+    (tmp_path / "gmf" / "5").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"Version 1 would not be served: .* has version 5, and a server takes the largest"):
+        push(blessed, str(tmp_path))
+
+
+def test_the_last_n_are_kept_and_labels_follow(versions_of, tmp_path):
+    said = []
+    for number in (1, 2, 3):
+        push(versions_of(number), str(tmp_path), keep=2, say=said.append)
+    assert served(tmp_path) == ["2", "3"]
+    assert sorted(path.name for path in (tmp_path / "gmf").glob("*.json")) == ["2.blessing.json", "3.blessing.json"]
+    assert said == ["Removed version 1."]
+    config = (tmp_path / "gmf" / "server" / "models.config").read_text()
+    assert 'key: "stable" value: 2' in config
+    assert 'key: "canary" value: 3' in config
+    with pytest.raises(ConfigError, match=r"at least 1\. Received: 0"):
+        push(versions_of(4), str(tmp_path), keep=0)
+
+
+def test_a_worse_version_is_refused(versions_of, saved_run, tmp_path):
+    good, bad = versions_of(11), versions_of(12, random=True)
+    data, config = saved_run.data, saved_run.config
+    recall = [served_metrics(version, data, config, [5], exclude=True)["recall@5"] for version in (good, bad)]
+    assert recall[1] < recall[0] - 0.001, "the random model must be worse for this test"
+    said = []
+    push(good, str(tmp_path), unless_worse_than="served", say=said.append)
+    assert said == ["Nothing is served yet."]
+    figures = rf"recall@5 {recall[1]:.4f} against {recall[0]:.4f} of {tmp_path}/gmf/11"
+    with pytest.raises(DataError, match=f"worse than the version it would replace, so it is not pushed: {figures}"):
+        push(bad, str(tmp_path), unless_worse_than="served")
+    assert served(tmp_path) == ["11"]
+    push(bad, str(tmp_path), unless_worse_than="11", tolerance=1.0, say=said.append)
+    assert served(tmp_path) == ["11", "12"]
+    assert said[1].startswith(f"recall@5 {recall[1]:.4f} against {recall[0]:.4f}")
+
+
+def test_a_comparison_that_cannot_be_made_is_told(versions_of, tmp_path):
+    version = versions_of(21)
+    push(version, str(tmp_path))
+    newer = versions_of(22)
+    for options, message in (
+        ({"unless_worse_than": "20"}, r"expects 'served' or a version in .* \(21\)\. Received: '20'"),
+        (
+            {"unless_worse_than": "served", "metric": "recall@50"},
+            "a metric at 1 to 10, such as recall@20. Received: 'recall@50'",
+        ),
+        ({"unless_worse_than": "served", "metric": "recal@5"}, "Unknown metric 'recal@5'. Known: recall@5"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            push(newer, str(tmp_path), **options)
+    assert served(tmp_path) == ["21"]
+
+
+def test_a_remote_directory_gets_the_same(versions_of):
+    to = "ram://serving/models"
+    first, second, third = (versions_of(number) for number in (31, 32, 33))
+    for version in (first, second, third):
+        assert push(version, to, keep=2) == f"{to}/gmf/{version.name}"
+    assert remote_versions(f"{to}/gmf") == [32, 33]
+    assert not [name for name in tf.io.gfile.listdir(f"{to}/gmf") if "partial" in name]
+    found = load_served(f"{to}/gmf/33").signatures["recommend"](user_id=tf.constant(["0"]))
+    assert found["item_ids"].shape == (1, K)
+    with tf.io.gfile.GFile(f"{to}/gmf/server/models.config") as file:
+        assert 'key: "canary" value: 33' in file.read()
+    with tf.io.gfile.GFile(f"{to}/gmf/33.blessing.json") as file:
+        assert json.load(file)["blessed"]
+    with pytest.raises(DataError, match="Version 33 is there already"):
+        push(third, to)
+
+
+def test_a_worse_version_is_refused_in_a_remote_directory(versions_of):
+    to = "ram://worse/models"
+    push(versions_of(41), to)
+    with pytest.raises(DataError, match="worse than the version it would replace"):
+        push(versions_of(42, random=True), to, unless_worse_than="served")
+
+
+def test_a_broken_upload_is_never_loadable_and_is_done_again(blessed, monkeypatch):
+    folder = "ram://broken/gmf"
+    rename = tf.io.gfile.rename
+    for allowed in range(5):
+        done = []
+
+        def break_off(source, target, overwrite, allowed=allowed, done=done):
+            if len(done) == allowed:
+                raise tf.errors.UnavailableError(None, None, "gone")
+            done.append(target)
+            rename(source, target, overwrite)
+
+        monkeypatch.setattr(tf.io.gfile, "rename", break_off)
+        with pytest.raises(tf.errors.UnavailableError):
+            upload_version(blessed, folder, 1)
+        assert not tf.io.gfile.exists(f"{folder}/1/saved_model.pb")
+        assert remote_versions(folder) == []
+    monkeypatch.undo()
+    upload_version(blessed, folder, 1)
+    assert remote_versions(folder) == [1]
+    assert read_metadata(blessed)["version"] == 1
+
+
+def test_a_directory_that_cannot_be_written_is_told(blessed, tmp_path):
+    (tmp_path / "gmf").write_text("")
+    with pytest.raises(DataError, match=f"{tmp_path}/gmf cannot be written"):
+        push(blessed, str(tmp_path))

@@ -1,0 +1,35 @@
+"""`tfadt push`: copy a blessed version to where a server finds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfadt.cli.console import print_lines
+from tfadt.cli.startup import load_tensorflow
+
+
+def push(
+    version: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a version, or of a model: its largest version.")],
+    to: Annotated[str, typer.Option(help="Directory of the served models: local, or any path of tf.io.gfile (gs://...).")],
+    keep: Annotated[int | None, typer.Option(help="How many versions to keep there; default: all.")] = None,
+    unless_worse_than: Annotated[
+        str | None, typer.Option(help="'served' or a version there: push only what ranks the clean test no worse.")
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="What is compared; default: recall at the run's first k.")] = None,
+    tolerance: Annotated[float, typer.Option(help="How much worse it may be.")] = 0.0,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run, if it was moved since the export.")] = None,
+) -> None:
+    """Push a blessed version into a serving directory, atomically, never over another.
+
+    Example: tfadt push saved_models/gmf/2 --to /srv/models --keep 3 --unless-worse-than served
+    """
+    load_tensorflow()
+    from tfadt.serving.push import push as copy
+    from tfadt.serving.versions import find_version
+
+    folder = find_version(version)
+    pushed = copy(folder, to, keep, unless_worse_than, metric, tolerance, run, lambda text: print_lines([text]))
+    print_lines([f"Pushed to {pushed}."])

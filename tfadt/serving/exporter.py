@@ -1,0 +1,201 @@
+"""Exports a trained model as a version that TensorFlow Serving loads.
+
+A version is a folder `saved_models/NAME/NUMBER` with `saved_model.pb`, `variables/`, and in `assets.extra/` the warm-up
+records and `tfadt.json`, which says what was exported from where, with the SHA-256 of every file.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfadt._version import __version__
+from tfadt.config import ExportConfig
+from tfadt.data.interactions import CSR, InteractionData
+from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
+from tfadt.inference.colliding import CollidingScorer
+from tfadt.models.recommender import Recommender
+from tfadt.serving.contract import DEFAULT, SIGNATURES
+from tfadt.serving.graph_check import check_graph, read_saved_model
+from tfadt.serving.loading import load_served
+from tfadt.serving.metadata import write_metadata
+from tfadt.serving.noise import noise_scale
+from tfadt.serving.requests import Exchange, answer, difference, write_warmup
+from tfadt.serving.sample_requests import sample_requests
+from tfadt.serving.server_files import server_files
+from tfadt.serving.signatures import HistoryScorer, ServedModel
+from tfadt.serving.versions import publishing, versions, write_atomically
+from tfadt.training.experiment import seen_at_test
+from tfadt.training.positive_logits import positive_logits
+from tfadt.training.saved import SavedRun
+
+
+def export_run(
+    run: SavedRun,
+    out: Path,
+    model: str | None = None,
+    config: ExportConfig | None = None,
+    name: str | None = None,
+    version: int | None = None,
+    say: Callable[[str], object] = lambda text: None,
+) -> Path:
+    """Exports a model of a finished run.
+
+    Args:
+        run: The run.
+        out: Folder of all exported models; the version goes to `out/NAME/NUMBER`.
+        model: Which, such as `gmf-t_ce-0`; default the best of the run.
+        config: The settings; default the run's section `export`.
+        name: NAME; default the model's registered name, so that a new policy or seed is a new version of it.
+        version: NUMBER; default the next.
+        say: Hears what a user should know.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ConfigError: If a setting cannot be used.
+        DataError: If the run cannot be read, the model cannot be exported or the folder cannot be written.
+    """
+    settings = config or run.config.export
+    chosen = model or run.best()
+    trained = run.load_model(chosen)
+    seen = seen_at_test(run.data, run.config) if settings.exclude_seen else None
+    row = next(row for row in run.results["runs"] if f"{row['model']}-{row['policy']}-{row['seed']}" == chosen)
+    details = {
+        "run": str(run.folder.resolve()),
+        "trained_model": chosen,
+        "data_fingerprint": run.data.manifest.get("fingerprint"),
+        "test_metrics": row["metrics"],
+    }
+    served_name = name or row["model"]
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
+        raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
+    folder = Path(out) / served_name
+    say("No signature recommend_colliding: the run has no extra feedback.")
+    return export_model(trained, run.data, folder, settings, seen, version=version, details=details)
+
+
+def export_model(
+    model: Recommender,
+    data: InteractionData,
+    folder: Path,
+    config: ExportConfig | None = None,
+    seen: CSR | None = None,
+    colliding: CollidingScorer | None = None,
+    version: int | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Path:
+    """Exports a model as the next version in a folder.
+
+    Everything is checked before the version appears: the graph holds nothing that a server lacks, and the export, loaded
+    again, answers every warm-up record as the model does.
+
+    Args:
+        model: The trained model; any `Recommender`.
+        data: The data set that it was trained on.
+        folder: The model's folder, such as `saved_models/gmf`.
+        config: The settings.
+        seen: Items that are left out of each user's ranking; None for none.
+        colliding: What `recommend_colliding` ranks with; None for no such signature.
+        version: Its number; default the next.
+        details: What else `tfadt.json` is to say.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ConfigError: If a signature is unknown or cannot be had, or tensorflow-serving-api is missing.
+        DataError: If the model cannot be exported or the folder cannot be written.
+    """
+    settings = config or ExportConfig()
+    model.check_data(data)
+    check_finite(model)
+    names = _choose(settings.signatures, model, colliding)
+    noise = noise_scale(positive_logits(model, data.train), data.train.false_positive)
+    served = ServedModel(model, data, settings.k, seen, noise, colliding)
+    functions = served.trace(names)
+    signatures = {**functions, **({DEFAULT: functions["recommend"]} if "recommend" in functions else {})}
+    exchanges = [
+        Exchange(signature, request, answer(functions[signature], request))
+        for signature, request in sample_requests(names, data)
+    ]
+    with publishing(Path(folder), version) as (partial, target):
+        try:
+            tf.saved_model.save(served, str(partial), signatures=signatures)
+            write_warmup(partial, Path(folder).name, exchanges)
+        except (tf.errors.OpError, OSError) as error:
+            raise DataError(f"{folder} cannot be written: {first_line(error)}") from error
+        check_graph(read_saved_model(partial))
+        replay(partial, exchanges)
+        write_metadata(
+            partial,
+            {
+                "tfadt": __version__,
+                "tensorflow": tf.__version__,
+                "exported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "name": Path(folder).name,
+                "version": int(target.name),
+                "users": data.num_users,
+                "items": data.num_items,
+                "k": settings.k,
+                "exclude_seen": seen is not None,
+                "signatures": list(signatures),
+                "neighbors": None if colliding is None else colliding.neighbors.shape[1],
+                "denoise": {"calibrated": noise.probabilities is not None, "known_feedback": noise.known},
+                **(details or {}),
+            },
+        )
+    write_server_files(Path(folder), tf.__version__)
+    return target
+
+
+def write_server_files(folder: Path, tensorflow: str) -> None:
+    """Writes what a server of the versions in a model's folder needs, into `folder/server`."""
+    (folder / "server").mkdir(exist_ok=True)
+    for name, text in server_files(folder.name, versions(folder), tensorflow).items():
+        write_atomically(folder / "server" / name, text)
+
+
+def check_finite(model: Recommender) -> None:
+    """Raises DataError if a weight is not a finite number, as after a training that diverged."""
+    for weight in model.weights:
+        if weight.dtype.startswith("float") and not np.isfinite(weight.numpy()).all():
+            raise DataError(
+                f"The weight {weight.path} {tuple(weight.shape)} has values that are not finite numbers (has training "
+                "diverged?), so nothing is exported."
+            )
+
+
+def replay(folder: Path, exchanges: Sequence[Exchange]) -> None:
+    """Checks that an export answers each request as expected.
+
+    Raises:
+        DataError: If it cannot be loaded, or answers otherwise.
+    """
+    served = load_served(folder)
+    for number, exchange in enumerate(exchanges):
+        differs = difference(answer(served.signatures[exchange.signature], exchange.request), exchange.answer)
+        if differs is not None:
+            raise DataError(f"{folder} answers record {number} ({exchange.signature}) otherwise than the model: {differs}.")
+
+
+def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScorer | None) -> list[str]:
+    """Returns the signatures to export: those that are wanted, or all that can be had."""
+    missing = {}
+    if not isinstance(model, HistoryScorer):
+        missing["recommend_from_history"] = f"{type(model).__name__} cannot rank for users whom training did not know"
+    if colliding is None:
+        missing["recommend_colliding"] = "the run has no extra feedback"
+    for name in wanted:
+        if name not in SIGNATURES:
+            raise ConfigError(f"Unknown signature '{name}'.{did_you_mean(name, SIGNATURES)}")
+        if name in missing:
+            raise ConfigError(f"The signature {name} cannot be exported: {missing[name]}.")
+    return [name for name in dict.fromkeys(wanted or SIGNATURES) if name not in missing]

@@ -1,0 +1,75 @@
+"""What an export says of itself, in `assets.extra/tfadt.json` inside the version; nothing here imports TensorFlow."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tfadt.errors import DataError
+
+METADATA_FILE = "assets.extra/tfadt.json"
+SCHEMA = 1
+
+
+def write_metadata(folder: Path, details: dict[str, Any]) -> None:
+    """Writes the details of a version beside the SHA-256 of each of its files, all of which must be there."""
+    path = Path(folder) / METADATA_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"schema": SCHEMA, **details, "files": _digests(Path(folder))}
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Returns the details of a version.
+
+    Raises:
+        DataError: If the folder is not an export of ours, or of another schema.
+    """
+    path = Path(folder) / METADATA_FILE
+    if not path.is_file():
+        raise DataError(f"{path} does not exist. Expected a version written by `tfadt export`.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        schema = content["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged: {error}.") from error
+    if schema != SCHEMA:
+        raise DataError(f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {schema}.")
+    return dict(content)
+
+
+def check_files(folder: Path) -> None:
+    """Checks that a version holds exactly the bytes that were exported.
+
+    Raises:
+        DataError: If a file was changed, is missing or was added; it is named.
+    """
+    expected, found = read_metadata(folder)["files"], _digests(Path(folder))
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise DataError(f"{folder} lacks the file {name} that was exported.")
+        if name not in expected:
+            raise DataError(f"{folder} has the file {name} that was not exported.")
+        if found[name] != expected[name]:
+            raise DataError(
+                f"{Path(folder) / name} was changed or damaged since the export. Expected SHA-256 {expected[name]}. "
+                f"Received: {found[name]}."
+            )
+
+
+def fingerprint(folder: Path) -> str:
+    """Returns the SHA-256 of a version's metadata, which holds that of every other file."""
+    return _sha256(Path(folder) / METADATA_FILE)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    return {name: _sha256(path) for name, path in zip(names, files, strict=True) if name != METADATA_FILE}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,155 @@
+"""Pushes a blessed version to where a server finds it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfadt.errors import ConfigError, DataError, first_line
+from tfadt.serving.metadata import read_metadata
+from tfadt.serving.quality import served_metrics
+from tfadt.serving.remote import is_remote, remote_versions, remove_remote_version, upload_version, write_remote
+from tfadt.serving.server_files import server_files
+from tfadt.serving.verify import blessing_path, read_blessing
+from tfadt.serving.versions import publishing, remove_version, versions, write_atomically
+from tfadt.training.saved import SavedRun
+
+SERVED = "served"
+
+
+def push(
+    folder: Path,
+    to: str,
+    keep: int | None = None,
+    unless_worse_than: str | None = None,
+    metric: str | None = None,
+    tolerance: float = 0.0,
+    run: Path | None = None,
+    say: Callable[[str], object] = lambda text: None,
+) -> str:
+    """Copies a blessed version into a serving directory, under its own name and number.
+
+    Args:
+        folder: The version.
+        to: The directory of all served models, on this machine or anywhere that `tf.io.gfile` reaches.
+        keep: How many versions to keep there, the newest ones; default all.
+        unless_worse_than: `"served"` (the largest version there) or a version there: push only if the clean test of the
+            version's run ranks it no worse. Where nothing is served yet there is nothing to compare.
+        metric: What is compared, such as `recall@20`; default recall at the run's first cut-off.
+        tolerance: How much worse it may be.
+        run: The folder of the version's run; default where it lay at export.
+        say: Hears what is done.
+
+    Returns:
+        Where the version lies now.
+
+    Raises:
+        ConfigError: If a setting cannot be used.
+        DataError: If the version is not blessed, is there already, would not be served, or is worse; or the directory
+            cannot be written.
+    """
+    if keep is not None and keep < 1:
+        raise ConfigError(f"The number of versions to keep must be at least 1. Received: {keep}.")
+    folder = Path(folder)
+    blessing = read_blessing(folder)
+    metadata = read_metadata(folder)
+    version = metadata["version"]
+    place = _Place(f"{to.rstrip('/')}/{metadata['name']}")
+    present = place.versions()
+    if present and version < present[-1]:
+        raise DataError(
+            f"Version {version} would not be served: {place.folder} has version {present[-1]}, and a server takes the "
+            "largest."
+        )
+    if unless_worse_than is not None:
+        other = _other(unless_worse_than, present, place.folder)
+        say(_compare(folder, metadata, other, metric, tolerance, run) if other else "Nothing is served yet.")
+    try:
+        pushed = place.add(folder, version)
+        place.write(blessing_path(Path(str(version))).name, json.dumps(blessing, indent=2) + "\n")
+        for old in place.versions()[: -keep if keep else 0]:
+            place.remove(old)
+            say(f"Removed version {old}.")
+        for name, text in server_files(metadata["name"], place.versions(), metadata["tensorflow"]).items():
+            place.write(f"server/{name}", text)
+    except (tf.errors.OpError, OSError) as error:
+        raise DataError(f"{place.folder} cannot be written: {first_line(error)}") from error
+    return pushed
+
+
+class _Place:
+    """The folder of a model in a serving directory, on this machine or elsewhere."""
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self._remote = is_remote(folder)
+
+    def versions(self) -> list[int]:
+        return remote_versions(self.folder) if self._remote else versions(Path(self.folder))
+
+    def add(self, source: Path, version: int) -> str:
+        if self._remote:
+            return upload_version(source, self.folder, version)
+        with publishing(Path(self.folder), version) as (partial, target):
+            shutil.copytree(source, partial, dirs_exist_ok=True)
+        return str(target)
+
+    def remove(self, version: int) -> None:
+        blessing = f"{self.folder}/{blessing_path(Path(str(version))).name}"
+        if self._remote:
+            if tf.io.gfile.exists(blessing):
+                tf.io.gfile.remove(blessing)
+            remove_remote_version(self.folder, version)
+        else:
+            Path(blessing).unlink(missing_ok=True)
+            remove_version(Path(self.folder), version)
+
+    def write(self, name: str, text: str) -> None:
+        if self._remote:
+            write_remote(f"{self.folder}/{name}", text)
+        else:
+            path = Path(self.folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, text)
+
+
+def _other(wanted: str, present: list[int], folder: str) -> str | None:
+    """Returns the folder of the version to compare with; None where nothing is served yet."""
+    if wanted == SERVED:
+        return f"{folder}/{present[-1]}" if present else None
+    if not wanted.isdigit() or int(wanted) not in present:
+        raise ConfigError(
+            f"--unless-worse-than expects '{SERVED}' or a version in {folder} ({', '.join(map(str, present)) or 'none'}). "
+            f"Received: '{wanted}'."
+        )
+    return f"{folder}/{wanted}"
+
+
+def _compare(
+    folder: Path, metadata: dict[str, Any], other: str, metric: str | None, tolerance: float, run: Path | None
+) -> str:
+    """Ranks the clean test of the version's run by both versions; returns the figures, or raises that it is worse."""
+    if run is None and "run" not in metadata:
+        raise DataError(
+            f"{folder} was exported without a run, so there is no clean test to compare on. Name one with --run."
+        )
+    saved = SavedRun.open(run or Path(metadata["run"]))
+    name = metric or f"recall@{saved.config.evaluate.k[0]}"
+    cut = name.rpartition("@")[2]
+    if not cut.isdigit() or not 1 <= int(cut) <= metadata["k"]:
+        raise ConfigError(f"--metric expects a metric at 1 to {metadata['k']}, such as recall@20. Received: '{name}'.")
+    values = []
+    for version in (str(folder), other):
+        metrics = served_metrics(version, saved.data, saved.config, [int(cut)], exclude=True)
+        if name not in metrics:
+            raise ConfigError(f"Unknown metric '{name}'. Known: {', '.join(metrics)}.")
+        values.append(metrics[name])
+    found = f"{name} {values[0]:.4f} against {values[1]:.4f} of {other}, on the clean test of {saved.folder}"
+    if values[0] < values[1] - tolerance:
+        raise DataError(f"{folder} is worse than the version it would replace, so it is not pushed: {found}.")
+    return f"{found}."

@@ -1,0 +1,136 @@
+"""Requests and answers of a signature, and the records of them that warm a server up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfadt.errors import ConfigError, DataError, first_line
+
+if TYPE_CHECKING:
+    from tensorflow_serving.apis import prediction_log_pb2
+
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+MAX_RECORDS = 1000
+TOLERANCE = 1e-5
+
+Tensors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request to a signature and its answer: tensors by name, strings as bytes."""
+
+    signature: str
+    request: Tensors
+    answer: Tensors
+
+
+def id_bytes(ids: np.ndarray) -> np.ndarray:
+    """Returns external ids as the bytes that a client sends, an array of objects of the same shape."""
+    return np.array([str(value).encode() for value in ids.ravel()], object).reshape(ids.shape)
+
+
+def answer(function: Any, request: Tensors) -> Tensors:
+    """Returns what a signature answers."""
+    return {key: value.numpy() for key, value in function(**{k: tf.constant(v) for k, v in request.items()}).items()}
+
+
+def difference(found: Tensors, expected: Tensors) -> str | None:
+    """Returns in which tensor two answers differ, or None.
+
+    Floats may differ by 1e-5, absolute or relative, whichever is more. Items of a ranking may change places, or the last
+    ones give way to others, only among scores that are equal to that precision.
+    """
+    if found.keys() != expected.keys():
+        return f"the answer has {', '.join(found)}, expected {', '.join(expected)}"
+    for key, value in expected.items():
+        if found[key].shape != value.shape or found[key].dtype != value.dtype:
+            return f"{key} is {found[key].dtype} {found[key].shape}, expected {value.dtype} {value.shape}"
+        if value.dtype.kind == "f":
+            same = np.isclose(found[key], value, rtol=TOLERANCE, atol=TOLERANCE)
+        else:
+            same = found[key] == value
+            if key == "item_ids":
+                same = same | _same_score(found[key], value, expected["scores"])
+        if not same.all():
+            first = tuple(np.argwhere(~same)[0])
+            return f"{key}{list(map(int, first))} is {found[key][first]!r}, expected {value[first]!r}"
+    return None
+
+
+def _same_score(found: np.ndarray, expected: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Returns where another item stands than expected, but one of the same score; bool `[B, K]`."""
+    same = np.zeros(found.shape, bool)
+    for row, column in np.argwhere(found != expected):
+        place = np.flatnonzero(expected[row] == found[row, column])
+        other = scores[row, place[0] if len(place) else -1]
+        same[row, column] = np.isclose(other, scores[row, column], rtol=TOLERANCE, atol=TOLERANCE)
+    return same
+
+
+def write_warmup(folder: Path, model: str, exchanges: Sequence[Exchange]) -> None:
+    """Writes the records that a server replays before it takes traffic, each with the answer that is expected.
+
+    Raises:
+        ConfigError: If tensorflow-serving-api is not installed, or there are more records than a server accepts.
+    """
+    log = _prediction_log()
+    if len(exchanges) > MAX_RECORDS:
+        raise ConfigError(f"A server takes at most {MAX_RECORDS} warm-up records. Received: {len(exchanges)}.")
+    path = Path(folder) / WARMUP_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for exchange in exchanges:
+            record = log.PredictionLog()
+            request, response = record.predict_log.request, record.predict_log.response
+            for spec in (request.model_spec, response.model_spec):
+                spec.name = model
+                spec.signature_name = exchange.signature
+            for key, value in exchange.request.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            for key, value in exchange.answer.items():
+                response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
+            writer.write(record.SerializeToString())
+
+
+def read_warmup(folder: Path) -> list[Exchange]:
+    """Returns the records of an export.
+
+    Raises:
+        DataError: If they are missing or damaged.
+        ConfigError: If tensorflow-serving-api is not installed.
+    """
+    path = Path(folder) / WARMUP_FILE
+    if not path.is_file():
+        raise DataError(f"{path} does not exist. Expected the warm-up records of an export.")
+    return list(_read(path))
+
+
+def _read(path: Path) -> Iterator[Exchange]:
+    log = _prediction_log()
+    try:
+        for raw in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            record = log.PredictionLog.FromString(raw).predict_log
+            request, response = (
+                {key: tf.make_ndarray(proto) for key, proto in tensors.items()}
+                for tensors in (record.request.inputs, record.response.outputs)
+            )
+            yield Exchange(record.request.model_spec.signature_name, request, response)
+    except Exception as error:  # TensorFlow's DataLossError, protobuf's DecodeError
+        raise DataError(f"{path} is damaged: {first_line(error)}") from error
+
+
+def _prediction_log() -> prediction_log_pb2:
+    try:
+        from tensorflow_serving.apis import prediction_log_pb2
+    except ImportError as error:
+        raise ConfigError(
+            "Warm-up records need the package tensorflow-serving-api: pip install 'tfadt[serving]'."
+        ) from error
+    return prediction_log_pb2

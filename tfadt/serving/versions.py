@@ -1,0 +1,129 @@
+"""Numbered versions of a model in a folder: listed as a server lists them, published so that half a one is never seen.
+
+Nothing here imports TensorFlow.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tfadt.errors import ConfigError, DataError
+
+_VERSION = re.compile(r"[0-9]{1,18}")
+_LOCK = ".tfadt-lock"
+PARTIAL = ".tfadt-partial-"
+"""How the names of folders begin that are not versions yet, or no longer; a server ignores them."""
+
+
+def is_version(name: str) -> bool:
+    """Returns whether TensorFlow Serving takes a name for a version: it loads folders whose names are integers."""
+    return _VERSION.fullmatch(name) is not None
+
+
+def versions(folder: Path) -> list[int]:
+    """Returns the versions in a model's folder, ascending; none where there is no such folder."""
+    return sorted(int(path.name) for path in folder.iterdir() if is_version(path.name)) if folder.is_dir() else []
+
+
+def find_version(path: Path) -> Path:
+    """Returns the folder of a version: `path` itself, or the largest version in it.
+
+    Raises:
+        DataError: If it is neither a version nor a folder that has one.
+    """
+    path = Path(path)
+    if (path / "saved_model.pb").is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(f"{path} does not exist. Expected the folder of an exported model or of one of its versions.")
+    found = versions(path)
+    if not found:
+        raise DataError(f"{path} holds no exported version: it has no saved_model.pb and no numbered folder.")
+    return path / str(found[-1])
+
+
+@contextmanager
+def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path, Path]]:
+    """Makes a new version: written under a name that a server ignores, renamed when it is complete.
+
+    One process at a time writes into a model's folder; what a killed one left half written is removed.
+
+    Args:
+        folder: The model's folder, made if need be.
+        version: The number; default the next one.
+
+    Yields:
+        The empty folder to write into, and the version's folder that it becomes when the block ends well.
+
+    Raises:
+        ConfigError: If the number cannot be a version.
+        DataError: If the version is there already or the folder cannot be written.
+    """
+    if version is not None and not (version >= 1 and is_version(str(version))):
+        raise ConfigError(f"A version is a whole number of at least 1. Received: {version}.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            for leftover in folder.glob(f"{PARTIAL}*"):
+                shutil.rmtree(leftover)
+            number = (versions(folder) or [0])[-1] + 1 if version is None else version
+            target = folder / str(number)
+            if target.exists():
+                raise DataError(f"Version {number} is there already: {target}. A version is never overwritten.")
+            partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
+            try:
+                partial.chmod(0o755)  # as a folder made by hand: the server is often another user
+                yield partial, target
+                _sync(partial)
+                partial.rename(target)
+                _sync_folder(folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written: {error.strerror or error}.") from error
+
+
+def remove_version(folder: Path, version: int) -> None:
+    """Removes a version: out of a server's sight first, so that it is never seen half removed."""
+    hidden = folder / f"{PARTIAL}removed-{version}"
+    (folder / str(version)).rename(hidden)
+    shutil.rmtree(hidden)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file under another name and renames it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    # The system releases the lock of a process that dies.
+    with (folder / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sync(folder: Path) -> None:
+    """Waits until the content is on the disk: a rename that survives a power failure must not outlive what it names."""
+    for root, _, files in os.walk(folder):
+        for name in files:
+            with open(os.path.join(root, name), "rb") as file:
+                os.fsync(file.fileno())
+        _sync_folder(Path(root))
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
