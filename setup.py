@@ -4,17 +4,26 @@
 top-level `components` would overwrite one another.
 """
 
-from setuptools import find_packages, setup
+from setuptools import find_namespace_packages, find_packages, setup
 
 MAPPED = {"tfadt.components": "components", "tfadt.pipelines": "pipelines"}
 
 packages = find_packages(include=["tfadt", "tfadt.*"])
 for package, folder in MAPPED.items():
     packages += [package, *(f"{package}.{name}" for name in find_packages(folder))]
-packages.append("tfadt.pipelines.configs")  # TOML only, but setuptools takes every folder with files for a package.
+# Folders without Python: setuptools takes every folder with files for a package.
+packages.append("tfadt.pipelines.configs")
+dummy_data = find_namespace_packages(include=["tfadt.datasets.*.dummy_data*"])
+packages += dummy_data
 
 setup(
     packages=packages,
     package_dir={"tfadt": "tfadt", **MAPPED},
-    package_data={"tfadt": ["py.typed"], "tfadt.pipelines.configs": ["*.toml"]},
+    package_data={
+        "tfadt": ["py.typed"],
+        "tfadt.serving": ["*.cc"],
+        "tfadt.datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
+        **{package: ["*"] for package in dummy_data},
+        "tfadt.pipelines.configs": ["*.toml"],
+    },
 )

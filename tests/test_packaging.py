@@ -71,9 +71,15 @@ def test_the_wheel_holds_every_source_and_data_file(wheel: Path) -> None:
     sources = {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in (ROOT / "tfadt").rglob("*.py")}
     for layer in ("components", "pipelines"):
         sources |= {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / layer).rglob("*.py")}
+    sources |= {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in (ROOT / "tfadt" / "serving").glob("*.cc")}
     configs = {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / "pipelines" / "configs").glob("*.toml")}
     assert "tfadt/pipelines/configs/default.toml" in configs
     assert sources | configs | {"tfadt/py.typed"} <= names
+    # TFDS reads what stands beside a builder; the made-up data lets a user try it before the download.
+    kinds = ("README.md", "CITATIONS.bib", "TAGS.txt", "dummy_data/**/*")
+    datasets = {path for kind in kinds for path in (ROOT / "tfadt" / "datasets").glob(f"*/{kind}") if path.is_file()}
+    assert {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in datasets} <= names
+    assert len(datasets) > 4 * len(kinds)
 
 
 def test_bare_layer_names_are_not_installed(installed: Path, tmp_path: Path) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfadt.config import Columns, IngestConfig, Split
+import tfadt
+from tfadt.config import Columns, Feedback, IngestConfig, Split
 from tfadt.data.ingest import ingest
 from tfadt.errors import DataError
 
 tfds = pytest.importorskip("tensorflow_datasets")
 tf = pytest.importorskip("tensorflow")
+FOLDER = Path(tfadt.__file__).parent / "datasets"
 
 
 def movielens(self: object, split: str = "train", **kwargs: object) -> object:
@@ -61,3 +63,49 @@ def test_a_data_set_that_cannot_be_downloaded_is_a_data_error(monkeypatch: pytes
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
     with pytest.raises(DataError, match=r"movielens/100k-ratings cannot be prepared.*no route to host"):
         ingest(IngestConfig(dataset="movielens/100k-ratings"))
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where TFDS puts what it prepares."""
+    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["adressa", "amazon_book", "yelp"])
+def test_the_authors_files_are_the_same_data_by_either_way(name: str, data_dir: Path) -> None:
+    manual = FOLDER / name / "dummy_data"
+    data = ingest(IngestConfig(dataset=name, manual_dir=manual))
+    files = ingest(IngestConfig(data=manual / name))
+    assert (data_dir / name / "authors").is_dir()
+    assert data.manifest["fingerprint"] == files.manifest["fingerprint"]
+    assert data.manifest["split"] == {"method": "given"}
+    assert data.manifest["counts"] == {"users": 6, "items": 8, "train": 19, "valid": 6, "test": 6}
+    # Lines that the builder could not use are in the account, though no example tells of them.
+    for key in ("in", "kept", "rejected"):
+        assert data.manifest["rows"][key] == files.manifest["rows"][key]
+    assert [(s["name"], s["split"], s["in"]) for s in data.manifest["rows"]["sources"]] == [
+        (f"{name}[train]", "train", 21),
+        (f"{name}[valid]", "valid", 6),
+        (f"{name}[test]", "test", 6),
+    ]
+
+
+def test_a_data_set_of_one_split_is_a_log(data_dir: Path) -> None:
+    manual = FOLDER / "adressa" / "dummy_data"
+    data = ingest(IngestConfig(dataset="adressa/raw", manual_dir=manual, split=Split(test=0.3)))
+    assert data.manifest["split"]["method"] == "random"
+    assert data.manifest["rows"]["in"] == 35
+    assert data.manifest["rows"]["rejected"]["item_id missing"] == 2
+    assert data.manifest["feedback"]["rule"] == "false_positive"
+    assert 0 < data.manifest["false_positive_share"]["train"] < 1
+    # Now it is prepared: the files are not needed again, and a rule that is named reads the dwell times.
+    strict = Feedback(rule="dwell_time", dwell_time_below=1000)
+    data = ingest(IngestConfig(dataset="adressa/raw", feedback=strict, split=Split(test=0.3), clean_test=False))
+    assert data.manifest["false_positive_share"]["train"] == 1.0
+
+
+def test_files_that_are_missing_are_told_in_the_builders_words(data_dir: Path) -> None:
+    expected = r"manual does not exist or is empty\. Expected the files of yelp/authors: yelp\.train\.rating, yelp\.valid"
+    with pytest.raises(DataError, match=rf"^Manual directory .*{expected}"):
+        ingest(IngestConfig(dataset="yelp"))

@@ -9,6 +9,7 @@ import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_lines
+from tfadt.cli.startup import load_tensorflow
 from tfadt.config_loading import load_config
 
 
@@ -32,6 +33,8 @@ def ingest(
     source = options.source_settings(data, train, valid, test, dataset, simulate, format)
     settings = load_config(config, set_ or [], {"ingest": source})
 
+    if settings.ingest.dataset is not None:
+        load_tensorflow()
     from tfadt.data import artifact
     from tfadt.data.ingest import ingest as read
 

@@ -12,7 +12,7 @@ Data = Annotated[Path | None, typer.Option(help="One log to be split, or a folde
 Train = Annotated[Path | None, typer.Option(help="Training file of a given split.")]
 Valid = Annotated[Path | None, typer.Option(help="Validation file of a given split.")]
 Test = Annotated[Path | None, typer.Option(help="Test file of a given split.")]
-Dataset = Annotated[str | None, typer.Option(help="TensorFlow Datasets name, such as movielens/100k-ratings.")]
+Dataset = Annotated[str | None, typer.Option(help="TensorFlow Datasets name, such as movielens/100k-ratings or adressa.")]
 Simulate = Annotated[bool, typer.Option("--simulate", help="Simulated clicks (the default without a source).")]
 Format = Annotated[str | None, typer.Option(help="csv, tsv, parquet, jsonl, or adt (the authors' three files).")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")]

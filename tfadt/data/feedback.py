@@ -53,6 +53,7 @@ def apply_rule(frame: pd.DataFrame, rule: str, config: Feedback, account: RowAcc
     for reason, passes in checks.items():
         frame = account.keep(frame, passes[good], f"{rule} {reason}")
         good &= passes
+    account.observe(rule, values[good])
     return frame
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -53,24 +54,25 @@ def _line_by_line(content: bytes, path: Path, columns: Columns) -> ReadResult:
         if not line.strip():
             continue
         rows += 1
-        record = _object(line)
+        record = parse_object(line)
         if record is not None:
             names.update(dict.fromkeys(record))
             records.append(record)
     if not records:
         raise DataError(f"{path}: none of its {rows} lines is a JSON object. Expected one object a line.")
     found = find_columns(columns, names, str(path))
-    frame = pd.DataFrame(
-        {
-            ours: pd.Series([_scalar(record.get(theirs)) for record in records], dtype=object)
-            for ours, theirs in found.items()
-        }
-    )
     broken = rows - len(records)
-    return ReadResult(frame, rows, {BROKEN: broken} if broken else {}, list(names))
+    return ReadResult(scalars(records, found), rows, {BROKEN: broken} if broken else {}, list(names))
 
 
-def _object(line: bytes) -> dict[str, object] | None:
+def scalars(records: Sequence[Mapping[str, object]], found: Mapping[str, str]) -> pd.DataFrame:
+    """Returns the columns `found` (our name -> the records') under our names; what is no single value is missing."""
+    columns = {ours: [_scalar(record.get(theirs)) for record in records] for ours, theirs in found.items()}
+    return pd.DataFrame({ours: pd.Series(values, dtype=object) for ours, values in columns.items()})
+
+
+def parse_object(line: bytes) -> dict[str, object] | None:
+    """Returns the JSON object of a line, or None if the line is something else."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

@@ -74,13 +74,20 @@ def read_sources(config: IngestConfig, on_progress: Callable[[str], None]) -> li
         from tfadt.data.tfds_source import read_dataset
 
         on_progress(f"Reading {config.dataset}")
-        return [Source(str(config.dataset), None, read_dataset(str(config.dataset), config.columns))]
+        name = str(config.dataset)
+        tables = read_dataset(name, config.columns, config.manual_dir)
+        return [Source(f"{name}[{split}]" if split else name, split or None, table) for split, table in tables.items()]
     files = _files(config)
     sources = []
     for split, path in files.items():
         on_progress(f"Reading {path}")
         sources.append(Source(path.name, split or None, read(path, config.format, config.columns)))
     return sources
+
+
+def source_files(config: IngestConfig) -> list[Path]:
+    """Returns the files, or the ingested folder, that the configuration names; none for a data set by name or simulation."""
+    return list(_files(config).values()) if source_kind(config) in ("data", "splits") else []
 
 
 def _files(config: IngestConfig) -> dict[str, Path]:

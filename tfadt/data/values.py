@@ -87,6 +87,12 @@ def encode_ids(columns: list[pd.Series], name: str) -> tuple[list[np.ndarray], n
     return codes, distinct_ids, notes
 
 
+def id_texts(column: pd.Series, name: str) -> np.ndarray:
+    """Returns the ids of a column as text, object `[n]`, None where one is missing."""
+    codes, values = factorize(column, name)
+    return np.array([*(_id_text(value) if _is_id(value) else None for value in values), None], dtype=object)[codes]
+
+
 def _is_id(value: Any) -> bool:
     """Returns whether a value can be an id: no infinity, and no text that is not Unicode (half a surrogate pair)."""
     if isinstance(value, str):

@@ -18,7 +18,7 @@ from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError, DataError
 from tfadt.losses.objectives import get_objective
 from tfadt.models.statistics import TrainingStatistics
-from tfadt.models.stepping import chunk_plan, make_stepper
+from tfadt.models.stepping import Stepper, chunk_plan
 from tfadt.optimizers.deferred_adam import DeferredAdam, is_deferred
 from tfadt.optimizers.reads import DeferredReads
 from tfadt.sampling.batches import Batch, BatchSource
@@ -315,7 +315,7 @@ class DenoisingModel(keras.Model):
         cut_epoch = max(done - 1, 0) // source.steps_per_epoch
         left = slice(cut_epoch * calls_per_epoch, None)
         self.optimizer.build(self.trainable_variables)
-        self.train_function = make_stepper(source, self._train_on, self.get_metrics_result)
+        self.train_function = Stepper(source, self._train_on, self.get_metrics_result)
         return super().fit(
             tf.data.Dataset.from_tensor_slices((first[left], count[left])),
             epochs=epochs,

@@ -1,4 +1,4 @@
-"""Compiles loader_check.cc against the installed TensorFlow and runs it: the loader that TensorFlow Serving uses, no Python."""
+"""Compiles loader_check.cc against the installed TensorFlow and runs it: TensorFlow Serving's own loader, no Python."""
 
 from __future__ import annotations
 
@@ -118,6 +118,15 @@ def build_loader() -> Path:
     except OSError as error:
         raise ConfigError(f"The C++ program cannot be written to {cache}: {error.strerror or error}.") from error
     return program
+
+
+def has_compiler() -> bool:
+    """Returns whether there is a C++ compiler."""
+    try:
+        find_compiler()
+    except ConfigError:
+        return False
+    return True
 
 
 def find_compiler() -> str:

@@ -1,0 +1,1 @@
+"""Adressa: clicks on news articles with dwell times."""

@@ -1,0 +1,1 @@
+"""Amazon-book: ratings of books."""

@@ -1,0 +1,1 @@
+"""ModCloth: ratings of clothes."""

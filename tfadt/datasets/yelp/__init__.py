@@ -1,0 +1,1 @@
+"""Yelp: ratings of restaurants and bars."""
