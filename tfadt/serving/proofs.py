@@ -103,7 +103,7 @@ class Proofs:
 
     def quality(self) -> str | None:
         """The served model ranks the clean test as well as the trained one."""
-        if "run" not in self._metadata or "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
+        if not {"run", "test_metrics"} <= self._metadata.keys() or "recommend" not in self._metadata["signatures"]:
             return None
         folder = self._run or Path(self._metadata["run"])
         if not folder.is_dir():
