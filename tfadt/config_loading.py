@@ -41,6 +41,22 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: M
     return _validate(settings)
 
 
+def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
+    """Returns the configuration with some settings changed, such as `{"adt.learning_rate": 0.01}`.
+
+    Raises:
+        ConfigError: If a setting cannot be used.
+    """
+    changed = dump(config)
+    for key, value in settings.items():
+        *sections, name = key.split(".")
+        place = changed
+        for part in sections:
+            place = place.setdefault(part, {})
+        place[name] = value
+    return _validate(changed)
+
+
 def dump(config: Config) -> dict[str, Any]:
     """Returns all settings, JSON-ready; `load_config(base=dump(config))` gives an equal configuration."""
     return config.model_dump(mode="json")
@@ -77,7 +93,7 @@ def _set(settings: dict[str, Any], override: str) -> None:
     if not sign or len(path) < 2 or not all(path):
         raise ConfigError(f"--set expects section.key=value, such as adt.epochs=5. Received: '{override}'.")
     value = _parse(text.strip())
-    if _is_list(path) and not isinstance(value, list):
+    if _is_list(path) and not isinstance(value, list | dict):
         value = [_parse(part.strip()) for part in text.split(",")]
     place = settings
     for part in path[:-1]:
@@ -99,6 +115,8 @@ def _parse(text: str) -> Any:
 
 
 def _is_list(path: Sequence[str]) -> bool:
+    if list(path[:2]) == ["tune", "space"]:
+        return True
     section = _section(path[:-1])
     field = section.model_fields.get(path[-1]) if section is not None else None
     return field is not None and get_origin(field.annotation) is tuple

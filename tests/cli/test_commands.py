@@ -127,7 +127,7 @@ def test_a_configuration_file_with_options_on_top(tmp_path):
 
 
 def test_every_verb_has_help_with_an_example():
-    for verb in ("run", "ingest", "evaluate", "recommend", "denoise"):
+    for verb in ("run", "ingest", "evaluate", "recommend", "denoise", "tune"):
         result = invoke(verb, "--help")
         assert result.exit_code == 0
         assert f"Example: tfadt {verb}" in " ".join(result.stdout.split())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,7 @@ from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
 from tfadt.training.runs import POPULAR, Run
-
-_PACKAGES = ("tfadt", "tensorflow", "keras", "numpy", "pandas")
+from tfadt.versions import versions
 
 
 def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out: Path) -> dict[str, Any]:
@@ -38,11 +35,6 @@ def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out
     _write(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     _write(out / "results.md", markdown(config, data, rows(runs), tests, runs))
     return results
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions that a result depends on."""
-    return {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in _PACKAGES}}
 
 
 def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], list[list[str]]]:

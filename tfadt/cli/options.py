@@ -43,3 +43,8 @@ def source_settings(
     if file_format is not None:
         settings["format"] = file_format
     return settings
+
+
+def names(text: str | None) -> list[str] | None:
+    """Returns the names of a comma-separated option, or None where it was not given."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

@@ -40,7 +40,12 @@ def run(
 
     Example: tfadt run --data clicks.csv --model gmf,neumf --policy standard,t_ce,r_ce --seeds 5 --out runs/clicks
     """
-    adt: dict[str, Any] = {"models": _names(model), "policies": _names(policy), "seeds": seeds, "start_from": start}
+    adt: dict[str, Any] = {
+        "models": options.names(model),
+        "policies": options.names(policy),
+        "seeds": seeds,
+        "start_from": start,
+    }
     adt = {key: value for key, value in adt.items() if value is not None}
     ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
     settings = load_config(config, set_ or [], {"ingest": ingest, "adt": adt})
@@ -80,7 +85,3 @@ def run(
     print_lines([report.data_line(interactions).replace("**", "")])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
     print_lines([f"Written to {out}: results.md, results.json, models, per_user, logs (TensorBoard)."])
-
-
-def _names(text: str | None) -> list[str] | None:
-    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]

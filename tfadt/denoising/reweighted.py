@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from tfadt.denoising.base import DenoisingPolicy, num_rows
 from tfadt.errors import ConfigError
+from tfadt.search_space import Choices, SearchSpace
 
 
 def reweighted_weights(logits: tf.Tensor, labels: tf.Tensor, beta: float, positives_only: bool = False) -> tf.Tensor:
@@ -41,6 +42,9 @@ class RCE(DenoisingPolicy):
     Raises:
         ConfigError: If `beta` is negative.
     """
+
+    # The paper's section 5, parameter settings.
+    search_space: ClassVar[SearchSpace] = {"beta": Choices(0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)}
 
     def __init__(self, beta: float = 0.25, positives_only: bool = False, normalise: bool = False):
         if isinstance(beta, bool) or not isinstance(beta, int | float) or not 0 <= beta < float("inf"):

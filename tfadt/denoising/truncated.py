@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.schedules import DropRate
 from tfadt.errors import ConfigError
+from tfadt.search_space import Choices, SearchSpace
 
 Scope = Literal["batch", "positives"]
 MeanOver = Literal["kept", "all"]
@@ -66,6 +67,12 @@ class TCE(DenoisingPolicy):
     Raises:
         ConfigError: If an argument is out of its range.
     """
+
+    # The paper's section 5, parameter settings.
+    search_space: ClassVar[SearchSpace] = {
+        "max_drop_rate": Choices(0.05, 0.1, 0.2),
+        "num_gradual": Choices(1_000, 5_000, 10_000, 20_000, 30_000),
+    }
 
     def __init__(
         self,

@@ -8,6 +8,9 @@ import numpy as np
 
 from tfadt.data.interactions import CSR
 
+METRICS = ("recall", "ndcg", "precision", "mrr", "hit")
+"""Names of what `ranking_metrics` gives, before the `@k`."""
+
 
 def hits(top: np.ndarray, relevant: CSR, num_items: int) -> np.ndarray:
     """Returns where a ranked item is relevant.

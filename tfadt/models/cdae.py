@@ -15,6 +15,7 @@ from tfadt.sampling.hashing import derive_key, hash32, uniform
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.sampling.ragged import expand
 from tfadt.sampling.user_batches import UserSource
+from tfadt.search_space import Choices, SearchSpace
 
 _ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.sigmoid, "tanh": tf.tanh}
 _STREAM = 0x43
@@ -42,6 +43,12 @@ class CDAE(Recommender):
 
     user_batches: ClassVar[bool] = True
     affine_scores: ClassVar[bool] = True
+
+    search_space: ClassVar[SearchSpace] = {
+        "hidden_dim": Choices(50, 100, 200, 400),
+        "corruption": Choices(0.0, 0.2, 0.5),
+        "activation": Choices("relu", "sigmoid", "tanh"),
+    }
 
     def __init__(
         self,

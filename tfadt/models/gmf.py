@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfadt.models.recommender import Recommender
+from tfadt.search_space import Choices, SearchSpace
 
 
 @keras.saving.register_keras_serializable("tfadt")
@@ -22,6 +23,7 @@ class GMF(Recommender):
     """
 
     affine_scores: ClassVar[bool] = True
+    search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(16, 32, 64, 128)}
 
     def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, **kwargs: Any):
         super().__init__(num_users, num_items, **kwargs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 from tfadt.models.recommender import Recommender
+from tfadt.search_space import Choices, SearchSpace
 
 
 @keras.saving.register_keras_serializable("tfadt")
@@ -24,6 +25,8 @@ class NeuMF(Recommender):
         embedding_dim: d.
         **kwargs: As in `Recommender`.
     """
+
+    search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(8, 16, 32, 64)}
 
     def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, **kwargs: Any):
         super().__init__(num_users, num_items, **kwargs)

@@ -16,6 +16,7 @@ from tfadt.memory import require_memory
 from tfadt.models.base import DenoisingModel
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.search_space import SearchSpace
 
 
 class Recommender(DenoisingModel):
@@ -37,6 +38,8 @@ class Recommender(DenoisingModel):
 
     user_batches: ClassVar[bool] = False
     """Whether a step trains all rows of a few users rather than rows of all users."""
+    search_space: ClassVar[SearchSpace] = {}
+    """What a search tries for the constructor's arguments."""
 
     affine_scores: ClassVar[bool] = False
     """Whether `score_vectors` is affine: then a mixture of users' logits is the logits of the mixture of their vectors."""
@@ -169,11 +172,11 @@ class Recommender(DenoisingModel):
         table.deferred = True  # for DeferredAdam
         return table
 
-    def add_output(self, fan_in: int) -> tuple[keras.Variable, keras.Variable]:
-        """Makes the output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
+    def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
+        """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
         uniform = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform", seed=self.initializer_seed())
-        kernel = self.add_weight(name="output_kernel", shape=(fan_in, 1), initializer=uniform)
-        return kernel, self.add_weight(name="output_bias", shape=(1,), initializer="zeros")
+        kernel = self.add_weight(name=f"{name}_kernel", shape=(fan_in, 1), initializer=uniform)
+        return kernel, self.add_weight(name=f"{name}_bias", shape=(1,), initializer="zeros")
 
     def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of a table, `[n, dim]`, in the compute dtype."""

@@ -9,6 +9,11 @@ from pathlib import Path
 PARTIAL = ".partial"
 
 
+def write_text(path: Path, text: str) -> None:
+    """Makes the file `path` with this text; raises as `write_atomically` does."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Makes the file `path` by `write(temporary)`; whenever the process dies, `path` is the old or the new file.
 

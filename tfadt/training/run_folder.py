@@ -7,7 +7,6 @@ has it is finished), `checkpoints/NAME` (while it is not), `diverged` (batches w
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ import pandas as pd
 
 from tfadt.config import Config
 from tfadt.config_loading import dump
-from tfadt.errors import ConfigError, DataError, DivergedError
+from tfadt.errors import DataError, DivergedError
 from tfadt.training.atomic import write_atomically
 from tfadt.training.checkpoints import CheckpointStore
+from tfadt.training.folders import locked
 from tfadt.training.runs import Run
 from tfadt.training.stages import Plan, Trained
 
@@ -80,19 +80,7 @@ class RunFolder:
             ConfigError: If one does already.
             DataError: If the folder holds something else, or cannot be made.
         """
-        out = self.out
-        if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / _MARKER).is_file()):
-            raise DataError(f"{out} exists and holds no tfadt run. Expected a new folder or an earlier run's.")
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            (out / _MARKER).write_text("Written by `tfadt run`, which may replace this folder's results.\n")
-        except OSError as error:
-            raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
-        with (out / _MARKER).open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise ConfigError(f"Another process is writing to {out}. Wait for it, or name another folder.") from error
+        with locked(self.out, _MARKER, "run", "tfadt run"):
             yield
 
     def checkpoints(self, plan: Plan) -> CheckpointStore:

@@ -1,0 +1,181 @@
+"""The hypermodel under keras-tuner's own tuners, unchanged."""
+
+import keras
+import keras_tuner
+import numpy as np
+import pytest
+import tensorflow as tf
+from model_cases import checkerboard
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+from tfadt.config_loading import load_config
+from tfadt.data.interactions import InteractionData, Interactions
+from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.training.stages import Plan, train
+from tfadt.tuning.hypermodel import ADTHyperModel
+
+STEPS = 6  # an epoch of 120 interactions and as many negatives, 40 a step
+SMALL = ("adt.epochs=4", "evaluate.k=2,5", "adt.batch_size=40", "tune.over=policy")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return checkerboard()
+
+
+def hypermodel(data, *overrides, model="gmf", policy="r_ce"):
+    return ADTHyperModel(data, load_config(overrides=[*SMALL, *overrides]), model, policy)
+
+
+def validation_metrics(data, model):
+    return RankingEvaluator(data.valid, data.history(), (2, 5))(model).metrics
+
+
+def test_random_search_judges_keeps_and_reloads_the_chosen_epoch(data, tmp_path):
+    hyper = hypermodel(data, "tune.objective=ndcg@5", "tune.space.adt.learning_rate=0.001,0.1")
+    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=2, directory=tmp_path, seed=1)
+    tuner.search(verbose=0)
+    trials = tuner.oracle.get_best_trials(2)
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 2
+    for trial, model in zip(trials, tuner.get_best_models(2), strict=True):
+        metrics = validation_metrics(data, model)
+        # The rows that rested when the weights were written are up to date when they are read.
+        assert metrics["ndcg@5"] == trial.score
+        assert metrics["recall@2"] == trial.metrics.get_best_value("selection_score")
+        epoch = trial.metrics.get_best_value("selected_epoch")
+        assert int(model.iteration) == epoch * STEPS
+
+
+@pytest.mark.parametrize("rule", ["val_recall", "trimmed", "paper", "last"])
+def test_a_trial_is_the_training_that_a_run_makes(data, rule):
+    hyper = hypermodel(data, f"adt.selection={rule}", "adt.learning_rate=0.03", "tune.space.policy.r_ce.beta=0.5")
+    hp = keras_tuner.HyperParameters()
+    history = hyper.fit(hp, hyper.build(hp))
+    config = load_config(
+        overrides=[*SMALL, f"adt.selection={rule}", "adt.learning_rate=0.03", "policy.r_ce.beta=0.5", "adt.models=gmf"]
+    )
+    trained = train(Plan("gmf", "r_ce", 0), data, config)
+    (score,) = history.history["selection_score"]
+    assert history.history["selected_epoch"] == [trained.best_step // STEPS]
+    if rule != "last":
+        assert score == trained.selection_score
+    assert history.history["val_recall@2"] == [validation_metrics(data, trained.model)["recall@2"]]
+
+
+def test_bayesian_optimisation_and_a_model_that_trains_by_user(data, tmp_path):
+    hyper = hypermodel(data, "tune.over=model", "model.cdae.hidden_dim=8", "adt.epochs=1", model="cdae", policy="t_ce")
+    tuner = keras_tuner.BayesianOptimization(
+        hyper, hyper.objective, max_trials=2, num_initial_points=1, directory=tmp_path, seed=1
+    )
+    tuner.search(verbose=0)
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
+    assert tuner.get_best_models()[0].hidden_dim in (50, 100, 200, 400)
+
+
+def test_hyperband_goes_on_from_checkpoints_as_one_run_would(data, tmp_path):
+    # A ramp that is a share of the run: a rung that took its own length for the run's would drop more, earlier.
+    hyper = hypermodel(
+        data,
+        "adt.epochs=2",
+        "adt.selection=last",
+        "policy.t_ce.num_gradual=0.5",
+        "tune.over=[]",
+        "tune.space.policy.t_ce.max_drop_rate={min = 0.1, max = 0.4}",
+        policy="t_ce",
+    )
+    tuner = keras_tuner.Hyperband(hyper, hyper.objective, max_epochs=2, factor=2, directory=tmp_path, seed=1)
+    tuner.search(verbose=0)
+    later = [trial for trial in tuner.oracle.trials.values() if "tuner/trial_id" in trial.hyperparameters.values]
+    assert later
+    for trial in later:
+        values = trial.hyperparameters.values
+        assert (values["tuner/initial_epoch"], values["tuner/epochs"]) == (1, 2)
+        assert int(tuner.load_model(trial).iteration) == 2 * STEPS
+        config = [f"policy.t_ce.max_drop_rate={values['policy.t_ce.max_drop_rate']}", "policy.t_ce.num_gradual=0.5"]
+        whole = train(
+            Plan("gmf", "t_ce", 0), data, load_config(overrides=[*SMALL, "adt.epochs=2", "adt.selection=last", *config])
+        )
+        assert trial.score == validation_metrics(data, whole.model)["recall@2"]
+        dropped = trial.metrics.get_best_value("drop_rate")
+        assert dropped == pytest.approx(whole.history["drop_rate"].iloc[-1], abs=1e-9)
+        assert dropped > 0
+
+
+def test_tensorboard_gets_the_hparams_and_the_objective(data, tmp_path):
+    hyper = hypermodel(data, "adt.epochs=1")
+    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=1, directory=tmp_path, seed=1)
+    tuner.search(verbose=0, callbacks=[keras.callbacks.TensorBoard(str(tmp_path / "logs"), write_graph=False)])
+    tags, hparams = set(), b""
+    for path in (tmp_path / "logs").rglob("events*"):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                tags.add(value.tag)
+                if value.tag == "_hparams_/session_start_info":
+                    hparams += value.metadata.plugin_data.content
+    assert b"policy.r_ce.beta" in hparams
+    assert "epoch_recall@2" in tags  # under "validation", where Keras puts what begins with val_
+
+
+def test_settings_that_do_not_go_together_fail_their_trial_alone(data, tmp_path):
+    # Half of the rows are positives: a drop rate of one half would drop them all.
+    hyper = hypermodel(data, "adt.epochs=1", "tune.space.policy.t_ce.max_drop_rate=0.5,0.1", policy="t_ce")
+    tuner = keras_tuner.RandomSearch(
+        hyper, hyper.objective, max_trials=3, directory=tmp_path, seed=1, max_consecutive_failed_trials=9
+    )
+    tuner.search(verbose=0)
+    for trial in tuner.oracle.trials.values():
+        refused = trial.hyperparameters.values["policy.t_ce.max_drop_rate"] == 0.5
+        assert trial.status == ("FAILED" if refused else "COMPLETED")
+        assert not refused or "max_drop_rate must be below the share of positives" in trial.message
+    assert {trial.status for trial in tuner.oracle.trials.values()} == {"FAILED", "COMPLETED"}
+
+
+def test_a_diverged_training_fails_its_trial(data):
+    hyper = hypermodel(data, "adt.learning_rate=1e30", "tune.over=model")
+    hp = keras_tuner.HyperParameters()
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match="Training has diverged: the loss of step 1"):
+        hyper.fit(hp, hyper.build(hp))
+
+
+def test_too_little_memory_fails_the_trial(data, monkeypatch):
+    hyper = hypermodel(data)
+    hp = keras_tuner.HyperParameters()
+    model = hyper.build(hp)
+
+    def out_of_memory(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    monkeypatch.setattr(model, "fit_source", out_of_memory)
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match="There is not enough memory: OOM when allocating"):
+        hyper.fit(hp, model)
+
+
+def test_a_full_disk_and_wrong_arguments_end_the_search(data):
+    hyper = hypermodel(data, "adt.epochs=1")
+    hp = keras_tuner.HyperParameters()
+    model = hyper.build(hp)
+
+    class FullDisk(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(keras_tuner.errors.FatalError, match="No space left on device"):
+        hyper.fit(hp, model, callbacks=[FullDisk()])
+    with pytest.raises(keras_tuner.errors.FatalError, match="the data are the hypermodel's"):
+        hyper.fit(hp, model, np.zeros(3))
+
+
+def test_what_cannot_be_judged_is_refused_at_once(data):
+    for override, text in (
+        ("tune.objective=recal@5", "Setting 'tune.objective': unknown metric 'recal'. Did you mean 'recall'?"),
+        ("tune.objective=recall", "expected a metric and a cut-off, such as ndcg@20. Received: 'recall'."),
+        ("tune.objective=recall@0", "expected a metric and a cut-off"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            hypermodel(data, override)
+        assert text in str(caught.value)
+    nothing = Interactions(np.zeros(0, np.int64), np.zeros(0, np.int64), None)
+    without = InteractionData(data.train, nothing, data.test, data.users, data.items)
+    with pytest.raises(DataError, match="A search needs validation interactions"):
+        hypermodel(without)

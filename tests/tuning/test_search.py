@@ -1,0 +1,235 @@
+"""A search as a whole: what it writes and a run reads, failures, kills, processes of its own, and several processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tfadt.config_loading import load_config
+from tfadt.errors import ConfigError, DataError
+from tfadt.registry import POLICIES
+from tfadt.training.experiment import run_experiment
+from tfadt.tuning.progress import SearchProgress
+from tfadt.tuning.results import Hyperparameters
+from tfadt.tuning.search import resume_search, run_search
+
+SMALL = [
+    "ingest.simulated.users=80",
+    "ingest.simulated.items=40",
+    "ingest.simulated.interactions=1200",
+    "adt.models=gmf",
+    "adt.policies=r_ce",
+    "adt.epochs=2",
+    "adt.batch_size=256",
+    "evaluate.k=5,10",
+    "model.gmf.embedding_dim=4",
+    "tune.over=policy",
+    "tune.space.policy.r_ce.beta=0.1,0.5,1.0",
+    "tune.space.adt.learning_rate={min = 0.001, max = 0.1, log = true}",
+]
+
+
+def config(*overrides):
+    return load_config(overrides=[*SMALL, *overrides])
+
+
+class Heard(SearchProgress):
+    def __init__(self):
+        self.ended = []
+
+    def trial_end(self, trial, score, reason, seconds):
+        self.ended.append((trial, score, reason))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("search") / "out"
+    heard = Heard()
+    found = run_search(config("adt.policies=r_ce,standard", "tune.trials=3"), out, heard)
+    return out, found, heard
+
+
+def outcomes(found):
+    return [(trial.settings, trial.score, trial.epoch) for search in found.searches for trial in search.trials]
+
+
+def test_every_model_and_policy_gets_the_same_number_of_trials(finished):
+    _, found, heard = finished
+    assert [search.name for search in found.searches] == ["gmf-r_ce", "gmf-standard"]
+    assert [len(search.trials) for search in found.searches] == [3, 3]
+    assert [(trial, reason) for trial, _, reason in heard.ended] == [("0", None), ("1", None), ("2", None)] * 2
+    assert found.objective == "val_recall@5"
+    for search in found.searches:
+        assert search.best.score == max(trial.score for trial in search.trials)
+        assert {trial.metrics["val_recall@5"] for trial in search.trials} == {trial.score for trial in search.trials}
+    assert "policy.r_ce.beta" not in found.searches[1].best.settings
+
+
+def test_results_are_read_back_and_applied(finished):
+    out, found, _ = finished
+    loaded = Hyperparameters.load(out)
+    assert outcomes(loaded) == outcomes(found)
+    assert (loaded.objective, loaded.best.name) == (found.objective, found.best.name)
+    best = found.searches[0].best.settings
+    applied = loaded.apply(load_config(overrides=["adt.epochs=7"]), "gmf", "r_ce")
+    assert applied.policy == {"r_ce": {"beta": best["policy.r_ce.beta"]}}
+    assert (applied.adt.learning_rate, applied.adt.epochs) == (best["adt.learning_rate"], 7)
+    assert (applied.adt.models, applied.adt.policies) == (("gmf",), ("r_ce",))
+    with pytest.raises(DataError, match=r"no hyperparameters of neumf under t_ce. Known: gmf-r_ce, gmf-standard"):
+        loaded.apply(applied, "neumf", "t_ce")
+
+
+def test_a_run_with_the_best_settings_gets_the_score_that_the_search_says(finished, tmp_path):
+    out, found, _ = finished
+    for search in found.searches:
+        settings = load_config(out / f"{search.name}.toml")
+        _, runs = run_experiment(settings, tmp_path / search.name)
+        assert [(run.model, run.policy) for run in runs[1:]] == [(search.model, search.policy)]
+        assert runs[1].selection_score == search.best.score
+        assert runs[1].best_step % search.best.epoch == 0
+    assert load_config(out / "best.toml") == load_config(out / f"{found.best.name}.toml")
+
+
+def test_a_finished_search_can_be_given_more_trials(finished, tmp_path):
+    out = tmp_path / "out"
+    run_search(config("tune.trials=2"), out)
+    heard = Heard()
+    more = resume_search(out, trials=3, progress=heard)
+    assert [trial for trial, _, _ in heard.ended] == ["2"]
+    assert outcomes(more) == outcomes(finished[1])[:3]
+    assert outcomes(resume_search(out)) == outcomes(more)
+
+
+def test_damaged_and_foreign_folders_are_told_in_one_sentence(tmp_path):
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.txt").write_text("mine")
+    with pytest.raises(DataError, match="holds no tfadt search"):
+        run_search(config(), foreign)
+    assert (foreign / "thesis.txt").read_text() == "mine"
+    for read in (resume_search, Hyperparameters.load):
+        with pytest.raises(DataError, match="is not the folder of a search"):
+            read(foreign)
+    (foreign / "hyperparameters.json").write_text('{"objective": 3}')
+    with pytest.raises(DataError, match="is not the result of a search"):
+        Hyperparameters.load(foreign)
+    (foreign / "config.json").write_text('{"adt": {"epoch": 3}}')
+    with pytest.raises(DataError, match=r"config\.json cannot be read: Unknown setting 'adt\.epoch'"):
+        resume_search(foreign)
+
+
+def test_a_search_in_which_all_fails_says_why(tmp_path):
+    impossible = ["adt.policies=t_ce", "adt.epochs=1", "tune.over=[]", "tune.space.policy.t_ce.max_drop_rate=0.6,0.7"]
+    impossible += ["tune.space.adt.learning_rate=[]"]
+    with pytest.raises(DataError, match=r"Every trial failed; .*max_drop_rate must be below the share of positives"):
+        run_search(config(*impossible), tmp_path / "out")
+    found = Hyperparameters.load(tmp_path / "out")
+    assert found.best is None
+    assert [trial.score for trial in found.searches[0].trials] == [None, None]
+
+
+def test_a_search_that_was_killed_goes_on(finished, tmp_path):
+    """By `kill -9` while the second trial runs; then the same trials with the same scores as without the kill."""
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "tfadt", "tune", *(f"--set={s}" for s in SMALL), "--trials", "3", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout:
+            if "trial 0" in line:
+                process.send_signal(signal.SIGKILL)
+                break
+    assert not (out / "hyperparameters.json").exists()
+    heard = Heard()
+    assert outcomes(resume_search(out, progress=heard)) == outcomes(finished[1])[:3]
+    assert "0" not in [trial for trial, _, _ in heard.ended]
+
+
+DEADLY = """
+import os, signal
+import keras
+from tfadt.denoising.standard import Standard
+
+@keras.saving.register_keras_serializable("test")
+class Deadly(Standard):
+    def __init__(self, danger: int = 0):
+        self.danger = danger
+
+    def prepare(self, total_steps, positive_share):
+        if self.danger == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.danger == 2:
+            raise RuntimeError("no luck today")
+"""
+
+
+def test_trials_in_processes_of_their_own_end_alone(tmp_path, monkeypatch):
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(POLICIES, "deadly", "deadly:Deadly")
+    settings = ["adt.policies=deadly", "tune.space.adt.learning_rate=[]", "tune.tuner=grid", "adt.learning_rate=0.05"]
+    heard = Heard()
+    found = run_search(
+        config(*settings, "tune.space.policy.deadly.danger=0,1,2", "tune.fresh_processes=true"), tmp_path / "fresh", heard
+    )
+    reasons = {trial.settings["policy.deadly.danger"]: trial.reason for trial in found.searches[0].trials}
+    assert reasons[0] is None
+    assert reasons[1] == "Its process was ended by SIGKILL (is there enough memory?)."
+    assert reasons[2].startswith("Its process ended with code 1: RuntimeError: no luck today (see ")
+    here = run_search(config(*settings, "tune.space.policy.deadly.danger=[]"), tmp_path / "here")
+    assert found.best.best.score == here.best.best.score
+
+
+def test_a_chief_and_two_workers_share_the_trials(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def start(name):
+        command = [sys.executable, "-m", "tfadt", "tune", *(f"--set={s}" for s in SMALL), "--trials=4", "--out=out"]
+        environment = {
+            **os.environ,
+            "KERASTUNER_TUNER_ID": name,
+            "KERASTUNER_ORACLE_IP": "127.0.0.1",
+            "KERASTUNER_ORACLE_PORT": str(port),
+        }
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    processes = [start(name) for name in ("worker-1", "worker-2")]
+    try:
+        # The workers first, so that none comes when the other has done all: they wait until the chief is there.
+        for process in processes:
+            assert any("Waiting for the chief" in line for line in process.stdout)
+        processes.append(start("chief"))
+        *workers, chief = [process.communicate(timeout=300) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [0, 0, 0], chief[1]
+    assert f"waiting for workers at 127.0.0.1:{port}" in chief[0]
+    done = [{line.split(" trial ")[1][0] for line in out.splitlines() if " trial " in line} for out, _ in workers]
+    assert done[0] | done[1] == {"0", "1", "2", "3"}
+    assert not done[0] & done[1]
+    assert all(done)
+    found = Hyperparameters.load(tmp_path / "out")
+    assert [trial.reason for trial in found.searches[0].trials] == [None] * 4
+    best = json.loads((tmp_path / "out" / "hyperparameters.json").read_text())["best"]
+    assert best["score"] == max(trial.score for trial in found.searches[0].trials)
+
+
+def test_several_processes_need_all_of_the_environment_and_one_search(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker-1")
+    with pytest.raises(ConfigError, match="Missing: KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT"):
+        run_search(config(), tmp_path / "out")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "http")
+    with pytest.raises(ConfigError, match="KERASTUNER_ORACLE_PORT must be a port"):
+        run_search(config(), tmp_path / "out")
+    monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "65000")
+    with pytest.raises(ConfigError, match=r"of one model under one policy. Received: gmf under r_ce, gmf under standard"):
+        run_search(config("adt.policies=r_ce,standard"), tmp_path / "out")

@@ -1,0 +1,83 @@
+"""`tfadt tune`: search for the settings that rank validation best, with keras-tuner."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfadt.cli import options
+from tfadt.cli.console import print_lines, print_table
+from tfadt.cli.search_table import search_progress
+from tfadt.cli.startup import load_tensorflow
+from tfadt.config_loading import load_config
+from tfadt.errors import ConfigError, InterruptedRunError
+from tfadt.tuning.progress import short, shown
+
+
+def tune(
+    config: options.Config = None,
+    data: options.Data = None,
+    train: options.Train = None,
+    valid: options.Valid = None,
+    test: options.Test = None,
+    dataset: options.Dataset = None,
+    simulate: options.Simulate = False,
+    format: options.Format = None,
+    model: Annotated[str | None, typer.Option(help="Comma-separated: gmf,neumf,cdae.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Comma-separated: standard,t_ce,r_ce.")] = None,
+    tuner: Annotated[str | None, typer.Option(help="random, bayesian, hyperband or grid.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Trials of each model and policy.")] = None,
+    objective: Annotated[str | None, typer.Option(help="Ranking metric on validation, such as ndcg@50.")] = None,
+    set_: options.Sets = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder; an earlier search there is replaced.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Folder of a search to go on with; goes with --trials alone.")] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Search for the best settings of each model and policy, judged on validation; the test split is not touched.
+
+    Example: tfadt tune --data clicks.csv --model gmf --policy t_ce,r_ce --trials 20 --out searches/clicks
+    """
+    stage = {"tuner": tuner, "trials": trials, "objective": objective}
+    adt: dict[str, Any] = {"models": options.names(model), "policies": options.names(policy)}
+    ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
+    given = {"ingest": ingest, "adt": _given(adt), "tune": _given(stage)}
+    if resume is not None and (out or config or ingest or given["adt"] or set_ or tuner or objective):
+        raise ConfigError(f"--resume goes on with the settings of {resume}. Expected none but --trials beside it.")
+    settings = load_config(config, set_ or [], given)
+
+    load_tensorflow()
+    from tfadt.tuning.search import resume_search, run_search
+
+    folder = resume or out or Path("searches/latest")
+    try:
+        with search_progress(quiet) as listener:
+            found = run_search(settings, folder, listener) if resume is None else resume_search(folder, trials, listener)
+    except KeyboardInterrupt as error:
+        raise InterruptedRunError(f"Stopped. Go on with: tfadt tune --resume {folder}", 130) from error
+    if found is None:
+        print_lines(["The search is over; its results are with the chief."])
+        return
+    rows = []
+    for search in found.searches:
+        best = search.best
+        failed = sum(trial.score is None for trial in search.trials)
+        score, chosen = ("", "") if best is None else (f"{best.score:.4f}", _settings(best.settings))
+        rows.append([search.model, search.policy, str(len(search.trials)), str(failed), score, chosen])
+    print_table(["model", "policy", "trials", "failed", found.objective, "best settings"], rows)
+    print_lines(
+        [
+            f"Written to {folder}: hyperparameters.json, best.toml and one .toml for each model and policy, "
+            "logs (TensorBoard).",
+            f"Train with the best: tfadt run {folder / 'best.toml'} --seeds 5",
+        ]
+    )
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{short(key)} {shown(value)}" for key, value in settings.items()) or "nothing to vary"

@@ -1,0 +1,79 @@
+"""Which part this process has in a search over several processes, by keras-tuner's own environment variables."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+from tfadt.errors import ConfigError
+
+_PATIENCE = 60 * 60  # seconds that a worker waits for its chief, as keras-tuner's own requests do
+_NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+
+
+@dataclass(frozen=True)
+class Role:
+    """The part of this process.
+
+    Attributes:
+        name: The value of `KERASTUNER_TUNER_ID`; empty in a search of one process.
+        host: Where the chief is, or is to be.
+        port: The port that it listens at.
+    """
+
+    name: str = ""
+    host: str = ""
+    port: int = 0
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process chooses the trials that the others run. keras-tuner goes by the name, too."""
+        return "chief" in self.name
+
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process runs trials that a chief chooses."""
+        return bool(self.name) and not self.is_chief
+
+    @property
+    def address(self) -> str:
+        """Host and port of the chief."""
+        return f"{self.host}:{self.port}"
+
+    def wait_for_chief(self) -> None:
+        """Returns when the chief listens: it makes the search's folder ready first.
+
+        Raises:
+            ConfigError: If there is no chief for an hour.
+        """
+        begun = time.monotonic()
+        while time.monotonic() - begun < _PATIENCE:
+            try:
+                socket.create_connection((self.host, self.port), timeout=10).close()
+            except OSError:
+                time.sleep(0.5)
+            else:
+                return
+        raise ConfigError(f"There is no chief at {self.address}. Expected one within {_PATIENCE // 60} minutes.")
+
+
+def role() -> Role:
+    """Returns the part of this process.
+
+    Raises:
+        ConfigError: If some but not all of keras-tuner's three environment variables are set, or the port is no number.
+    """
+    given = {name: os.environ[name] for name in _NAMES if os.environ.get(name)}
+    if not given:
+        return Role()
+    missing = [name for name in _NAMES if name not in given]
+    if missing:
+        raise ConfigError(
+            f"A search over several processes needs {', '.join(_NAMES)} in the environment. Missing: {', '.join(missing)}."
+        )
+    name, host, port = (given[key] for key in _NAMES)
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise ConfigError(f"KERASTUNER_ORACLE_PORT must be a port, 1 .. 65535. Received: '{port}'.")
+    return Role(name, host, int(port))

@@ -1,0 +1,178 @@
+"""The hypermodel: builds and trains one model under one policy with the settings of a trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+from tfadt.config import Config
+from tfadt.config_loading import with_settings
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import DataError, TfadtError
+from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.models.recommender import Recommender
+from tfadt.optimizers.deferred_adam import DeferredAdam
+from tfadt.sampling.negatives import NegativeSampler
+from tfadt.search_space import Value
+from tfadt.training.selection import check_selection, selection_score
+from tfadt.training.stages import Plan, check_memory, make_model, make_policy, make_sampler, start_from
+from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
+from tfadt.tuning.space import declare, search_space
+
+SELECTED_EPOCH = "selected_epoch"
+SECONDS = "seconds"
+
+_FAILURES = (TfadtError, tf.errors.ResourceExhaustedError, MemoryError)
+
+
+class ADTHyperModel(keras_tuner.HyperModel):
+    """A model and a policy with their search space, for any of keras-tuner's tuners.
+
+    ```python
+    hypermodel = ADTHyperModel(data, config, "gmf", "t_ce")
+    tuner = keras_tuner.RandomSearch(hypermodel, hypermodel.objective, max_trials=12, directory="search")
+    tuner.search()
+    model = tuner.get_best_models()[0]
+    ```
+
+    A trial is one training as `tfadt run` makes it, with the first seed, measured on validation after each epoch. The
+    policy's schedule is that of a run of `adt.epochs` however early the trial ends: `Hyperband` wants that as `max_epochs`.
+
+    Args:
+        data: The data set.
+        config: The settings that are not searched, and what is (section `tune`).
+        model: Registered name of the model.
+        policy: Registered name of the policy.
+
+    Attributes:
+        space: What is searched: setting -> `Choices` or `Range`.
+        objective: What to hand the tuner as its objective.
+
+    Raises:
+        ConfigError: If a name, a setting or the objective is unknown.
+        DataError: If there is nothing to validate on.
+    """
+
+    def __init__(self, data: InteractionData, config: Config | None = None, model: str = "gmf", policy: str = "t_ce"):
+        super().__init__(name=f"{model}-{policy}")
+        self._data = data
+        self._config = config or Config()
+        self._plan = Plan(model, policy, self._config.adt.seed)
+        self.space = search_space(self._config, model, policy)
+        metric, k = objective_metric(self._config)
+        self.objective = SelectedObjective(f"{metric}@{k}")
+        if len(data.valid) == 0:
+            raise DataError("A search needs validation interactions to judge its trials by. Received: none.")
+        check_selection(self._config.adt.selection, data)
+        self._evaluator = RankingEvaluator(data.valid, data.history(), sorted({*self._config.evaluate.k, k}))
+
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Declares the whole space, for which nothing has to be built."""
+        declare(hp, self.space, self._config)
+
+    def settings(self, hp: keras_tuner.HyperParameters) -> dict[str, Value]:
+        """Returns the trial's values of the searched settings."""
+        return declare(hp, self.space, self._config)
+
+    def build(self, hp: keras_tuner.HyperParameters) -> Recommender:
+        """Returns the model of a trial, compiled, with all its weights and its optimizer's state.
+
+        Raises:
+            keras_tuner.errors.FailedTrialError: If these settings do not go together.
+        """
+        try:
+            config = with_settings(self._config, self.settings(hp))
+            adt = config.adt
+            model = make_model(self._plan.model, self._plan.seed, self._data, config)
+            check_memory(self._plan.model, model)
+            if adt.start_from is not None:
+                start_from(model, adt.start_from / "models" / f"{self._plan.name}.keras")
+            optimizer = DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon)
+            model.compile(optimizer, make_policy(self._plan.policy, config), adt.objective)
+            optimizer.build(model.trainable_variables)
+        except _FAILURES as error:
+            raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
+        return model
+
+    def fit(
+        self,
+        hp: keras_tuner.HyperParameters,
+        model: Recommender,
+        *args: Any,
+        epochs: int | None = None,
+        initial_epoch: int = 0,
+        callbacks: list[keras.callbacks.Callback] | None = None,
+        verbose: Any = 0,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains the model of a trial, measuring it after each epoch.
+
+        Args:
+            hp: The trial's values.
+            model: What `build` returned, perhaps with the weights of an earlier trial.
+            *args: None: the data are the hypermodel's.
+            epochs: Passes over the training interactions, those before `initial_epoch` counted; default `adt.epochs`.
+            initial_epoch: Passes that an earlier trial made.
+            callbacks: The tuner's and the caller's.
+            verbose: As in Keras.
+            **kwargs: None.
+
+        Returns:
+            Keras's history of the one epoch that the selection rule chooses, which is what the trial is judged by; with
+            `selected_epoch` (from 1) and `seconds` (of the whole training).
+
+        Raises:
+            keras_tuner.errors.FailedTrialError: If these settings cannot be trained with; the search goes on.
+            keras_tuner.errors.FatalError: If no trial can work: wrong arguments, or files that cannot be written.
+        """
+        if args or kwargs:
+            raise keras_tuner.errors.FatalValueError(
+                "search() takes epochs, callbacks and verbose; the data are the hypermodel's. "
+                f"Received: {len(args)} positional arguments and {sorted(kwargs)}."
+            )
+        begun = time.perf_counter()
+        config = with_settings(self._config, self.settings(hp))
+        adt = config.adt
+        try:
+            sampler = make_sampler(self._data, config, self._plan.seed)
+            batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
+            source = model.batch_source(self._data.train, sampler, batch_size, adt.num_negatives)
+            judge = Judge(self._evaluator, self._rule(model, sampler, config))
+            last = adt.epochs if epochs is None else epochs
+            model.fit_source(
+                source,
+                last,
+                adt.steps_per_call,
+                verbose=verbose,
+                callbacks=[judge, *(callbacks or [])],
+                initial_epoch=initial_epoch,
+                horizon=max(adt.epochs, last) * source.steps_per_epoch,
+            )
+        except _FAILURES as error:
+            raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
+        except OSError as error:
+            raise keras_tuner.errors.FatalError(f"What a trial leaves cannot be written: {error}.") from error
+        history = judge.history()
+        history.history |= {SELECTED_EPOCH: [judge.epoch + 1], SECONDS: [time.perf_counter() - begun]}
+        return history
+
+    def _rule(
+        self, model: Recommender, sampler: NegativeSampler, config: Config
+    ) -> Callable[[dict[str, float]], float] | None:
+        """Returns the selection rule as a function of the metrics on validation; None for the last epoch."""
+        adt, k = config.adt, config.evaluate.k[0]
+        if adt.selection == "val_recall":
+            return lambda metrics: metrics[f"recall@{k}"]  # measured already
+        score = selection_score(adt.selection, model, self._data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)
+        return None if score is None else lambda metrics: score()
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, TfadtError):
+        return str(error)
+    return f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no size given'}."

@@ -1,0 +1,169 @@
+"""What a search leaves, and how a run takes it up. Importing this does not import TensorFlow.
+
+Layout of the folder of a search:
+
+    hyperparameters.json   the best trial over all, each search with its trials, the configuration, the data
+    best.toml              the configuration with the best trial's settings: `tfadt run FOLDER/best.toml`
+    MODEL-POLICY.toml      the same for each model and policy
+    config.json, data/     what the search was begun with; `tfadt tune --resume FOLDER` reads them
+    search/MODEL-POLICY/   keras-tuner's state, and each trial's weights
+    logs/MODEL-POLICY/     TensorBoard, with the HParams of each trial
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tfadt.config import Config
+from tfadt.config_loading import dump, load_config, with_settings
+from tfadt.data import artifact
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import DataError, TfadtError
+from tfadt.search_space import Value
+from tfadt.toml_writing import to_toml
+from tfadt.training.atomic import write_text
+
+FILE = "hyperparameters.json"
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of a search.
+
+    Attributes:
+        trial: Its number, as text.
+        settings: The searched settings under their own names, such as `adt.learning_rate`.
+        score: The objective at the chosen epoch; None where the trial failed.
+        epoch: The chosen epoch, from 1; None where the trial failed.
+        metrics: All that was measured at that epoch.
+        reason: Why it failed.
+    """
+
+    trial: str
+    settings: dict[str, Value]
+    score: float | None
+    epoch: int | None
+    metrics: dict[str, float]
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Search:
+    """The trials of one model under one policy.
+
+    Attributes:
+        model: Registered name.
+        policy: Registered name.
+        trials: In the order in which they began.
+    """
+
+    model: str
+    policy: str
+    trials: tuple[Trial, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as `gmf-t_ce`."""
+        return f"{self.model}-{self.policy}"
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial with the highest score, the earlier of equal ones; None where all failed."""
+        done = [trial for trial in self.trials if trial.score is not None]
+        return max(done, key=lambda trial: trial.score or 0.0, default=None)
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What a search found.
+
+    Attributes:
+        objective: What trials were judged by, such as `val_recall@20`.
+        searches: One for each model and policy.
+        config: The configuration of the search.
+    """
+
+    objective: str
+    searches: tuple[Search, ...]
+    config: Config
+
+    @property
+    def best(self) -> Search | None:
+        """The search whose best trial is the best of all; None where every trial failed."""
+        done = [search for search in self.searches if search.best is not None]
+        return max(done, key=lambda search: search.best.score or 0.0, default=None)  # type: ignore[union-attr]
+
+    def apply(self, config: Config, model: str, policy: str) -> Config:
+        """Returns the configuration with the best settings of a model and policy, which it then trains alone.
+
+        Raises:
+            DataError: If that model and policy were not searched, or every trial of theirs failed.
+        """
+        trial = next((s.best for s in self.searches if (s.model, s.policy) == (model, policy)), None)
+        if trial is None:
+            raise DataError(f"There are no hyperparameters of {model} under {policy}. Known: {self._known()}.")
+        return with_settings(config, {"adt.models": [model], "adt.policies": [policy], **trial.settings})
+
+    def _known(self) -> str:
+        return ", ".join(search.name for search in self.searches if search.best is not None) or "none"
+
+    @classmethod
+    def load(cls, folder: Path) -> Hyperparameters:
+        """Reads the folder of a search.
+
+        Raises:
+            DataError: If it is not one, or the file is damaged.
+        """
+        path = folder / FILE
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            searches = tuple(
+                Search(s["model"], s["policy"], tuple(Trial(**trial) for trial in s["trials"])) for s in found["searches"]
+            )
+            return cls(found["objective"], searches, load_config(base=found["config"]))
+        except FileNotFoundError as error:
+            raise DataError(f"{folder} is not the folder of a search: it has no {FILE}.") from error
+        except (OSError, ValueError, KeyError, TypeError, TfadtError) as error:
+            raise DataError(f"{path} is not the result of a search: {str(error).splitlines()[0]}") from error
+
+    def write(self, folder: Path, data: InteractionData) -> None:
+        """Writes `hyperparameters.json` and the TOML files."""
+        best = self.best
+        of_best = best.best if best is not None else None
+        summary = {
+            "schema": _SCHEMA,
+            "objective": self.objective,
+            "selection": self.config.adt.selection,
+            "best": None
+            if best is None or of_best is None
+            else {"model": best.model, "policy": best.policy, **asdict(of_best)},
+            "searches": [asdict(search) for search in self.searches],
+            "config": dump(self.config),
+            "data": {"fingerprint": artifact.fingerprint(data)},
+        }
+        write_text(folder / FILE, json.dumps(summary, indent=2) + "\n")
+        for search in self.searches:
+            if search.best is not None:
+                write_text(folder / f"{search.name}.toml", self._toml(search, folder / f"{search.name}.toml"))
+        if best is not None:
+            write_text(folder / "best.toml", self._toml(best, folder / "best.toml"))
+
+    def _toml(self, search: Search, path: Path) -> str:
+        trial = search.best
+        assert trial is not None
+        config = self.apply(self.config, search.model, search.policy).model_copy(update={"tune": Config().tune})
+        comments = (
+            f"tfadt run {path} --seeds 5",
+            f"Trial {trial.trial} of {len(search.trials)}: {self.objective} {trial.score:.4f} after epoch {trial.epoch}, "
+            f"with --set {' --set '.join(set_options(trial.settings)) or 'nothing'}",
+        )
+        return to_toml(config, comments)
+
+
+def set_options(settings: dict[str, Value]) -> Sequence[str]:
+    """Returns settings as the command line takes them, such as `adt.learning_rate=0.001`."""
+    return [f"{key}={json.dumps(value) if isinstance(value, bool) else value}" for key, value in settings.items()]

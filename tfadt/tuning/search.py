@@ -1,0 +1,199 @@
+"""A search as a whole: one for each model and policy, on one data set, with an equal budget; it can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+import keras_tuner
+from keras_tuner.engine.trial import Trial as TunerTrial
+from keras_tuner.engine.trial import TrialStatus
+
+from tfadt.config import Config
+from tfadt.config_loading import dump, load_config
+from tfadt.data import artifact
+from tfadt.data.ingest import ingest
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import ConfigError, DataError
+from tfadt.training.atomic import write_text
+from tfadt.training.folders import locked
+from tfadt.training.stages import check_policy, plans
+from tfadt.tuning.distribution import Role, role
+from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel
+from tfadt.tuning.objective import objective_metric
+from tfadt.tuning.oracles import make_oracle
+from tfadt.tuning.processes import FreshProcess, tensorboard
+from tfadt.tuning.progress import SearchProgress
+from tfadt.tuning.results import FILE, Hyperparameters, Search, Trial
+from tfadt.tuning.space import search_space
+from tfadt.tuning.tuner import SearchTuner, reason, trial_settings
+
+_MARKER = ".tfadt-search"
+_CONFIG = "config.json"
+_FOLDERS = ("data", "search", "logs")
+
+
+def run_search(config: Config, out: Path, progress: SearchProgress | None = None) -> Hyperparameters | None:
+    """Ingests, searches for each model and policy of the configuration, and writes what `tfadt.tuning.results` says.
+
+    Where keras-tuner's environment variables name a chief, this process is the chief or one of its workers.
+
+    Args:
+        config: The settings.
+        out: Output folder; an earlier search there is replaced.
+        progress: Hears how the search goes on.
+
+    Returns:
+        What was found; None in a worker, whose chief has it.
+
+    Raises:
+        ConfigError: If a setting cannot be used; raised before anything is trained.
+        DataError: If the data cannot be used, or every trial failed.
+    """
+    listener = progress or SearchProgress()
+    part = role()
+    check(config, part)
+    data = ingest(config.ingest, listener.say)
+    with _lock(out, part):
+        if not part.is_worker:
+            _begin(config, data, out)
+        return _search_all(config, data, out, part, listener)
+
+
+def resume_search(out: Path, trials: int | None = None, progress: SearchProgress | None = None) -> Hyperparameters | None:
+    """Goes on with a search that was stopped or killed; a trial that it was in the midst of is made again.
+
+    Args:
+        out: The folder of the search.
+        trials: Most trials of each model and policy from now on; default: as before.
+        progress: Hears how the search goes on.
+
+    Raises:
+        DataError: If there is no such search, its data were changed, or every trial failed.
+    """
+    part = role()
+    config = saved_config(out)
+    if trials is not None:
+        config = config.model_copy(update={"tune": config.tune.model_copy(update={"trials": trials})})
+    check(config, part)
+    with _lock(out, part):
+        data = artifact.load(out / "data")
+        if trials is not None and not part.is_worker:
+            _keep_config(config, out)
+        return _search_all(config, data, out, part, progress or SearchProgress())
+
+
+def saved_config(out: Path) -> Config:
+    """Returns the configuration of the search in a folder.
+
+    Raises:
+        DataError: If there is none.
+    """
+    path = out / _CONFIG
+    if not path.is_file():
+        raise DataError(f"{out} is not the folder of a search: it has no {_CONFIG}.")
+    try:
+        return load_config(base=json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ConfigError) as error:
+        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def check(config: Config, part: Role | None = None) -> None:
+    """Refuses what cannot be searched, before anything is read.
+
+    Raises:
+        ConfigError: If a name or a setting is unknown or cannot be searched.
+    """
+    plans(config)
+    objective_metric(config)
+    for policy in config.adt.policies:
+        check_policy(policy, config)
+        for model in config.adt.models:
+            search_space(config, model, policy)
+    if part is not None and part.name and len(_pairs(config)) > 1:
+        raise ConfigError(
+            "A search over several processes is of one model under one policy. Received: "
+            f"{', '.join(f'{model} under {policy}' for model, policy in _pairs(config))}."
+        )
+
+
+def _pairs(config: Config) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((model, policy) for model in config.adt.models for policy in config.adt.policies))
+
+
+def _search_all(
+    config: Config, data: InteractionData, out: Path, part: Role, listener: SearchProgress
+) -> Hyperparameters | None:
+    metric, k = objective_metric(config)
+    found: list[Search] = []
+    if part.is_worker:
+        listener.say(f"Waiting for the chief at {part.address}")
+        part.wait_for_chief()
+    for model, policy in _pairs(config):
+        tuner = _search(config, data, model, policy, out, part, listener)
+        if part.is_worker:
+            return None
+        found.append(Search(model, policy, _trials(tuner)))
+        result = Hyperparameters(f"val_{metric}@{k}", tuple(found), config)
+        result.write(out, data)
+    if result.best is None:
+        reasons = dict.fromkeys(trial.reason for search in found for trial in search.trials)
+        raise DataError(f"Every trial failed; {out / FILE} says how. The first: {next(iter(reasons), 'there was none')}")
+    return result
+
+
+def _search(
+    config: Config, data: InteractionData, model: str, policy: str, out: Path, part: Role, listener: SearchProgress
+) -> SearchTuner:
+    hypermodel = ADTHyperModel(data, config, model, policy)
+    name = hypermodel.name
+    folder, logs = out / "search" / name, out / "logs" / name
+    oracle = make_oracle(config, hypermodel.objective, len(hypermodel.space))
+    fresh = FreshProcess(config, model, policy, out / "data", folder, logs) if config.tune.fresh_processes else None
+    tuner = SearchTuner(oracle, hypermodel, folder, listener, fresh)
+    listener.begin(name, hypermodel.objective.name)
+    if part.is_chief:
+        listener.say(f"{name}: waiting for workers at {part.address}")
+    try:
+        tuner.search(verbose=0, callbacks=[tensorboard(logs)])
+    except keras_tuner.errors.FatalError as error:
+        raise DataError(f"The search of {name} cannot go on: {error}") from error
+    listener.end(name)
+    return tuner
+
+
+def _trials(tuner: SearchTuner) -> tuple[Trial, ...]:
+    return tuple(_trial(tuner.oracle.trials[name]) for name in tuner.oracle.start_order)
+
+
+def _trial(trial: TunerTrial) -> Trial:
+    settings = trial_settings(trial.hyperparameters.values)
+    if trial.status != TrialStatus.COMPLETED:
+        return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
+    metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
+    epoch = int(metrics.pop(SELECTED_EPOCH))
+    return Trial(trial.trial_id, settings, float(trial.score), epoch, metrics, None)
+
+
+def _lock(out: Path, part: Role) -> AbstractContextManager[None]:
+    """Keeps other searches out of the folder; a chief's workers come in."""
+    return nullcontext() if part.is_worker else locked(out, _MARKER, "search", "tfadt tune")
+
+
+def _begin(config: Config, data: InteractionData, out: Path) -> None:
+    """Makes the (locked) folder ready for a new search, replacing an earlier one there."""
+    try:
+        for path in [*out.glob("*.toml"), out / FILE, out / _CONFIG]:
+            path.unlink(missing_ok=True)
+        for folder in _FOLDERS:
+            shutil.rmtree(out / folder, ignore_errors=True)
+        artifact.save(data, out / "data")
+        _keep_config(config, out)
+    except OSError as error:
+        raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
+
+
+def _keep_config(config: Config, out: Path) -> None:
+    write_text(out / _CONFIG, json.dumps(dump(config), indent=2) + "\n")
