@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from tfadt._version import __version__
+
 
 class Section(BaseModel):
     """A group of settings: immutable, unknown keys refused, defaults documented under each field."""
@@ -33,6 +35,8 @@ class Columns(Section):
     """A given flag: 1 or true marks a false positive."""
     timestamp: str = "timestamp"
     """Time of the interaction, a number or a date; needed by the splits `time` and `leave_last_out`."""
+    extra_feedback: str = "extra_feedback"
+    """A given flag: 1 or true marks a training interaction that is known to be liked; nothing is no such knowledge."""
 
 
 class Feedback(Section):
@@ -44,6 +48,24 @@ class Feedback(Section):
     """A rating below this is a false positive."""
     dwell_time_below: float = Field(default=10.0, ge=0)
     """A dwell time below this, in seconds, is a false positive."""
+
+
+class ExtraFeedback(Section):
+    """Extra feedback D*: what is known to be liked beyond the clicks (the paper's section 3.4).
+
+    A file or a column of one's own; else a share of the training true positives, as far as feedback tells them.
+    """
+
+    share: float = Field(default=0.1, ge=0, le=1)
+    """Probability that a training true positive becomes known; 0 for none."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of that draw."""
+    file: Path | None = None
+    """File of pairs that are known to be liked, its user and item columns named as the log's; its others are not read."""
+    on_unknown: Literal["refuse", "drop"] = "refuse"
+    """What to do with pairs of the file whose user or item training does not have."""
+    on_absent: Literal["keep", "refuse"] = "keep"
+    """What to do with pairs of the file that are not among the training clicks: positives all the same, or refused."""
 
 
 class Split(Section):
@@ -100,12 +122,74 @@ class IngestConfig(Section):
     """File format; `auto` goes by the file name, each also with .gz; `adt` is the authors' three-file format."""
     columns: Columns = Columns()
     feedback: Feedback = Feedback()
+    extra_feedback: ExtraFeedback = ExtraFeedback()
     split: Split = Split()
     simulated: Simulated = Simulated()
     clean_test: bool = True
     """Test keeps true positives only."""
     on_overlap: Literal["refuse", "drop_from_test"] = "refuse"
     """What to do with a (user, item) pair that two given splits share."""
+
+
+class ValidateDataConfig(Section):
+    """Stage `validate_data` of a pipeline: what the ingested data must be like for training to begin."""
+
+    on_anomaly: Literal["fail", "warn"] = "fail"
+    """Whether an anomaly stops the pipeline or is only reported."""
+    user_ids: Literal["any", "integer", "text"] = "any"
+    """Expected type of the user ids."""
+    item_ids: Literal["any", "integer", "text"] = "any"
+    """Expected type of the item ids."""
+    feedback: Literal["any", "rating", "dwell_time", "false_positive", "none"] = "any"
+    """Expected feedback rule."""
+    feedback_range: tuple[float, float] | None = None
+    """Smallest and largest value that a rating or a dwell time may have."""
+    min_users: int = Field(default=2, ge=2)
+    """Fewest users."""
+    min_items: int = Field(default=2, ge=2)
+    """Fewest items."""
+    min_train: int = Field(default=1, ge=1)
+    """Fewest training interactions."""
+    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of rows that repeat a (user, item) pair."""
+    max_unreadable_share: float = Field(default=0.1, ge=0, le=1)
+    """Largest share of rows that were rejected for what stands in them."""
+    max_false_positive_share: float = Field(default=0.9, ge=0, le=1)
+    """Largest share of false positives in training."""
+    max_largest_user_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the training interactions that one user may have."""
+    max_largest_item_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the training interactions that one item may have."""
+    max_drift: float = Field(default=0.2, ge=0, le=1)
+    """Largest Jensen-Shannon divergence, in bits, of the items' popularity and of the users' activity from those of the
+    pipeline's last run on other data."""
+    min_size_ratio: float = Field(default=0.5, ge=0)
+    """Fewest training interactions, as a share of the last run's."""
+
+
+class WarmupConfig(Section):
+    """Stage `warmup`: plain training on the extra feedback, before ADT (the paper's section 3.4.1).
+
+    What it shares with ADT (batches, objective, negatives, selection) it takes from there.
+    """
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the extra feedback."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of Adam."""
+
+
+class FinetuneConfig(Section):
+    """Stage `finetune`: plain training on the extra feedback, after ADT (eq. 7)."""
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the extra feedback."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Learning rate of Adam."""
+
+
+STAGES = ("warmup", "adt", "finetune")
+"""The stages of a training, in their order."""
 
 
 class ADTConfig(Section):
@@ -115,6 +199,8 @@ class ADTConfig(Section):
     """Models to train, by registered name."""
     policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce"), min_length=1)
     """Denoising policies to train each model with, by registered name."""
+    plans: tuple[str, ...] = Field(default=("adt",), min_length=1)
+    """Stages that each model and policy trains in, joined by + in their order, such as `warmup+adt` or `adt+finetune`."""
     seeds: int = Field(default=1, ge=1)
     """Number of runs of each model and policy."""
     seed: int = Field(default=0, ge=0)
@@ -151,6 +237,24 @@ class ADTConfig(Section):
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
 
+    @field_validator("plans")
+    @classmethod
+    def _stages_in_order(cls, plans: tuple[str, ...]) -> tuple[str, ...]:
+        for plan in plans:
+            stages = plan.split("+")
+            if stages != [stage for stage in STAGES if stage in stages]:
+                raise PydanticCustomError("stages", "expected some of warmup+adt+finetune in this order, such as warmup+adt")
+        return plans
+
+
+class BlessingConfig(Section):
+    """What a model of a pipeline must be better than, at the first cut-off's recall, to be pushed."""
+
+    baseline: Literal["most_popular", "standard", "none"] = "most_popular"
+    """The most popular items for everybody, the same model trained plainly, or nothing."""
+    min_difference: float = 0.0
+    """By how much at least."""
+
 
 class EvaluateConfig(Section):
     """Stage `evaluate`: full ranking over all items."""
@@ -161,6 +265,7 @@ class EvaluateConfig(Section):
     """Seen items that are left out of the test ranking."""
     drop_empty: bool = False
     """Leave out test users with nothing left to rank, rather than count them as missed."""
+    blessing: BlessingConfig = BlessingConfig()
 
     @field_validator("k")
     @classmethod
@@ -168,6 +273,63 @@ class EvaluateConfig(Section):
         if list(k) != sorted(set(k)):
             raise PydanticCustomError("cut_offs", "expected each cut-off once, ascending")
         return k
+
+
+class ExportConfig(Section):
+    """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
+
+    k: int = Field(default=100, ge=1)
+    """Length of every ranking: the largest k that a client can ask for."""
+    signatures: tuple[str, ...] = ()
+    """Signatures to export; default: all that the model and the run allow."""
+    exclude_seen: bool = True
+    """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
+
+
+class VerifyConfig(Section):
+    """Stage `verify`: the proof of a version before it is pushed."""
+
+    loader: Literal["auto", "require", "skip"] = "auto"
+    """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
+    seconds: float = Field(default=1.0, gt=0)
+    """Time of each latency measurement there."""
+
+
+class PushConfig(Section):
+    """Stage `push`: a blessed version goes to where a server finds it."""
+
+    to: str = "saved_models"
+    """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
+    keep: int | None = Field(default=None, ge=1)
+    """How many versions to keep there, the newest ones; default: all."""
+    unless_worse_than: str | None = None
+    """`served` or a version there: push only what ranks the clean test no worse."""
+    metric: str | None = None
+    """What is compared; default: recall at the first cut-off."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """How much worse it may be."""
+
+
+class PipelineConfig(Section):
+    """Which steps a pipeline has."""
+
+    search: bool = False
+    """Search for hyperparameters (section `tune`) and train with the best."""
+
+
+class KubeflowConfig(Section):
+    """A pipeline compiled for Kubeflow: in what each step runs."""
+
+    image: str = f"tfadt:{__version__}"
+    """Image with this version of tfadt, as the Dockerfile builds it."""
+    cpu: str | None = None
+    """Limit of processors a step, such as `4`."""
+    memory: str | None = None
+    """Limit of memory a step, such as `16G`."""
+    accelerators: int = Field(default=0, ge=0)
+    """Number of accelerators for the steps that train or rank."""
+    accelerator_type: str = "nvidia.com/gpu"
+    """What to ask the cluster for."""
 
 
 class TuneConfig(Section):
@@ -196,25 +358,21 @@ class TuneConfig(Section):
     """Run each trial in a process of its own: memory is given back, and a trial that the system kills ends only itself."""
 
 
-class ExportConfig(Section):
-    """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
-
-    k: int = Field(default=100, ge=1)
-    """Length of every ranking: the largest k that a client can ask for."""
-    signatures: tuple[str, ...] = ()
-    """Signatures to export; default: all that the model and the run allow."""
-    exclude_seen: bool = True
-    """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
-
-
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
     ingest: IngestConfig = IngestConfig()
+    validate_data: ValidateDataConfig = ValidateDataConfig()
+    warmup: WarmupConfig = WarmupConfig()
     adt: ADTConfig = ADTConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    tune: TuneConfig = TuneConfig()
     export: ExportConfig = ExportConfig()
+    verify: VerifyConfig = VerifyConfig()
+    push: PushConfig = PushConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
+    tune: TuneConfig = TuneConfig()
     model: dict[str, dict[str, Any]] = {}
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = {}

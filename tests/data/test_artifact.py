@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfadt.config import Feedback, IngestConfig, Simulated, Split
+from tfadt.config import Columns, ExtraFeedback, Feedback, IngestConfig, Simulated, Split
 from tfadt.data.artifact import fingerprint, load, save
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData
@@ -39,6 +39,9 @@ def test_round_trip(make: Callable[[], InteractionData], tmp_path: Path) -> None
         np.testing.assert_array_equal(was.user, now.user)
         np.testing.assert_array_equal(was.item, now.item)
         np.testing.assert_array_equal(was.false_positive, now.false_positive)
+        np.testing.assert_array_equal(was.known_positive, now.known_positive)
+    assert (again.extra_feedback is None) == (data.extra_feedback is None)
+    np.testing.assert_array_equal(again.extra_feedback_ratio, data.extra_feedback_ratio)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["log"]
 
 
@@ -51,6 +54,32 @@ def test_the_fingerprint_is_of_the_content() -> None:
     changed[0] = not changed[0]
     other = replace(data, train=replace(data.train, false_positive=changed))
     assert fingerprint(other) != fingerprint(data)
+
+
+def test_extra_feedback_is_part_of_the_content(tmp_path: Path) -> None:
+    data = ingest(SMALL)
+    assert data.extra_feedback is not None
+    fewer = data.with_extra_feedback(data.extra_feedback.take(np.arange(3)))
+    assert len({fingerprint(each) for each in (data, fewer, data.with_extra_feedback(None))}) == 3
+    save(data, tmp_path / "log")
+    (tmp_path / "log" / "extra_feedback.parquet").unlink()
+    with pytest.raises(DataError, match="changed or damaged"):
+        load(tmp_path / "log")
+
+
+def test_a_folder_of_the_schema_before_extra_feedback_still_loads(tmp_path: Path) -> None:
+    columns = Columns(rating="rating", user="user_id")
+    plain = ingest(SMALL.model_copy(update={"extra_feedback": ExtraFeedback(share=0)}))
+    save(plain, tmp_path / "log")
+    path = tmp_path / "log" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["extra_feedback"], manifest["settings"]["extra_feedback"], manifest["settings"]["columns"]["extra_feedback"]
+    path.write_text(json.dumps(manifest | {"schema": 1}))
+    data = ingest(IngestConfig(data=tmp_path / "log", columns=columns))
+    assert (data.extra_feedback, data.train.known_positive) == (None, None)
+    assert fingerprint(data) == fingerprint(plain)
+    with pytest.raises(ConfigError, match=r"other settings of ingest\.extra_feedback"):
+        ingest(IngestConfig(data=tmp_path / "log", extra_feedback=ExtraFeedback(share=0.2)))
 
 
 def test_ingest_loads_a_folder_and_refuses_other_settings(tmp_path: Path) -> None:
@@ -77,6 +106,10 @@ def test_save_replaces_an_earlier_folder_and_nothing_else(tmp_path: Path) -> Non
     with pytest.raises(DataError, match="other exists and was not written by ingest"):
         save(first, tmp_path / "other")
     assert (tmp_path / "other" / "thesis.tex").read_text() == "years of work"
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "extra_feedback.parquet").write_text("mine")
+    with pytest.raises(DataError, match="alone exists and was not written by ingest"):
+        save(first, tmp_path / "alone")
     with pytest.raises(DataError, match=r"thesis\.tex exists"):
         save(first, tmp_path / "other" / "thesis.tex")
     with pytest.raises(DataError, match="cannot be written"):
@@ -123,8 +156,8 @@ def change_value(folder: Path) -> None:
         (lambda folder: (folder / "items.parquet").unlink(), r"items\.parquet does not exist"),
         (lambda folder: (folder / "test.parquet").write_bytes(b"PAR1"), r"test\.parquet is damaged"),
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json is not readable JSON"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 1. Received: list"),
-        (change_manifest(schema=99), r"Expected schema 1. Received: 99"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 2. Received: list"),
+        (change_manifest(schema=99), r"Expected schema 2. Received: 99"),
         (change_manifest(fingerprint="0"), r"changed or damaged"),
         (change_column, r"valid\.parquet: expected a column 'item' of int64"),
         (change_value, r"changed or damaged"),

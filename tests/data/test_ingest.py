@@ -96,6 +96,7 @@ def test_overlap_is_refused_with_counts_or_removed_from_the_later_split(tmp_path
         "split": "valid",
         "in": 3,
         "rejected": {"valid: pair also in train": 1},
+        "ranges": {"rating": [5.0, 5.0]},
     }
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
-from tfadt.training.runs import POPULAR, Run
-
-_PACKAGES = ("tfadt", "tensorflow", "keras", "numpy", "pandas")
+from tfadt.training.runs import ADT_ALONE, POPULAR, Run
+from tfadt.versions import versions
 
 
 def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out: Path) -> dict[str, Any]:
@@ -40,22 +37,24 @@ def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out
     return results
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions that a result depends on."""
-    return {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in _PACKAGES}}
-
-
 def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], list[list[str]]]:
     """Returns the header and the cells of the results table, for Markdown and for the terminal."""
     metrics = [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]
-    header = ["model", "policy", *metrics, "drop rate", "seconds"]
+    with_plan = any(row.plan != ADT_ALONE for row in table)
+    header = ["model", "policy", *(["plan"] if with_plan else []), *metrics, "drop rate", "seconds"]
     cells = []
     for row in table:
         values = [
             f"{mean:.4f}" + (f" ± {std:.4f}" if row.seeds > 1 else "") for mean, std in (row.metrics[m] for m in metrics)
         ]
-        cells.append([row.model, row.policy or "", *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
+        plan = [row.plan if row.policy else ""] if with_plan else []
+        cells.append([row.model, row.policy or "", *plan, *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
     return header, cells
+
+
+def method_name(method: Row | Comparison) -> str:
+    """Returns what a sentence calls a method: model, policy and, where they are not ADT alone, its stages."""
+    return f"{method.model} {method.policy}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
 
 
 def data_line(data: InteractionData) -> str:
@@ -84,12 +83,12 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
         if test.metric == metric:
             t = test.test
             lines.append(
-                f"{test.model} {test.policy}: {metric} {t.difference:+.4f} against plain training "
+                f"{method_name(test)}: {metric} {t.difference:+.4f} against plain training "
                 f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g} over {t.users:,} users"
                 f"{_seeds(test)}): {test.verdict}."
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
-    below = [f"{row.model} {row.policy}" for row in table if row.policy and row.metrics[metric][0] <= floor]
+    below = [method_name(row) for row in table if row.policy and row.metrics[metric][0] <= floor]
     if tests and tests[0].seed_test.users < 2:
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     if below:

@@ -46,24 +46,14 @@ def print_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """Gives a listener for a run: bars on a terminal, a line for each training elsewhere, nothing when quiet."""
-    from tfadt.training.progress import Progress  # imports TensorFlow
-
-    class Lines(Progress):
-        def say(self, text: str) -> None:
-            print(text, flush=True)
-
-        def begin(self, label: str, total_steps: int) -> None:
-            print(f"{label}: training, {total_steps:,} steps", flush=True)
-
-        def end(self, label: str, summary: str) -> None:
-            print(f"{label}: {summary}", flush=True)
+    from tfadt.training.progress import PrintedProgress, Progress  # imports TensorFlow
 
     console = _console()
     if quiet:
         yield Progress()
         return
     if not console.is_terminal:
-        yield Lines()
+        yield PrintedProgress()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bars(*columns, TextColumn("{task.fields[loss]}"), console=console, transient=True) as bars:

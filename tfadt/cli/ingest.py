@@ -46,6 +46,7 @@ def ingest(
             f"rows in: {rows['in']:,}",
             *(f"kept, {name}: {count:,}" for name, count in rows["kept"].items()),
             *(f"rejected, {reason}: {count:,}" for reason, count in rows["rejected"].items()),
+            f"known to be liked: {result.manifest['extra_feedback'].get('pairs', 0):,}",
             f"{result.num_users:,} users, {result.num_items:,} items; written to {out}",
         ]
     )

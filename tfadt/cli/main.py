@@ -11,6 +11,7 @@ import typer
 from tfadt._version import __version__
 from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
+from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import InterruptedRunError, TfadtError
 
 app = typer.Typer(
@@ -41,10 +42,11 @@ app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
-app.command("tune")(tune.tune)
+app.add_typer(pipeline.app, name="pipeline")
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("push")(push.push)
+app.command("tune")(tune.tune)
 
 
 def main() -> None:

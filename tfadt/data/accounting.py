@@ -11,11 +11,17 @@ import pandas as pd
 
 
 class RowAccount:
-    """Counts the rows of one source that came in and, by reason, those that were rejected."""
+    """Counts the rows of one source that came in and, by reason, those that were rejected; sees the range of numbers."""
 
     def __init__(self, rows_in: int, rejected: Mapping[str, int]) -> None:
         self.rows_in = rows_in
         self.rejected: Counter[str] = Counter(rejected)
+        self.ranges: dict[str, list[float]] = {}
+
+    def observe(self, name: str, values: np.ndarray) -> None:
+        """Keeps the smallest and the largest of the numbers that were kept of a column."""
+        if len(values):
+            self.ranges[name] = [float(values.min()), float(values.max())]
 
     def keep(self, frame: pd.DataFrame, good: np.ndarray, reason: str) -> pd.DataFrame:
         """Returns the good rows of `frame`, counting the others under `reason`."""
@@ -26,8 +32,8 @@ class RowAccount:
         return frame[good]
 
     def summary(self) -> dict[str, Any]:
-        """Returns rows in and rejected, for the manifest."""
-        return {"in": self.rows_in, "rejected": dict(sorted(self.rejected.items()))}
+        """Returns rows in, rejected, and the ranges of the numbers in them, for the manifest."""
+        return {"in": self.rows_in, "rejected": dict(sorted(self.rejected.items())), "ranges": self.ranges}
 
 
 def balance(accounts: list[RowAccount], kept: dict[str, int]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The folder that ingest writes and every later stage reads.
 
 Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`: bool, if
-known), `users.parquet`, `items.parquet` (`id`, in code order), `manifest.json`.
+known), `extra_feedback.parquet` (`user`, `item`; if there is any), `users.parquet`, `items.parquet` (`id`, in code order),
+`manifest.json`.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import pyarrow.parquet as pa_parquet
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.errors import DataError
 
-SCHEMA = 1
+SCHEMA = 2
+_WITHOUT_EXTRA_FEEDBACK = 1  # The schema before it, which is read as data that have none.
 MANIFEST = "manifest.json"
 _SPLITS = ("train", "valid", "test")
+_EXTRA = "extra_feedback"
 _KINDS = {pa.int64(): "int64", pa.bool_(): "bool", pa.large_string(): "text"}
 _VOCABULARIES = {"users": "user_id", "items": "item_id"}
 
@@ -37,7 +40,7 @@ def is_artifact(folder: Path) -> bool:
 def fingerprint(data: InteractionData) -> str:
     """Returns the SHA-256 (hex) of every column and id; equal data have equal fingerprints, wherever they came from."""
     digest = hashlib.sha256()
-    for name in _SPLITS:
+    for name in _tables(data):
         split = getattr(data, name)
         flags = split.false_positive
         digest.update(f"{name} {len(split)} {flags is not None};".encode())
@@ -96,6 +99,8 @@ def load(folder: Path) -> InteractionData:
     splits = [_read_split(folder / f"{name}.parquet") for name in _SPLITS]
     ids = [_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items()]
     data = InteractionData(splits[0], splits[1], splits[2], ids[0], ids[1], manifest)
+    if (folder / f"{_EXTRA}.parquet").is_file():
+        data = data.with_extra_feedback(_read_split(folder / f"{_EXTRA}.parquet"))
     found = fingerprint(data)
     if found != manifest.get("fingerprint"):
         raise DataError(
@@ -108,12 +113,17 @@ def load(folder: Path) -> InteractionData:
 def _may_be_replaced(folder: Path) -> bool:
     """Returns whether a folder is empty or holds exactly what `save` writes: many programs have a manifest.json."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else None
-    return names in (set(), {MANIFEST, *(f"{name}.parquet" for name in (*_SPLITS, *_VOCABULARIES))})
+    always, extra = {MANIFEST, *(f"{name}.parquet" for name in (*_SPLITS, *_VOCABULARIES))}, {f"{_EXTRA}.parquet"}
+    return names in (set(), always, always | extra)
+
+
+def _tables(data: InteractionData) -> tuple[str, ...]:
+    return _SPLITS if data.extra_feedback is None else (*_SPLITS, _EXTRA)
 
 
 def _write(data: InteractionData, folder: Path) -> None:
     folder.mkdir()
-    for name in _SPLITS:
+    for name in _tables(data):
         split = getattr(data, name)
         columns = {"user": split.user, "item": split.item}
         if split.false_positive is not None:
@@ -135,8 +145,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not readable JSON: {error}.") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        received = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
+    received = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
+    if received not in (SCHEMA, _WITHOUT_EXTRA_FEEDBACK):
         raise DataError(f"{path} is of another version. Expected schema {SCHEMA}. Received: {received}.")
     return manifest
 

@@ -39,9 +39,7 @@ def apply_rule(frame: pd.DataFrame, rule: str, config: Feedback, account: RowAcc
         return frame.drop(columns="false_positive", errors="ignore")
     column = frame[rule]
     if rule == "false_positive":
-        codes, distinct = factorize(column, rule)
-        flags = np.array([*(_FLAGS.get(str(value).strip().lower(), np.nan) for value in distinct), np.nan])
-        values, missing = flags[codes], codes < 0
+        values, missing = read_flags(column, rule)
         checks = {"missing": ~missing, "not 0 or 1": ~np.isnan(values)}
     else:
         values, missing = to_number(column, rule)
@@ -55,7 +53,15 @@ def apply_rule(frame: pd.DataFrame, rule: str, config: Feedback, account: RowAcc
     for reason, passes in checks.items():
         frame = account.keep(frame, passes[good], f"{rule} {reason}")
         good &= passes
+    account.observe(rule, values[good])
     return frame
+
+
+def read_flags(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns float64 `[n]`, 1 or 0 and NaN where a value is no flag, and bool `[n]`, True where it is missing."""
+    codes, distinct = factorize(column, name)
+    flags = np.array([*(_FLAGS.get(str(value).strip().lower(), np.nan) for value in distinct), np.nan])
+    return flags[codes], codes < 0
 
 
 def describe(rule: str, config: Feedback) -> dict[str, Any]:

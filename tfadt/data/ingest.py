@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tfadt.config import IngestConfig
+from tfadt.config import Columns, IngestConfig
 from tfadt.data import artifact
 from tfadt.data.accounting import RowAccount, balance
+from tfadt.data.extra_feedback import COLUMN, add_extra_feedback
 from tfadt.data.feedback import RULES, apply_rule, choose_rule, describe
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.data.sources import SPLITS, Source, read_sources, source_kind
@@ -25,7 +27,7 @@ def ingest(config: IngestConfig, on_progress: Callable[[str], None] | None = Non
 
     In this order: read; reject rows without ids, readable feedback or (where the split needs it) time; keep each
     (user, item) pair once, the latest one; split; keep true positives in test (the paper's section 5); drop users and
-    items unseen in training from validation and test.
+    items unseen in training from validation and test; tell which training interactions are known to be liked (3.4).
 
     Args:
         config: Settings of the stage. A folder written by `artifact.save` as `data` is loaded as it is.
@@ -103,12 +105,15 @@ def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], Non
         frames = dict(zip(SPLITS, cleaned, strict=True))
         split_accounts = dict(zip(SPLITS, accounts, strict=True))
         _remove_overlap(frames, split_accounts, len(item_ids), config.on_overlap)
+    held_out = pd.concat([frames["valid"], frames["test"]])
     if config.clean_test and rule != "none":
         good = ~frames["test"]["false_positive"].to_numpy(bool)
         frames["test"] = split_accounts["test"].keep(frames["test"], good, "test: false positive")
 
     data, kept = _encode(frames, split_accounts, user_ids, item_ids)
     _check_enough(data, _names(sources), accounts)
+    held_out_ids = user_ids[held_out["user"].to_numpy()], item_ids[held_out["item"].to_numpy()]
+    data, extra_feedback = add_extra_feedback(data, frames["train"].get(COLUMN), held_out_ids, config)
     rows = balance(accounts, kept)
     rows["sources"] = [
         {"name": source.name, "split": source.split, **account.summary()}
@@ -128,21 +133,26 @@ def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], Non
         "rows": rows,
         "counts": {"users": data.num_users, "items": data.num_items, **kept},
         "false_positive_share": {name: _share(getattr(data, name)) for name in SPLITS},
+        "extra_feedback": extra_feedback,
         "notes": notes,
         "fingerprint": artifact.fingerprint(data),
     }
-    return InteractionData(data.train, data.valid, data.test, data.users, data.items, manifest)
+    return replace(data, manifest=manifest)
 
 
 def settings_of(config: IngestConfig) -> dict[str, Any]:
     """Returns the settings that decide what is made of the rows, for the manifest."""
-    return config.model_dump(mode="json", include={"columns", "feedback", "split", "clean_test", "on_overlap"})
+    decisive = {"columns", "feedback", "extra_feedback", "split", "clean_test", "on_overlap"}
+    return config.model_dump(mode="json", include=decisive)
 
 
 def _check_same_settings(manifest: dict[str, Any], config: IngestConfig) -> None:
     """Refuses settings that a folder made with others would silently not follow."""
-    default, made_with = settings_of(IngestConfig()), manifest.get("settings", {})
+    default, made_with = settings_of(IngestConfig()), dict(manifest.get("settings", {}))
     for name, value in settings_of(config).items():
+        if isinstance(made_with.get(name), dict):
+            # A folder of an earlier version knew fewer settings.
+            made_with[name] = default[name] | made_with[name]
         if value != default[name] and value != made_with.get(name):
             raise ConfigError(
                 f"{config.data} was ingested with other settings of ingest.{name}; ingest the log anew to change them. "
@@ -151,8 +161,10 @@ def _check_same_settings(manifest: dict[str, Any], config: IngestConfig) -> None
 
 
 def _check_columns(source: Source, rule: str, with_time: bool, config: IngestConfig) -> None:
-    for needed in (rule if rule != "none" else None, "timestamp" if with_time else None):
-        if needed and needed not in source.table.frame.columns:
+    with_extra = source.split in (None, "train") and config.columns.extra_feedback != Columns().extra_feedback
+    conditions = {rule: rule != "none", "timestamp": with_time, COLUMN: with_extra}
+    for needed in (name for name, is_needed in conditions.items() if is_needed):
+        if needed not in source.table.frame.columns:
             raise missing_column(needed, getattr(config.columns, needed), source.name, source.table.existing)
 
 

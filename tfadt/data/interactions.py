@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,29 +21,32 @@ class Interactions:
         item: int64 `[n]`, codes `0..num_items-1`.
         false_positive: bool `[n]`, True where feedback says that the user disliked the item (the paper's section 3.1);
             None when no feedback is known.
+        known_positive: bool `[n]`, True where extra feedback says that the user likes the item (section 3.4); None when
+            there is no extra feedback.
     """
 
     user: np.ndarray
     item: np.ndarray
     false_positive: np.ndarray | None = None
+    known_positive: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.user.shape != self.item.shape or self.user.ndim != 1:
             raise DataError(
                 f"user and item must be vectors of one length. Received: {self.user.shape} and {self.item.shape}."
             )
-        if self.false_positive is not None and self.false_positive.shape != self.user.shape:
-            raise DataError(
-                f"false_positive must have one value a row ({self.user.shape}). Received: {self.false_positive.shape}."
-            )
+        for name in ("false_positive", "known_positive"):
+            flags = getattr(self, name)
+            if flags is not None and flags.shape != self.user.shape:
+                raise DataError(f"{name} must have one value a row ({self.user.shape}). Received: {flags.shape}.")
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, rows: np.ndarray) -> Interactions:
         """Returns the given rows (indices or a boolean mask)."""
-        flags = None if self.false_positive is None else self.false_positive[rows]
-        return Interactions(self.user[rows], self.item[rows], flags)
+        flags = (None if flags is None else flags[rows] for flags in (self.false_positive, self.known_positive))
+        return Interactions(self.user[rows], self.item[rows], *flags)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Vocabulary:
             known = pd.Index(self.ids.astype(str))
             return known.get_indexer(pd.Index(values.astype(str))).astype(np.int64)
         if self.ids.dtype.kind != "i":
-            values = values.astype(object)
+            values = (values.astype(str) if values.dtype.kind in "iu" else values).astype(object)
         return self._index.get_indexer(pd.Index(values)).astype(np.int64)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -122,6 +125,8 @@ class InteractionData:
             `ingest.clean_test` is off.
         users, items: Vocabularies of the ids that occur in training.
         manifest: Counts, row accounting, feedback rule, source and content fingerprint (JSON-serialisable).
+        extra_feedback: D*, the pairs that are known to be liked, most of them training clicks and none of validation or
+            test (the paper's section 3.4); None where nothing is known beyond the clicks. `with_extra_feedback` sets it.
     """
 
     train: Interactions
@@ -130,6 +135,7 @@ class InteractionData:
     users: Vocabulary
     items: Vocabulary
     manifest: dict[str, Any] = field(default_factory=dict)
+    extra_feedback: Interactions | None = None
 
     @property
     def num_users(self) -> int:
@@ -150,3 +156,20 @@ class InteractionData:
             self.num_users,
             self.num_items,
         )
+
+    def with_extra_feedback(self, extra: Interactions | None) -> InteractionData:
+        """Returns the data with other extra feedback, its pairs marked as known positives among the training clicks."""
+        known = None
+        if extra is not None:
+            keys = self.train.user * self.num_items + self.train.item
+            known = np.isin(keys, extra.user * self.num_items + extra.item)
+        return replace(self, extra_feedback=extra, train=replace(self.train, known_positive=known))
+
+    @cached_property
+    def extra_feedback_ratio(self) -> np.ndarray:
+        """Extra feedback / training clicks of each user, float64 `[num_users]` (the paper's section 5.3)."""
+        if self.extra_feedback is None:
+            return np.zeros(self.num_users)
+        extra, clicks = (np.bincount(d.user, minlength=self.num_users) for d in (self.extra_feedback, self.train))
+        ratio: np.ndarray = extra / np.maximum(clicks, 1)
+        return ratio

@@ -54,7 +54,7 @@ def read(path: Path, format: str = "auto", columns: Columns | None = None) -> Re
             result = read_authors_file(content, path)
         else:
             result = read_delimited(content, path, "," if kind == "csv" else "\t", columns)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = (str(error).splitlines() or ["unknown reason"])[0]
         raise DataError(f"{path} cannot be read as {kind}: {reason[:300]}") from error
     if not result.rows_in:

@@ -85,6 +85,11 @@ def read_sources(config: IngestConfig, on_progress: Callable[[str], None]) -> li
     return sources
 
 
+def source_files(config: IngestConfig) -> list[Path]:
+    """Returns the files, or the ingested folder, that the configuration names; none for a data set by name or simulation."""
+    return list(_files(config).values()) if source_kind(config) in ("data", "splits") else []
+
+
 def _files(config: IngestConfig) -> dict[str, Path]:
     """Returns split -> file; the split is `""` for a log that is to be split."""
     if config.data is None:

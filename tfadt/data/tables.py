@@ -19,7 +19,10 @@ ALTERNATIVES = {
     "dwell_time": (),
     "false_positive": (),
     "timestamp": ("unix_timestamp",),
+    "extra_feedback": (),
 }
+# Validation and test need no such column: `ingest` asks for it where it is needed, in training.
+_NEEDED_IN_TRAINING = "extra_feedback"
 _SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar", " ": "a space"}
 
 
@@ -84,7 +87,7 @@ def find_columns(columns: Columns, existing: Iterable[str], source: str) -> dict
             if names.count(name) > 1:
                 raise DataError(f"{source} has the column '{name}' {names.count(name)} times. Expected it once.")
             found[ours] = name
-        elif wanted != default or ours in ("user", "item"):
+        elif ours in ("user", "item") or (wanted != default and ours != _NEEDED_IN_TRAINING):
             raise missing_column(ours, wanted, source, names)
     return found
 

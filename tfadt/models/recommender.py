@@ -18,6 +18,8 @@ from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import SearchSpace
 
+_BLOCK_USERS = 8192
+
 
 class Recommender(DenoisingModel):
     """A model of user-item preference, trained on observed interactions and sampled negatives.
@@ -104,6 +106,12 @@ class Recommender(DenoisingModel):
         """Returns the logits of the pairs `(users[i], items[i])`: float32 `[B]`."""
         return self((tf.convert_to_tensor(users, tf.int64), tf.convert_to_tensor(items, tf.int64)), training=False)
 
+    def user_space(self) -> np.ndarray:
+        """Returns the vectors of all users, float32 `[num_users, d]`."""
+        starts = range(0, self.num_users, _BLOCK_USERS)
+        blocks = [tf.range(first, min(first + _BLOCK_USERS, self.num_users), dtype=tf.int64) for first in starts]
+        return np.concatenate([self.user_representation(users).numpy() for users in blocks])
+
     @property
     def seen(self) -> CSR:
         """The training items of each user."""
@@ -172,11 +180,11 @@ class Recommender(DenoisingModel):
         table.deferred = True  # for DeferredAdam
         return table
 
-    def add_output(self, fan_in: int) -> tuple[keras.Variable, keras.Variable]:
-        """Makes the output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
+    def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
+        """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
         uniform = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform", seed=self.initializer_seed())
-        kernel = self.add_weight(name="output_kernel", shape=(fan_in, 1), initializer=uniform)
-        return kernel, self.add_weight(name="output_bias", shape=(1,), initializer="zeros")
+        kernel = self.add_weight(name=f"{name}_kernel", shape=(fan_in, 1), initializer=uniform)
+        return kernel, self.add_weight(name=f"{name}_bias", shape=(1,), initializer="zeros")
 
     def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of a table, `[n, dim]`, in the compute dtype."""

@@ -22,6 +22,7 @@ class Batch(NamedTuple):
         labels: float32 `[B]`, 1 observed, 0 sampled.
         negatives: int64 `[B]`, the second item of each pair, for pairwise objectives; else None.
         false_positive: float32 `[B]`, 1 where feedback says that the observed item was disliked; None without feedback.
+        known_positive: float32 `[B]`, 1 where extra feedback says that the observed item is liked; None where nobody asks.
     """
 
     users: tf.Tensor
@@ -29,6 +30,21 @@ class Batch(NamedTuple):
     labels: tf.Tensor
     negatives: tf.Tensor | None = None
     false_positive: tf.Tensor | None = None
+    known_positive: tf.Tensor | None = None
+
+    @property
+    def pairs(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Users and items of all pairs to score: those of the rows, and for pairwise objectives then their negatives."""
+        if self.negatives is None:
+            return self.users, self.items
+        return tf.concat([self.users, self.users], 0), tf.concat([self.items, self.negatives], 0)
+
+    def per_row(self, scores: tf.Tensor) -> tf.Tensor:
+        """Returns the score of each row, `[B]`, given those of `pairs`: with negatives the margin between the two items."""
+        if self.negatives is None:
+            return scores
+        observed, sampled = tf.split(scores, 2)
+        return observed - sampled
 
 
 class BatchSource(Protocol):
@@ -107,18 +123,18 @@ class PairSource:
             base = tf.where(is_negative, columns.eligible_row(row - self._first_negative), row)
         else:
             base = row
-        users, observed, flags = columns.gather(base)
+        users, observed, *flags = columns.gather(base)
         if self._pairwise:
-            return users, observed, tf.ones_like(users, tf.float32), self._sampler(users, epoch, row), flags, size
+            return users, observed, tf.ones_like(users, tf.float32), self._sampler(users, epoch, row), *flags, size
         labels = 1.0 - tf.cast(is_negative, tf.float32)
-        flags = None if flags is None else flags * labels
+        flags = [None if flag is None else flag * labels for flag in flags]
         # Drawing is the dearest part: only for the rows that are negatives. All flat, as GPUs have no GatherNd of int64.
         where = tf.where(tf.reshape(is_negative, [-1]))
         which = where[:, 0]
         flat_users, flat_rows = (tf.gather(tf.reshape(column, [-1]), which) for column in (users, row))
         sampled = self._sampler(flat_users, tf.gather(epoch[:, 0], which // self.batch_size), flat_rows)
         items = tf.tensor_scatter_nd_update(tf.reshape(observed, [-1]), where, sampled)
-        return users, tf.reshape(items, tf.shape(observed)), labels, None, flags, size
+        return users, tf.reshape(items, tf.shape(observed)), labels, None, *flags, size
 
     def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
         """Returns the true rows of the k-th drawn step."""

@@ -37,17 +37,18 @@ class DeviceColumns:
             raise DataError("No pair can be drawn. Expected a user with an unseen item. Received: users with every item.")
         self.user = tf.Variable(rows.user.astype(np.int64), trainable=False)
         self.item = tf.Variable(rows.item.astype(np.int64), trainable=False)
-        self.false_positive = (
-            None if rows.false_positive is None else tf.Variable(rows.false_positive.astype(np.float32), trainable=False)
+        self.false_positive, self.known_positive = (
+            None if flags is None else tf.Variable(flags.astype(np.float32), trainable=False)
+            for flags in (rows.false_positive, rows.known_positive)
         )
         # Only kept where some user has every item; else the i-th eligible row is row i.
         self._eligible_rows = tf.Variable(np.flatnonzero(eligible), trainable=False) if self.without_negative else None
         self._is_eligible = tf.Variable(eligible, trainable=False) if self.without_negative else None
 
-    def gather(self, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Returns user and item (int64) and the false-positive flag (float32, None without feedback) of the rows."""
-        flags = None if self.false_positive is None else tf.gather(self.false_positive, row)
-        return tf.gather(self.user, row), tf.gather(self.item, row), flags
+    def gather(self, row: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, tf.Tensor | None]:
+        """Returns user and item (int64), and false-positive and known-positive flags (float32, None if unknown) of rows."""
+        flags = (None if flag is None else tf.gather(flag, row) for flag in (self.false_positive, self.known_positive))
+        return tf.gather(self.user, row), tf.gather(self.item, row), *flags
 
     def eligible_row(self, index: tf.Tensor) -> tf.Tensor:
         """Returns the index-th row that can have a negative, counting round and round."""

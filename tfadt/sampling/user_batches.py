@@ -79,12 +79,12 @@ class UserSource:
         # Each negative has a number of its own, after those of the n interactions: copy c of row r is (c + 1) * n + r.
         key = tf.concat([base + n * (copy + 1) for copy in range(self._num_negatives)], 0)
         base = tf.concat([base] * self._num_negatives, 0)
-        users, items, flags = self._columns.gather(base if self._pairwise else row)
+        users, items, *flags = self._columns.gather(base if self._pairwise else row)
         negative_users = users if self._pairwise else tf.gather(self._columns.user, base)
         negatives = self._sampler(negative_users, epoch, key)
         if self._pairwise:
-            return Batch(users, items, tf.ones_like(users, tf.float32), negatives, flags)
+            return Batch(users, items, tf.ones_like(users, tf.float32), negatives, *flags)
         labels = tf.concat([tf.ones_like(users, tf.float32), tf.zeros_like(negatives, tf.float32)], 0)
-        if flags is not None:
-            flags = tf.concat([flags, tf.zeros_like(negatives, tf.float32)], 0)
-        return Batch(tf.concat([users, negative_users], 0), tf.concat([items, negatives], 0), labels, None, flags)
+        unflagged = tf.zeros_like(negatives, tf.float32)
+        flags = [None if flag is None else tf.concat([flag, unflagged], 0) for flag in flags]
+        return Batch(tf.concat([users, negative_users], 0), tf.concat([items, negatives], 0), labels, None, *flags)

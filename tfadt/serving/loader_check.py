@@ -120,6 +120,15 @@ def build_loader() -> Path:
     return program
 
 
+def has_compiler() -> bool:
+    """Returns whether there is a C++ compiler."""
+    try:
+        find_compiler()
+    except ConfigError:
+        return False
+    return True
+
+
 def find_compiler() -> str:
     """Returns the path of the C++ compiler: `$CXX`, or the first of g++, c++, clang++.
 

@@ -31,7 +31,7 @@ class Proofs:
     Args:
         folder: The version.
         metadata: What it says of itself.
-        run: The folder of its run; default where it lay at export.
+        run: Its run, or the folder of that; default where it lay at export.
         seconds: Time of each measurement under the C++ loader.
 
     Attributes:
@@ -40,7 +40,7 @@ class Proofs:
         metrics: Set by `quality`: metrics on the clean test.
     """
 
-    def __init__(self, folder: Path, metadata: dict[str, Any], run: Path | None, seconds: float):
+    def __init__(self, folder: Path, metadata: dict[str, Any], run: Path | SavedRun | None, seconds: float):
         self._folder = folder
         self._metadata = metadata
         self._run = run
@@ -103,16 +103,12 @@ class Proofs:
 
     def quality(self) -> str | None:
         """The served model ranks the clean test as well as the trained one."""
-        if "run" not in self._metadata or "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
+        known = self._run or self._metadata.get("run")
+        if known is None or "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
             return None
-        folder = self._run or Path(self._metadata["run"])
-        if not folder.is_dir():
-            raise DataError(
-                f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run."
-            )
-        run = SavedRun.open(folder)
+        run = known if isinstance(known, SavedRun) else self._open(Path(known))
         if run.data.manifest.get("fingerprint") != self._metadata["data_fingerprint"]:
-            raise DataError(f"The run {folder} has other data than the run that was exported.")
+            raise DataError(f"The run {run.folder} has other data than the run that was exported.")
         expected, ks = self._expected_metrics(run)
         own = self._metadata["exclude_seen"]
         self.metrics = served_metrics(self._folder, run.data, run.config, ks, exclude=not own)
@@ -127,6 +123,14 @@ class Proofs:
             f"{first} {self.metrics[first]:.4f} on the clean test; {len(self.metrics)} metrics equal the trained model's "
             f"(largest difference {largest:.1e})"
         )
+
+    @staticmethod
+    def _open(folder: Path) -> SavedRun:
+        if not folder.is_dir():
+            raise DataError(
+                f"The run {folder} is not there, so its clean test cannot be ranked. Name its folder with --run."
+            )
+        return SavedRun.open(folder)
 
     def _expected_metrics(self, run: SavedRun) -> tuple[dict[str, float], list[int]]:
         """Returns the trained model's metrics and the cut-offs at which they are known and served."""

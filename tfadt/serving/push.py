@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfadt.errors import ConfigError, DataError, first_line
-from tfadt.serving.metadata import read_metadata
+from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
 from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import is_remote, remote_versions, remove_remote_version, upload_version, write_remote
 from tfadt.serving.server_files import server_files
@@ -29,8 +30,9 @@ def push(
     unless_worse_than: str | None = None,
     metric: str | None = None,
     tolerance: float = 0.0,
-    run: Path | None = None,
+    run: Path | SavedRun | None = None,
     say: Callable[[str], object] = lambda text: None,
+    resume: bool = False,
 ) -> str:
     """Copies a blessed version into a serving directory, under its own name and number.
 
@@ -42,8 +44,9 @@ def push(
             version's run ranks it no worse. Where nothing is served yet there is nothing to compare.
         metric: What is compared, such as `recall@20`; default recall at the run's first cut-off.
         tolerance: How much worse it may be.
-        run: The folder of the version's run; default where it lay at export.
+        run: The version's run, or the folder of that; default where it lay at export.
         say: Hears what is done.
+        resume: Go on where an interrupted push was: this very version may be there already.
 
     Returns:
         Where the version lies now.
@@ -70,7 +73,9 @@ def push(
         other = _other(unless_worse_than, present, place.folder)
         say(_compare(folder, metadata, other, metric, tolerance, run) if other else "Nothing is served yet.")
     try:
-        pushed = place.add(folder, version)
+        there = f"{place.folder}/{version}"
+        resumed = resume and version in present and served_fingerprint(there) == fingerprint(folder)
+        pushed = there if resumed else place.add(folder, version)
         place.write(blessing_path(Path(str(version))).name, json.dumps(blessing, indent=2) + "\n")
         for old in place.versions()[: -keep if keep else 0]:
             place.remove(old)
@@ -80,6 +85,15 @@ def push(
     except (tf.errors.OpError, OSError) as error:
         raise DataError(f"{place.folder} cannot be written: {first_line(error)}") from error
     return pushed
+
+
+def served_fingerprint(version: str) -> str | None:
+    """Returns the fingerprint of a version, anywhere that `tf.io.gfile` reaches; None where it has none."""
+    path = f"{version}/{METADATA_FILE}"
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 class _Place:
@@ -131,14 +145,14 @@ def _other(wanted: str, present: list[int], folder: str) -> str | None:
 
 
 def _compare(
-    folder: Path, metadata: dict[str, Any], other: str, metric: str | None, tolerance: float, run: Path | None
+    folder: Path, metadata: dict[str, Any], other: str, metric: str | None, tolerance: float, run: Path | SavedRun | None
 ) -> str:
     """Ranks the clean test of the version's run by both versions; returns the figures, or raises that it is worse."""
     if run is None and "run" not in metadata:
         raise DataError(
             f"{folder} was exported without a run, so there is no clean test to compare on. Name one with --run."
         )
-    saved = SavedRun.open(run or Path(metadata["run"]))
+    saved = run if isinstance(run, SavedRun) else SavedRun.open(run or Path(metadata["run"]))
     name = metric or f"recall@{saved.config.evaluate.k[0]}"
     cut = name.rpartition("@")[2]
     if not cut.isdigit() or not 1 <= int(cut) <= metadata["k"]:

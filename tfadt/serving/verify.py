@@ -16,6 +16,7 @@ from tfadt.serving.loader_check import Latency, build_loader
 from tfadt.serving.metadata import check_files, fingerprint, read_metadata
 from tfadt.serving.proofs import Proofs
 from tfadt.serving.versions import write_atomically
+from tfadt.training.saved import SavedRun
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def read_blessing(folder: Path) -> dict[str, Any]:
 
 def verify(
     folder: Path,
-    run: Path | None = None,
+    run: Path | SavedRun | None = None,
     loader: bool = True,
     seconds: float = 1.0,
     say: Callable[[str], object] = lambda text: None,
@@ -106,7 +107,7 @@ def verify(
 
     Args:
         folder: The version's folder.
-        run: The folder of its run, whose clean test is ranked; default where it lay at export.
+        run: Its run, or the folder of that, whose clean test is ranked; default where it lay at export.
         loader: Whether to check and measure under the C++ loader, which needs a compiler.
         seconds: Time of each measurement there.
         say: Hears each proof as it is done.

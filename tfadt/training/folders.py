@@ -10,6 +10,18 @@ from pathlib import Path
 from tfadt.errors import ConfigError, DataError
 
 
+def is_locked(out: Path, marker: str) -> bool:
+    """Returns whether a process is writing to the folder that this file marks."""
+    if not (out / marker).is_file():
+        return False
+    with (out / marker).open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 @contextmanager
 def locked(out: Path, marker: str, kind: str, command: str) -> Iterator[None]:
     """Makes the folder if need be and keeps other processes from writing into it.

@@ -23,6 +23,22 @@ class Progress:
         """Hears that the training is over."""
 
 
+class PrintedProgress(Progress):
+    """Prints a line for each thing that happens."""
+
+    def say(self, text: str) -> None:
+        """Prints the line."""
+        print(text, flush=True)
+
+    def begin(self, label: str, total_steps: int) -> None:
+        """Prints how long the training is."""
+        print(f"{label}: training, {total_steps:,} steps", flush=True)
+
+    def end(self, label: str, summary: str) -> None:
+        """Prints how it ended."""
+        print(f"{label}: {summary}", flush=True)
+
+
 class ProgressCallback(keras.callbacks.Callback):
     """Passes the steps of `fit` on to a listener."""
 

@@ -1,0 +1,1 @@
+"""Typed artifacts: the folders that steps hand to one another, one type a file."""

@@ -1,0 +1,42 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tfadt.components.artifacts.base import Artifact
+from tfadt.config import Config
+from tfadt.tuning.results import Hyperparameters as Found
+
+
+class Hyperparameters(Artifact):
+    """The best settings of a search, and every trial.
+
+    Layout: `hyperparameters.json` (the best trial over all, each search with its trials, the configuration, the data),
+    `best.toml` and one `MODEL-POLICY.toml` for each model and policy (what `tfadt run` takes), `logs/` (TensorBoard).
+    """
+
+    files = ("hyperparameters.json", "best.toml")
+
+    def copy(self, search: Path) -> None:
+        """Takes the results out of the folder of a search."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for file in (search / "hyperparameters.json", *search.glob("*.toml")):
+            shutil.copy2(file, self.path / file.name)
+        if (search / "logs").is_dir():
+            shutil.copytree(search / "logs", self.path / "logs", dirs_exist_ok=True)
+
+    def apply(self, settings: Config) -> Config:
+        """Returns settings with the best values for their model and policy.
+
+        Raises:
+            DataError: If these were not searched, or the file is damaged.
+        """
+        return Found.load(self.path).apply(settings, settings.adt.models[0], settings.adt.policies[0])
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the best trial: its score and its settings."""
+        best = self.read_json("hyperparameters.json", ("objective", "best"))
+        return {best["objective"]: best["best"]["score"], **best["best"]["settings"]}

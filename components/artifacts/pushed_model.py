@@ -1,0 +1,30 @@
+"""Where a version was pushed to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tfadt.components.artifacts.base import Artifact
+
+
+class PushedModel(Artifact):
+    """What became of a verified version.
+
+    Layout: `pushed.json` (`pushed`: whether it was; `place`: its folder in the serving directory, or null; `reason`).
+    """
+
+    files = ("pushed.json",)
+
+    def write(self, place: str | None, reason: str) -> None:
+        """Writes where the version lies now, or why it was not pushed."""
+        self.write_json("pushed.json", {"pushed": place is not None, "place": place, "reason": reason})
+
+    def is_current(self) -> bool:
+        """Returns whether the version still lies where it was pushed to; of other machines that is not asked."""
+        place = self.summary()["place"]
+        return place is None or "://" in place or (Path(place) / "saved_model.pb").is_file()
+
+    def summary(self) -> dict[str, Any]:
+        """Returns the content."""
+        return self.read_json("pushed.json", ("pushed", "place", "reason"))

@@ -1,0 +1,21 @@
+"""Stage `ingest`: from a log, given splits, a TensorFlow Datasets data set or the simulation to `Interactions`."""
+
+from __future__ import annotations
+
+from tfadt.components.artifacts.interactions import Interactions
+from tfadt.components.component import component
+from tfadt.components.signature import Output, Parameter
+from tfadt.config import IngestConfig
+from tfadt.data.sources import source_files
+
+
+@component(reads=lambda settings: source_files(settings))
+def ingest(interactions: Output[Interactions], settings: Parameter[IngestConfig]) -> None:
+    """Reads, cleans, splits and encodes the interactions that the settings name."""
+    from tfadt.data.ingest import ingest as read
+
+    data = read(settings, print)
+    rows = data.manifest["rows"]
+    for name, count in [("in", rows["in"]), *rows["kept"].items(), *rows["rejected"].items()]:
+        print(f"{name}: {count:,} rows")
+    interactions.write(data)

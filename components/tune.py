@@ -1,0 +1,41 @@
+"""Stage `tune`: a search for the settings that rank validation best, by keras-tuner."""
+
+from __future__ import annotations
+
+from tfadt.components.artifacts.hyperparameters import Hyperparameters
+from tfadt.components.artifacts.interactions import Interactions
+from tfadt.components.component import component
+from tfadt.components.signature import Input, Output, Parameter, WorkFolder
+from tfadt.config import Config, IngestConfig
+
+
+def _check(settings: Config) -> None:
+    from tfadt.tuning.search import check
+
+    check(settings)
+
+
+@component(check=_check, accelerated=True)
+def tune(
+    interactions: Input[Interactions],
+    hyperparameters: Output[Hyperparameters],
+    settings: Parameter[Config],
+    work: WorkFolder,
+) -> None:
+    """Searches for the best settings; a search that was interrupted goes on with its trials.
+
+    Args:
+        interactions: The data set; its test split is not touched.
+        hyperparameters: What was found.
+        settings: Sections `tune`, `adt`, `model`, `policy` and `evaluate` (the cut-offs).
+        work: Keeps the search's state.
+    """
+    from tfadt.tuning.progress import PrintedSearch
+    from tfadt.tuning.search import resume_search, run_search
+
+    search = work / "search"
+    if (search / "config.json").is_file():
+        resume_search(search, progress=PrintedSearch())
+    else:
+        run_search(settings.model_copy(update={"ingest": IngestConfig(data=interactions.path)}), search, PrintedSearch())
+    hyperparameters.copy(search)

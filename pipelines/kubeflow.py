@@ -1,0 +1,181 @@
+"""The same pipeline for Kubeflow Pipelines v2: every step a lightweight Python component, joined by typed artifacts.
+
+Needs the extra `kubeflow`. A step's code in the compiled pipeline is a few lines that call tfadt, which the image brings:
+nothing is installed at run time. The graph has no conditions and no loops: whether a model is pushed is decided inside
+`push`, which reads the blessing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import keyword
+import linecache
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kfp import compiler, dsl
+
+from tfadt._version import __version__
+from tfadt.components.component import Step
+from tfadt.config import Config, KubeflowConfig
+from tfadt.errors import ConfigError
+from tfadt.pipelines.digests import Digests
+from tfadt.pipelines.kubeflow_types import kubeflow_type
+from tfadt.pipelines.pipeline import Pipeline
+
+_BODY = """\
+def {function}({arguments}):
+    from tfadt.pipelines.kubeflow_step import run_step
+    run_step(
+        {component!r},
+        tfadt_version,
+        parameters={{{parameters}}},
+        inputs={{{inputs}}},
+        outputs={{{outputs}}},
+        previous={{{previous}}},
+    )
+"""
+
+
+def compile_pipeline(pipeline: Pipeline, path: Path, settings: KubeflowConfig) -> None:
+    """Writes a pipeline as v2 intermediate representation (YAML), ready to be uploaded.
+
+    Args:
+        pipeline: What to compile.
+        path: The file.
+        settings: Image and resources.
+
+    Raises:
+        ConfigError: If the file cannot be written, or two steps are one on Kubeflow, whose names know no case and no dots.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(f"The compiled pipeline is YAML: its name must end in .yaml. Received: '{path}'.")
+    graph = kubeflow_pipeline(pipeline, settings)
+    try:
+        compiler.Compiler().compile(graph, str(path))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def check_places(config: Config) -> None:
+    """Raises ConfigError for a relative path: a container has a working directory of its own."""
+    ingest = config.ingest
+    places = {f"ingest.{name}": getattr(ingest, name) for name in ("data", "train", "valid", "test")}
+    for name, place in {**places, "push.to": config.push.to}.items():
+        if place is not None and "://" not in str(place) and not Path(place).is_absolute():
+            raise ConfigError(
+                f"On Kubeflow each step runs in a container of its own. Expected for {name} an absolute path that the "
+                f"containers share, or for push.to a URI. Received: '{place}'."
+            )
+
+
+def kubeflow_pipeline(pipeline: Pipeline, settings: KubeflowConfig) -> Any:
+    """Returns a pipeline as Kubeflow's own object, which also runs locally (`kfp.local`).
+
+    Its parameters: `tfadt_version`, part of every step's cache key and checked against the image's; `data_version`, a text
+    to be changed when data at the same place have changed (by default the digest of the files, where they can be read
+    now); and for each step that compares itself with an earlier run, the folder of that run's output.
+
+    Args:
+        pipeline: What to convert.
+        settings: Image and resources.
+    """
+    functions = {step.name: _identifier(step.name) for step in pipeline}
+    if len(set(functions.values())) < len(functions):
+        raise ConfigError(f"Two steps have one name on Kubeflow. Received: {', '.join(functions)}.")
+    earlier = {f"{functions[s.name]}_{name}": "" for s in pipeline for name in s.component.signature.previous}
+    defaults = {"tfadt_version": __version__, "data_version": _data_version(pipeline), **earlier}
+
+    def graph(*values: Any) -> None:
+        given = dict(zip(defaults, values, strict=True))
+        tasks: dict[str, Any] = {}
+        for step in pipeline:
+            tasks[step.name] = _task(step, functions[step.name], tasks, given, settings)
+
+    # Kubeflow reads the parameters off the signature.
+    graph.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=v, annotation=str)
+            for n, v in defaults.items()
+        ]
+    )
+    graph.__name__ = _identifier(pipeline.name)
+    return dsl.pipeline(name=_identifier(pipeline.name).replace("_", "-"))(graph)
+
+
+def step_source(step: Step, function: str) -> str:
+    """Returns the code of a step's lightweight component."""
+    signature = step.component.signature
+    arguments = [f"{name}: Input[{kubeflow_type(signature.inputs[name].type).__name__}]" for name in step.inputs]
+    arguments += [f"{name}: Output[{kubeflow_type(kind).__name__}]" for name, kind in signature.outputs.items()]
+    arguments += [f"{name}: str" for name in (*step.parameters, *signature.previous, "tfadt_version", "data_version")]
+
+    def pairs(names: Any, suffix: str = "") -> str:
+        return ", ".join(f"{name!r}: {name}{suffix}" for name in names)
+
+    return _BODY.format(
+        function=function,
+        arguments=", ".join(arguments),
+        component=step.component.path,
+        parameters=pairs(step.parameters),
+        inputs=pairs(step.inputs, ".path"),
+        outputs=pairs(signature.outputs),
+        previous=pairs(signature.previous),
+    )
+
+
+def _task(step: Step, function: str, tasks: dict[str, Any], given: dict[str, Any], settings: KubeflowConfig) -> Any:
+    make = dsl.component(
+        _function(step, function), base_image=settings.image, packages_to_install=[], install_kfp_package=False
+    )
+    arguments: dict[str, Any] = {name: tasks[ref.step].outputs[ref.output] for name, ref in step.inputs.items()}
+    arguments |= {name: json.dumps(value) for name, value in step.parameters_as_json().items()}
+    arguments |= {name: given[f"{function}_{name}"] for name in step.component.signature.previous}
+    # Only what reads files outside the pipeline depends on them: other steps see new data by their inputs.
+    data_version = given["data_version"] if step.component.reads is not None else ""
+    task = make(**arguments, tfadt_version=given["tfadt_version"], data_version=data_version)
+    for name in step.waits_for:
+        task.after(tasks[name])
+    task.set_display_name(step.name)
+    task.set_caching_options(True)
+    if step.component.retries:
+        task.set_retry(num_retries=step.component.retries, backoff_duration="60s")
+    if settings.cpu is not None:
+        task.set_cpu_limit(settings.cpu)
+    if settings.memory is not None:
+        task.set_memory_limit(settings.memory)
+    if step.component.accelerated and settings.accelerators:
+        task.set_accelerator_type(settings.accelerator_type).set_accelerator_limit(settings.accelerators)
+    return task
+
+
+def _function(step: Step, name: str) -> Callable[..., None]:
+    """Makes the function whose source Kubeflow copies into the pipeline."""
+    signature = step.component.signature
+    kinds = [spec.type for spec in signature.inputs.values()] + list(signature.outputs.values())
+    names: dict[str, Any] = {kubeflow_type(kind).__name__: kubeflow_type(kind) for kind in kinds}
+    names |= {"Input": dsl.Input, "Output": dsl.Output}
+    source = step_source(step, name)
+    file = f"<step {step.name}>"
+    # `inspect.getsource`, with which Kubeflow reads it, looks here for code that has no file.
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec", dont_inherit=True), names)
+    function: Callable[..., None] = names[name]
+    function.__doc__ = step.component.function.__doc__
+    return function
+
+
+def _data_version(pipeline: Pipeline) -> str:
+    files = [path for step in pipeline for path in step.files()]
+    if not all(path.exists() for path in files):
+        return ""
+    return " ".join(Digests(Path()).of_path(path) for path in files)
+
+
+def _identifier(name: str) -> str:
+    """Returns a name that Python and Kubeflow both take."""
+    found = re.sub(r"\W", "_", name.lower()).strip("_")
+    return f"step_{found}" if not found or found[0].isdigit() or keyword.iskeyword(found) else found

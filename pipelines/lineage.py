@@ -1,0 +1,96 @@
+"""Which data, settings and code made an artifact: read from the execution records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfadt.errors import DataError
+from tfadt.pipelines.records import Record
+from tfadt.pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """An execution and those that its inputs come from.
+
+    Attributes:
+        store: Where the artifacts lie.
+        root: Name of the execution.
+        records: Every execution that is part of it, by name.
+    """
+
+    store: Store
+    root: str
+    records: dict[str, Record]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns all records, JSON-ready."""
+        return {"root": self.root, "executions": {name: r.model_dump(mode="json") for name, r in self.records.items()}}
+
+    def lines(self) -> Iterator[str]:
+        """Yields the tree as text, the artifact first; an execution that occurs again is only named."""
+        shown: set[str] = set()
+
+        def show(name: str, depth: int, as_input: str) -> Iterator[str]:
+            record, indent = self.records[name], "  " * depth
+            yield f"{indent}{as_input}{record.step}: {name}"
+            if name in shown:
+                return
+            shown.add(name)
+            yield f"{indent}  made {record.started} by {record.identity.component}, code {record.identity.code[:16]}"
+            yield f"{indent}  with {', '.join(f'{package} {version}' for package, version in record.versions.items())}"
+            for parameter, value in record.identity.parameters.items():
+                yield f"{indent}  {parameter} = {json.dumps(value, ensure_ascii=False)}"
+            for path, digest in record.identity.files.items():
+                yield f"{indent}  file {path}: SHA-256 {digest}"
+            for output, made in record.outputs.items():
+                yield f"{indent}  output {output} ({made.type}): {json.dumps(made.summary, ensure_ascii=False)}"
+            for argument, source in record.identity.inputs.items():
+                yield from show(source.execution, depth + 2, f"{argument} <- {source.output} of ")
+            for argument, source in record.previous.items():
+                yield f"{indent}    {argument} <- {source.output} of {source.execution} (an earlier run)"
+
+        yield from show(self.root, 0, "")
+
+
+def trace(artifact: Path) -> Lineage:
+    """Returns the lineage of an artifact.
+
+    Args:
+        artifact: Its folder in a pipeline's folder, or any file in it.
+
+    Raises:
+        DataError: If it lies in no pipeline's folder, or a record is missing or was changed.
+    """
+    place = Path(artifact).resolve()
+    for folder in (place, *place.parents):
+        if folder.parent.name == "artifacts" and Store.holds(folder.parent.parent):
+            store = Store(folder.parent.parent)
+            return Lineage(store, folder.name, records_of(store, [folder.name]))
+    raise DataError(
+        f"{artifact} is no artifact of a pipeline. Expected a path below the 'artifacts' of a pipeline's folder."
+    )
+
+
+def records_of(store: Store, executions: list[str]) -> dict[str, Record]:
+    """Returns the records of some executions and of all that their inputs come from.
+
+    Raises:
+        DataError: If one is missing or was changed.
+    """
+    found: dict[str, Record] = {}
+    waiting = list(executions)
+    while waiting:
+        name = waiting.pop(0)
+        if name in found:
+            continue
+        record = store.record(name)
+        if record is None:
+            raise DataError(f"{store.folder} has no record of the execution {name}. Expected {store.artifact(name, '')}.")
+        found[name] = record
+        waiting += [source.execution for source in record.identity.inputs.values()]
+    return found

@@ -1,0 +1,218 @@
+"""Runs a pipeline on this machine, in this process: in order, skipping what is unchanged, renaming what is complete."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tfadt.errors import DataError, InterruptedRunError, TfadtError
+from tfadt.pipelines.clock import now
+from tfadt.pipelines.pipeline import Pipeline
+from tfadt.pipelines.planning import PlannedStep, plan
+from tfadt.pipelines.records import InputRecord, OutputRecord, Record
+from tfadt.pipelines.step_log import step_log
+from tfadt.pipelines.store import RECORD, RunState, StepState, Store
+from tfadt.versions import versions
+
+
+class StepError(TfadtError):
+    """A step failed; the sentence names it, its inputs and its log."""
+
+
+class Listener:
+    """Listens to a run and says nothing. A listener overrides what it wants to hear."""
+
+    def begin(self, step: str) -> None:
+        """Hears that a step begins."""
+
+    def line(self, step: str, text: str) -> None:
+        """Hears a line that a step prints."""
+
+    def end(self, step: str, state: StepState) -> None:
+        """Hears that a step is complete, or was."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A complete step of a run: its record, whether this run executed it, and where its outputs lie."""
+
+    record: Record
+    executed: bool
+    outputs: dict[str, Path]
+
+
+def run(
+    pipeline: Pipeline,
+    folder: Path,
+    config: dict[str, Any] | None = None,
+    listener: Listener | None = None,
+    before_steps: Callable[[], object] | None = None,
+) -> dict[str, StepResult]:
+    """Runs a pipeline until every step is complete.
+
+    A step is executed if no complete execution of the same component code, parameters, outside files and inputs lies in
+    the folder. After a kill or a failure the same call goes on where that was.
+
+    Args:
+        pipeline: What to run.
+        folder: Where artifacts lie; made if there is none.
+        config: The settings that the pipeline was made of, to be kept with its state.
+        listener: Hears how the run goes on.
+        before_steps: Called once before the first step is checked or executed; not at all if every step is complete.
+
+    Returns:
+        The results by step name.
+
+    Raises:
+        ConfigError: If a step's settings cannot be used, before any step runs; if another runner is at work in the folder.
+        DataError: If a file is missing or an artifact was changed, before any step runs; if the folder cannot be written.
+        StepError: If a step fails.
+        InterruptedRunError: If a signal asked a training to stop; it has kept a checkpoint.
+    """
+    with _writing(folder), Store.locked(folder) as store:
+        planned = plan(pipeline, store)
+        if before_steps is not None and any(each.record is None for each in planned):
+            before_steps()
+        for each in planned:
+            if each.record is None:
+                each.step.check()
+        return _Run(pipeline, store, planned, config or {}, listener or Listener()).all_steps()
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
+
+
+class _Run:
+    """One run, while its lock is held."""
+
+    def __init__(
+        self, pipeline: Pipeline, store: Store, planned: Sequence[PlannedStep], config: dict[str, Any], listener: Listener
+    ):
+        self._pipeline = pipeline
+        self._store = store
+        self._planned = planned
+        self._listener = listener
+        self._made: dict[str, Record] = {}
+        steps = {each.step.name: StepState(execution=each.execution, state="waiting") for each in planned}
+        self._state = RunState(config=config, started=now(), steps=steps)
+
+    def all_steps(self) -> dict[str, StepResult]:
+        results = {}
+        try:
+            for each in self._planned:
+                results[each.step.name] = self._step(each)
+        except (StepError, InterruptedRunError) as error:
+            self._state.error = str(error)
+            raise
+        except KeyboardInterrupt:
+            self._state.error = "Stopped."
+            raise
+        finally:
+            self._state.finished = now()
+            self._save_state()
+            self._store.digests.save()
+        return results
+
+    def _step(self, planned: PlannedStep) -> StepResult:
+        state = self._state.steps[planned.step.name]
+        # Two steps of a pipeline can be the same execution: the second finds what the first has just made.
+        record = planned.record or self._made.get(planned.execution)
+        executed = record is None
+        if record is None:
+            state.state = "running"
+            self._save_state()
+            self._listener.begin(planned.step.name)
+            try:
+                record = self._made[planned.execution] = self._execute(planned)
+            except StepError:
+                state.state = "failed"
+                raise
+            state.seconds = record.seconds
+        state.state = "done" if executed else "unchanged"
+        self._listener.end(planned.step.name, state)
+        outputs = {name: self._store.artifact(planned.execution, name) for name in record.outputs}
+        return StepResult(record, executed, outputs)
+
+    def _execute(self, planned: PlannedStep) -> Record:
+        step, execution, store = planned.step, planned.execution, self._store
+        partial = store.partial(execution)
+        shutil.rmtree(partial / "outputs", ignore_errors=True)
+        (partial / "outputs").mkdir(parents=True)
+        (partial / "work").mkdir(exist_ok=True)
+        inputs = {name: store.artifact(ref.execution, ref.output) for name, ref in planned.identity.inputs.items()}
+        outputs = {name: partial / "outputs" / name for name in step.component.signature.outputs}
+        previous = self._previous(planned)
+        started, begun = now(), time.perf_counter()
+        listed = ", ".join(f"{name} = {path}" for name, path in inputs.items()) or "none"
+        try:
+            with step_log(
+                store.log(execution),
+                f"step {step.name}; inputs: {listed}; parameters: {planned.identity.parameters}",
+                lambda text: self._listener.line(step.name, text),
+            ):
+                made = step.component.execute(
+                    inputs,
+                    outputs,
+                    step.parameters,
+                    partial / "work",
+                    {name: store.artifact(ref.execution, ref.output) for name, ref in previous.items()},
+                )
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, TfadtError) else f"{type(error).__name__}: {error}".splitlines()[0]
+            raise StepError(
+                f"Step '{step.name}' failed: {reason.rstrip('.')}. Inputs: {listed}. Log: {store.log(execution)}."
+            ) from error
+        record = Record(
+            identity=planned.identity,
+            step=step.name,
+            pipeline=self._pipeline.name,
+            outputs={
+                name: OutputRecord(
+                    type=type(artifact).__name__, digest=store.digests.of_path(artifact.path), summary=artifact.summary()
+                )
+                for name, artifact in made.items()
+            },
+            previous=previous,
+            started=started,
+            seconds=round(time.perf_counter() - begun, 3),
+            versions=versions(),
+        )
+        (partial / "outputs" / RECORD).write_text(record.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        store.commit(execution)
+        return record
+
+    def _previous(self, planned: PlannedStep) -> dict[str, InputRecord]:
+        """Finds what the step's outputs were when it last ran on other inputs."""
+        wanted = planned.step.component.signature.previous
+        if not wanted:
+            return {}
+        prefix = planned.execution.rpartition("-")[0] + "-"
+        records = [self._store.record(name) for name in self._store.executions() if name.startswith(prefix)]
+        place = (self._pipeline.name, planned.step.name)
+        own = [record for record in records if record is not None and (record.pipeline, record.step) == place]
+        earlier = [record for record in own if record.identity.inputs != planned.identity.inputs]
+        if not earlier:
+            return {}
+        last = max(earlier, key=lambda record: datetime.fromisoformat(record.started))
+        return {
+            argument: InputRecord(execution=last.identity.execution, output=output)
+            for argument, kind in wanted.items()
+            for output, made in last.outputs.items()
+            if made.type == kind.__name__
+        }
+
+    def _save_state(self) -> None:
+        self._store.save_state(self._pipeline.name, self._state)

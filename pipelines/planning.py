@@ -1,0 +1,81 @@
+"""What a run of a pipeline would do: which execution each step is, and whether it is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tfadt.components.artifacts.base import Artifact
+from tfadt.components.component import Step
+from tfadt.errors import DataError
+from tfadt.pipelines.code_version import code_version
+from tfadt.pipelines.digests import Digests
+from tfadt.pipelines.pipeline import Pipeline
+from tfadt.pipelines.records import Identity, InputRecord, Record
+from tfadt.pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step, what its result depends on, and the record if it is complete."""
+
+    step: Step
+    identity: Identity
+    record: Record | None
+
+    @property
+    def execution(self) -> str:
+        """Name of the execution."""
+        return self.identity.execution
+
+
+def plan(pipeline: Pipeline, store: Store) -> list[PlannedStep]:
+    """Returns the steps in order, each with its identity; nothing runs.
+
+    Raises:
+        DataError: If a file that a step reads is missing, or a record or an artifact of a complete step was changed.
+    """
+    planned = []
+    for step, identity in identities(pipeline, store.digests).items():
+        record = store.record(identity.execution)
+        if record is not None:
+            store.check_outputs(identity.execution, record)
+            if not all(output.is_current() for output in _outputs(pipeline.steps[step], identity, store)):
+                record = None
+        planned.append(PlannedStep(pipeline.steps[step], identity, record))
+    return planned
+
+
+def _outputs(step: Step, identity: Identity, store: Store) -> list[Artifact]:
+    kinds = step.component.signature.outputs
+    return [kind(store.artifact(identity.execution, name)) for name, kind in kinds.items()]
+
+
+def identities(pipeline: Pipeline, digests: Digests) -> Mapping[str, Identity]:
+    """Returns what the result of each step depends on, by step name.
+
+    Raises:
+        DataError: If a file that a step reads is missing; names the step.
+    """
+    found: dict[str, Identity] = {}
+    for step in pipeline:
+        found[step.name] = Identity(
+            component=step.component.path,
+            code=code_version(step.component.function.__module__),
+            parameters=step.parameters_as_json(),
+            files=_files(step, digests),
+            inputs={
+                name: InputRecord(execution=found[source.step].execution, output=source.output)
+                for name, source in step.inputs.items()
+            },
+        )
+    return found
+
+
+def _files(step: Step, digests: Digests) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for path in step.files():
+        if not path.exists():
+            raise DataError(f"Step '{step.name}' reads {path}, which does not exist.")
+        files[str(path)] = digests.of_path(path)
+    return files

@@ -1,0 +1,24 @@
+"""The search pipeline: as the training pipeline, with the hyperparameters that a search finds first."""
+
+from __future__ import annotations
+
+from tfadt.components.tune import tune
+from tfadt.config import Config
+from tfadt.pipelines.adt import data_steps, model_steps, sections
+from tfadt.pipelines.pipeline import Pipeline
+
+
+def tune_pipeline(name: str, config: Config) -> Pipeline:
+    """Returns the search pipeline of a configuration: ... tune, then adt with the best hyperparameters ...
+
+    Args:
+        name: What records call it.
+        config: The settings; one model, one policy and one seed.
+
+    Raises:
+        ConfigError: If several are named.
+    """
+    data, validated = data_steps(config)
+    settings = sections(config, "tune", "adt", "model", "policy", "evaluate")
+    tuned = tune(interactions=data["interactions"], settings=settings).after(validated)
+    return Pipeline(name, [data, validated, tuned, *model_steps(config, data, validated, tuned)])

@@ -1,0 +1,173 @@
+"""The pipeline compiled for Kubeflow, and small ones executed for real by Kubeflow's own local runner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pipeline_cases import Number, add, compared, constant, limited
+
+from tfadt._version import __version__
+from tfadt.config import Config, KubeflowConfig
+from tfadt.config_loading import load_config
+from tfadt.errors import ConfigError
+from tfadt.pipelines.adt import adt_pipeline
+from tfadt.pipelines.kubeflow import check_places, compile_pipeline, kubeflow_pipeline, step_source
+from tfadt.pipelines.kubeflow_step import run_step
+from tfadt.pipelines.local_runner import run
+from tfadt.pipelines.pipeline import Pipeline
+
+
+def compiled(pipeline: Pipeline, folder: Path, **settings: Any) -> dict[str, Any]:
+    path = folder / "pipeline.yaml"
+    compile_pipeline(pipeline, path, KubeflowConfig(**settings))
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce", "evaluate.blessing.baseline=standard"])
+    settings = {"image": "registry/tfadt:1", "accelerators": 2, "memory": "8G", "cpu": "4"}
+    return compiled(adt_pipeline("gmf.T-CE", config), tmp_path_factory.mktemp("kubeflow"), **settings)
+
+
+def test_every_step_is_a_task_after_those_it_needs(training: dict[str, Any]) -> None:
+    tasks = training["root"]["dag"]["tasks"]
+    assert training["pipelineInfo"]["name"] == "gmf-t-ce"
+    assert {name: sorted(task.get("dependentTasks", [])) for name, task in tasks.items()}.items() >= {
+        "ingest": [],
+        "validate-data": ["ingest"],
+        "adt": ["ingest", "validate-data"],
+        "adt-plain": ["ingest", "validate-data"],
+        "evaluate": ["adt", "adt-plain", "ingest"],
+    }.items()
+    # A linear graph: nothing is conditional, nothing loops.
+    assert not any("triggerPolicy" in task or "parameterIterator" in task for task in tasks.values())
+
+
+def test_artifacts_are_typed(training: dict[str, Any]) -> None:
+    outputs = {
+        name: {key: spec["artifactType"]["schemaTitle"] for key, spec in part["outputDefinitions"]["artifacts"].items()}
+        for name, part in training["components"].items()
+    }
+    assert outputs["comp-ingest"] == {"interactions": "system.Interactions"}
+    assert outputs["comp-adt"] == {"model": "system.Model"}
+    assert outputs["comp-evaluate"] == {"evaluation": "system.Metrics"}
+    inputs = training["components"]["comp-evaluate"]["inputDefinitions"]["artifacts"]
+    assert inputs["plain"]["artifactType"]["schemaTitle"] == "system.Model"
+
+
+def test_nothing_is_installed_and_the_code_is_a_few_lines_in_the_given_image(training: dict[str, Any]) -> None:
+    for executor in training["deploymentSpec"]["executors"].values():
+        container = executor["container"]
+        assert container["image"] == "registry/tfadt:1"
+        code = container["command"][-1]
+        assert "pip install" not in " ".join(container["command"])
+        assert "from tfadt.pipelines.kubeflow_step import run_step" in code
+        assert len(code.strip().splitlines()) < 25
+
+
+def test_retries_caching_resources_and_version(training: dict[str, Any]) -> None:
+    tasks = training["root"]["dag"]["tasks"]
+    assert all(task["cachingOptions"] == {"enableCache": True} for task in tasks.values())
+    assert tasks["adt"]["retryPolicy"]["maxRetryCount"] == 2
+    assert "retryPolicy" not in tasks["validate-data"]  # anomalies do not go away
+    executors = training["deploymentSpec"]["executors"]
+    accelerator = executors["exec-adt"]["container"]["resources"]["accelerator"]
+    assert (accelerator["resourceType"], accelerator["resourceCount"]) == ("nvidia.com/gpu", "2")
+    assert "accelerator" not in executors["exec-ingest"]["container"]["resources"]
+    assert executors["exec-ingest"]["container"]["resources"]["resourceMemoryLimit"] == "8G"
+    parameters = training["root"]["inputDefinitions"]["parameters"]
+    assert parameters["tfadt_version"]["defaultValue"] == __version__
+    assert parameters["validate_data_previous"]["defaultValue"] == ""
+    for task in tasks.values():
+        assert task["inputs"]["parameters"]["tfadt_version"] == {"componentInputParameter": "tfadt_version"}
+
+
+def test_the_settings_arrive_as_they_are(training: dict[str, Any]) -> None:
+    given = training["root"]["dag"]["tasks"]["adt"]["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]
+    settings = Config.model_validate_json(given, strict=True)
+    assert settings.adt.policies == ("t_ce",)
+    assert settings.evaluate.k == (20,)
+
+
+def test_new_files_at_the_same_place_make_new_cache_keys(tmp_path: Path) -> None:
+    file = tmp_path / "number.txt"
+    versions = []
+    for text in ("1", "2"):
+        file.write_text(text)
+        content = compiled(Pipeline("p", [constant(file=str(file))]), tmp_path)
+        versions.append(content["root"]["inputDefinitions"]["parameters"]["data_version"]["defaultValue"])
+    assert len(set(versions)) == 2
+    assert all(versions)
+    file.unlink()
+    content = compiled(Pipeline("p", [constant(file=str(file))]), tmp_path)
+    assert content["root"]["inputDefinitions"]["parameters"]["data_version"]["defaultValue"] == ""
+
+
+def test_the_code_of_a_step() -> None:
+    assert step_source(compared(a=constant()["number"]), "compared") == (
+        "def compared(a: Input[Artifact], number: Output[Artifact], previous: str, tfadt_version: str, data_version: str):\n"
+        "    from tfadt.pipelines.kubeflow_step import run_step\n"
+        "    run_step(\n"
+        "        'pipeline_cases:compared',\n"
+        "        tfadt_version,\n"
+        "        parameters={},\n"
+        "        inputs={'a': a.path},\n"
+        "        outputs={'number': number},\n"
+        "        previous={'previous': previous},\n"
+        "    )\n"
+    )
+
+
+def toy() -> Pipeline:
+    one = constant.step("one", value=1.5)
+    two = constant.step("two-b", value=2.0).after(one)
+    total = add.step("total", a=one["number"], b=two["number"], plus=0.25)
+    return Pipeline("toy", [one, two, total, compared(a=total["number"])])
+
+
+def test_executed_by_kubeflow_it_gives_what_the_local_runner_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kfp import components, local
+
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    compile_pipeline(toy(), tmp_path / "toy.yaml", KubeflowConfig(image="python:3.11"))
+    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
+    components.load_component_from_file(str(tmp_path / "toy.yaml"))()
+    results = run(toy(), tmp_path / "store")
+    (root,) = (tmp_path / "root").glob("toy-*")
+    for name, result in results.items():
+        folder = root / name.replace("_", "-") / "number"
+        assert Number.open(folder).read() == Number.open(result.outputs["number"]).read()
+    output = json.loads((root / "total" / "executor_output.json").read_text())
+    assert output["artifacts"]["number"]["artifacts"][0]["metadata"] == {"value": 3.75}
+
+
+def test_another_version_in_the_container_is_refused() -> None:
+    with pytest.raises(ConfigError, match=rf"Expected 9\.9\.9\. Received: {__version__}\."):
+        run_step("pipeline_cases:constant", "9.9.9", {}, {}, {}, {})
+
+
+def test_a_wrong_parameter_is_refused_in_the_container() -> None:
+    with pytest.raises(ConfigError, match="Component 'limited': the parameter 'limit' is wrong"):
+        run_step("pipeline_cases:limited", __version__, {"limit": '"x"'}, {}, {}, {})
+    assert limited.name == "limited"
+
+
+def test_names_that_kubeflow_takes_for_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"Two steps have one name on Kubeflow. Received: a-b, a.b\."):
+        kubeflow_pipeline(Pipeline("p", [constant.step("a-b"), constant.step("a.b")]), KubeflowConfig())
+    with pytest.raises(ConfigError, match=r"must end in \.yaml"):
+        compile_pipeline(Pipeline("p", [constant()]), tmp_path / "p.txt", KubeflowConfig())
+
+
+def test_relative_places_are_refused_for_containers() -> None:
+    with pytest.raises(ConfigError, match=r"Expected for push.to an absolute path .* Received: 'saved_models'\."):
+        check_places(Config())
+    with pytest.raises(ConfigError, match=r"Expected for ingest.data an absolute path .* Received: 'clicks.csv'\."):
+        check_places(load_config(None, ["ingest.data=clicks.csv", "push.to=gs://models"]))
+    check_places(load_config(None, ["ingest.data=/data/clicks.csv", "push.to=/models"]))

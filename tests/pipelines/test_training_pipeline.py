@@ -1,0 +1,251 @@
+"""The training pipeline on small simulated data: from raw data to a verified, pushed SavedModel."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tfadt.components.artifacts.evaluation import Evaluation
+from tfadt.components.artifacts.model import Model
+from tfadt.components.push import push
+from tfadt.config import Config
+from tfadt.config_loading import load_config
+from tfadt.errors import ConfigError
+from tfadt.pipelines.from_config import pipeline_from_config
+from tfadt.pipelines.local_runner import StepResult, run
+from tfadt.training.experiment import run_experiment
+
+SMALL = [
+    "ingest.simulated.users=120",
+    "ingest.simulated.items=60",
+    "ingest.simulated.interactions=2500",
+    "adt.models=gmf",
+    "adt.policies=t_ce",
+    "adt.epochs=2",
+    "evaluate.k=5,10",
+    "evaluate.blessing.min_difference=-1",
+    "model.gmf.embedding_dim=8",
+    "policy.t_ce.max_drop_rate=0.2",
+    "policy.t_ce.num_gradual=0.5",
+    "export.k=10",
+    "verify.loader=skip",
+]
+
+
+def settings(served: Path, *more: str) -> Config:
+    return load_config(None, [*SMALL, f"push.to={served}", *more])
+
+
+def executed(results: dict[str, StepResult]) -> list[str]:
+    return [name for name, result in results.items() if result.executed]
+
+
+class Ran:
+    """A store with one complete run, and where it pushed to."""
+
+    def __init__(self, folder: Path):
+        self.store, self.served = folder / "store", folder / "served"
+        self.results = self.run()
+
+    def run(self, *more: str) -> dict[str, StepResult]:
+        config = settings(self.served, *more)
+        return run(pipeline_from_config("small", config), self.store)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return Ran(tmp_path_factory.mktemp("pipeline"))
+
+
+def test_it_goes_from_raw_data_to_a_pushed_version(ran: Ran) -> None:
+    assert executed(ran.results) == ["ingest", "validate_data", "adt", "evaluate", "export", "verify", "push"]
+    pushed = json.loads((ran.results["push"].outputs["pushed"] / "pushed.json").read_text())
+    assert pushed["pushed"]
+    assert (Path(pushed["place"]) / "saved_model.pb").is_file()
+    assert Path(pushed["place"]).parent == ran.served / "gmf"
+    blessing = json.loads(Path(f"{pushed['place']}.blessing.json").read_text())
+    assert blessing["blessed"]
+    assert {check["name"]: check["ok"] for check in blessing["checks"]}["quality"] is True
+
+
+def test_its_metrics_are_those_of_tfadt_run(ran: Ran, tmp_path: Path) -> None:
+    _, runs = run_experiment(settings(ran.served), tmp_path / "run")
+    popular, trained = runs
+    evaluation = Evaluation.open(ran.results["evaluate"].outputs["evaluation"])
+    assert evaluation.metrics() == trained.evaluation.metrics
+    assert evaluation.read_json("metrics.json")["baseline"] == popular.evaluation.metrics
+    assert evaluation.per_user().equals(trained.evaluation.per_user)
+    model = Model.open(ran.results["adt"].outputs["model"])
+    assert model.training()["best_step"] == trained.best_step
+    assert model.training()["selection_score"] == trained.selection_score
+
+
+def test_unchanged_it_runs_nothing_and_imports_no_tensorflow(ran: Ran) -> None:
+    program = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from tfadt.config_loading import load_config\n"
+        "from tfadt.pipelines.from_config import pipeline_from_config\n"
+        "from tfadt.pipelines.local_runner import run\n"
+        "config = load_config(None, sys.argv[2:])\n"
+        "results = run(pipeline_from_config('small', config), Path(sys.argv[1]))\n"
+        "print([n for n, r in results.items() if r.executed], sorted({'tensorflow', 'keras'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", program, str(ran.store), *SMALL, f"push.to={ran.served}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[] []\n"
+
+
+def test_another_k_of_the_exporter_runs_export_verify_and_push_alone(ran: Ran) -> None:
+    assert executed(ran.run("export.k=12")) == ["export", "verify", "push"]
+    assert executed(ran.run()) == []
+
+
+def test_a_pushed_version_that_was_removed_is_pushed_again(ran: Ran) -> None:
+    results = ran.run()
+    place = Path(json.loads((results["push"].outputs["pushed"] / "pushed.json").read_text())["place"])
+    shutil.rmtree(place.parent)
+    assert executed(ran.run()) == ["push"]
+    assert (place / "saved_model.pb").is_file()
+
+
+def test_a_model_that_is_not_blessed_is_not_pushed(ran: Ran, tmp_path: Path) -> None:
+    outputs = {name: folder for result in ran.results.values() for name, folder in result.outputs.items()}
+    shutil.copytree(outputs["evaluation"], tmp_path / "evaluation")
+    Evaluation(tmp_path / "evaluation").write_json("blessing.json", {"blessed": False, "reason": "It is worse."})
+    inputs = {name: outputs[name] for name in ("interactions", "model", "verified")} | {
+        "evaluation": tmp_path / "evaluation"
+    }
+    before = sorted(ran.served.rglob("*"))
+    made = push.execute(inputs, {"pushed": tmp_path / "pushed"}, {"settings": settings(ran.served)}, tmp_path)
+    assert made["pushed"].summary() == {"pushed": False, "place": None, "reason": "It is worse."}
+    assert made["pushed"].is_current()
+    assert sorted(ran.served.rglob("*")) == before
+
+
+def test_plain_training_as_the_baseline(ran: Ran) -> None:
+    config = settings(ran.served, "evaluate.blessing.baseline=standard")
+    pipeline = pipeline_from_config("small", config).until("evaluate")
+    results = run(pipeline, ran.store)
+    assert executed(results) == ["adt_plain", "evaluate"]
+    assert Model.open(results["adt_plain"].outputs["model"]).training()["policy"] == "standard"
+    blessing = Evaluation.open(results["evaluate"].outputs["evaluation"]).blessing()
+    assert blessing["baseline"] == "standard"
+    assert blessing["test"]["users"] > 0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("policy.t_ce.max_drop_rat=0.1", "Unknown setting policy.t_ce.max_drop_rat"),
+        ("policy.t_ce.max_drop_rate=0.9", "max_drop_rate"),
+        ("model.gmf.embedding_dim=0", "gmf"),
+        ("adt.models=gmff", "Unknown model 'gmff'"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_runs(override: str, message: str, tmp_path: Path) -> None:
+    config = settings(tmp_path / "served", override)
+    with pytest.raises(ConfigError, match=message):
+        run(pipeline_from_config("small", config), tmp_path / "store")
+    assert list((tmp_path / "store" / "artifacts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("adt.models=gmf,cdae", r"Expected one of adt.models. Received: gmf, cdae\."),
+        ("adt.policies=t_ce,r_ce", r"Expected one of adt.policies. Received: t_ce, r_ce\."),
+        ("adt.seeds=2", r"expected adt.seeds = 1. Received: 2\."),
+    ],
+)
+def test_a_pipeline_makes_one_model(override: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pipeline_from_config("small", settings(tmp_path, override))
+
+
+def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
+    config = settings(ran.served, "pipeline.search=true", "tune.trials=2", "tune.over=training")
+    results = run(pipeline_from_config("search", config).until("adt"), ran.store)
+    # What the training pipeline has made of the same data is taken from there.
+    assert executed(results) == ["tune", "adt"]
+    best = json.loads((results["tune"].outputs["hyperparameters"] / "hyperparameters.json").read_text())["best"]
+    trained = Model.open(results["adt"].outputs["model"]).training()
+    assert trained["settings"]["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
+    assert trained["selection_score"] == pytest.approx(best["score"], abs=1e-6)
+
+
+def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path) -> None:
+    from kfp import components, local
+
+    from tfadt.config import KubeflowConfig
+    from tfadt.pipelines.kubeflow import compile_pipeline
+
+    pipeline = pipeline_from_config("small", settings(ran.served)).until("evaluate")
+    compile_pipeline(pipeline, tmp_path / "small.yaml", KubeflowConfig(image="python:3.11"))
+    local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
+    components.load_component_from_file(str(tmp_path / "small.yaml"))()
+    (evaluation,) = (tmp_path / "root").glob("small-*/evaluate/evaluation")
+    expected = Evaluation.open(ran.results["evaluate"].outputs["evaluation"])
+    assert Evaluation.open(evaluation).metrics() == expected.metrics()
+    assert Evaluation.open(evaluation).blessing() == expected.blessing()
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_artifacts(ran: Ran, tmp_path: Path) -> None:
+    reference = ran.run()
+    store = tmp_path / "store"
+    config = tmp_path / "small.toml"
+    config.write_text("")
+    sets = [f"--set={text}" for text in (*SMALL, f"push.to={ran.served}")]
+    # Of the same name and with the same settings, so that every step is the same execution.
+    command = [sys.executable, "-m", "tfadt.cli.main", "pipeline", "run", str(config), *sets, "--out", str(store)]
+    chance = random.Random(int(os.environ.get("TFADT_SOAK_SEED", "0")))
+    kills = int(os.environ.get("TFADT_SOAK_KILLS", "3"))
+    # Somewhere within a second of the beginning of a step, so that a run is never over before it is killed.
+    for step in sorted(chance.choices(range(len(reference)), k=kills)):
+        sentence = f"{list(reference)[step]}: running\n"
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+            assert process.stdout is not None
+            if any(line == sentence for line in process.stdout):
+                time.sleep(chance.uniform(0.0, 1.0))
+                os.killpg(process.pid, signal.SIGKILL)
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {path.name for path in (store / "artifacts").iterdir()} == {
+        r.record.identity.execution for r in reference.values()
+    }
+    for result in reference.values():
+        for name, folder in result.outputs.items():
+            assert content(store / "artifacts" / folder.parent.name / name) == content(folder), name
+    assert list((store / "partial").iterdir()) == []
+
+
+def content(artifact: Path) -> dict[str, object]:
+    """Returns what an artifact holds, without times and version numbers, which are those of the making."""
+    found: dict[str, object] = {}
+    for path in sorted(path for path in artifact.rglob("*") if path.is_file() and "logs" not in path.parts):
+        name = re.sub(r"\d{10}", "VERSION", path.relative_to(artifact).as_posix())
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as archive:
+                found[name] = {part: archive.read(part) for part in archive.namelist() if part != "metadata.json"}
+        elif path.name == "variables.index":
+            reader = tf.train.load_checkpoint(str(path.with_suffix("")))
+            keys = [key for key in reader.get_variable_to_shape_map() if key.endswith("VARIABLE_VALUE")]
+            # Their order in the graph is that of a set.
+            found[name] = sorted(str(reader.get_tensor(key).tolist()) for key in keys)
+        elif path.suffix == ".json" and "VERSION" in name:
+            found[name] = sorted(json.loads(path.read_text()))
+        elif path.suffix != ".pb" and not {"variables", "assets.extra"} & set(path.parts):
+            found[name] = re.sub(rb"\d{10}", b"VERSION", path.read_bytes())
+    return found

@@ -1,0 +1,1 @@
+"""The verbs of `tfadt pipeline`, one a file."""
