@@ -18,7 +18,7 @@ from tfadt.denoising.truncated import TCE
 from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
-from tfadt.models.stepping import make_stepper
+from tfadt.models.stepping import Stepper
 
 MODELS: dict[str, Any] = {"gmf": GMF, "neumf": NeuMF, "cdae": CDAE}
 _MS = 1e3
@@ -32,7 +32,7 @@ def stepping(name: str, data: InteractionData, steps: int, optimizer: Any = None
     source = model.batch_source(data.train, model.negative_sampler(data))
     model.policy.prepare(10_000, source.positive_share)
     model.optimizer.build(model.trainable_variables)
-    run = make_stepper(source, model._train_on, model.get_metrics_result)
+    run = Stepper(source, model._train_on, model.get_metrics_result)
     made = 0
 
     def work() -> int:

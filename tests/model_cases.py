@@ -10,17 +10,22 @@ from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
+from tfadt.models.nmtr import NMTR
 
 SMALL = {
     GMF: {"embedding_dim": 8},
     NeuMF: {"embedding_dim": 4},
     CDAE: {"hidden_dim": 16},
+    NMTR: {"embedding_dim": 8},
 }
 """Each model with settings small enough for a test."""
 
 
 def checkerboard(users: int = 20, items: int = 16, feedback: bool = True) -> InteractionData:
-    """Even users like even items, odd users odd ones; each has seen all but two of its colour, which are the test."""
+    """Even users like even items, odd users odd ones; each has seen all but two of its colour, which are the test.
+
+    Every second interaction of training is known to be liked.
+    """
     user, item = (grid.ravel() for grid in np.meshgrid(np.arange(users), np.arange(items), indexing="ij"))
     liked = (user + item) % 2 == 0
     held_out = liked & ((item // 2 - user // 2) % (items // 2) < 2)
@@ -29,14 +34,16 @@ def checkerboard(users: int = 20, items: int = 16, feedback: bool = True) -> Int
         flags = (user[rows] + item[rows]) % 3 == 0 if feedback else None
         return Interactions(user[rows], item[rows], flags)
 
-    test = part(held_out)
-    return InteractionData(
-        part(liked & ~held_out),
+    train, test = part(liked & ~held_out), part(held_out)
+    known = Interactions(train.user[::2], train.item[::2])
+    data = InteractionData(
+        train,
         test,
         test,
         Vocabulary(np.arange(users) + 100, "user_id"),
         Vocabulary(np.array([f"i{n:02d}" for n in range(items)], object), "item_id"),
     )
+    return data.with_extra_feedback(known)
 
 
 def make(cls: type, data: InteractionData, **settings: Any) -> Any:

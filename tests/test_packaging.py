@@ -71,6 +71,7 @@ def test_the_wheel_holds_every_source_and_data_file(wheel: Path) -> None:
     sources = {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in (ROOT / "tfadt").rglob("*.py")}
     for layer in ("components", "pipelines"):
         sources |= {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / layer).rglob("*.py")}
+    sources |= {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in (ROOT / "tfadt" / "serving").glob("*.cc")}
     configs = {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / "pipelines" / "configs").glob("*.toml")}
     assert "tfadt/pipelines/configs/default.toml" in configs
     assert sources | configs | {"tfadt/py.typed"} <= names

@@ -15,19 +15,25 @@ if TYPE_CHECKING:
     from tfadt.config_loading import load_config
     from tfadt.data.ingest import from_frame, ingest
     from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
+    from tfadt.denoising.negative_reweighting import NR
     from tfadt.denoising.reweighted import RCE
     from tfadt.denoising.standard import Standard
     from tfadt.denoising.truncated import TCE
+    from tfadt.inference.colliding import CollidingScorer
     from tfadt.losses import DropRateSchedule, ReweightedBinaryCrossentropy, TruncatedBinaryCrossentropy
     from tfadt.models.cdae import CDAE
     from tfadt.models.gmf import GMF
     from tfadt.models.neumf import NeuMF
+    from tfadt.models.nmtr import NMTR
 
 _MODULES = {
     "CDAE": "tfadt.models.cdae",
     "GMF": "tfadt.models.gmf",
+    "NMTR": "tfadt.models.nmtr",
+    "NR": "tfadt.denoising.negative_reweighting",
     "RCE": "tfadt.denoising.reweighted",
     "TCE": "tfadt.denoising.truncated",
+    "CollidingScorer": "tfadt.inference.colliding",
     "Config": "tfadt.config",
     "DropRateSchedule": "tfadt.losses",
     "IngestConfig": "tfadt.config",
@@ -46,8 +52,11 @@ _MODULES = {
 __all__ = [
     "CDAE",
     "GMF",
+    "NMTR",
+    "NR",
     "RCE",
     "TCE",
+    "CollidingScorer",
     "Config",
     "DropRateSchedule",
     "IngestConfig",

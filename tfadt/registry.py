@@ -13,6 +13,7 @@ MODELS: dict[str, str] = {
     "gmf": "tfadt.models.gmf:GMF",
     "neumf": "tfadt.models.neumf:NeuMF",
     "cdae": "tfadt.models.cdae:CDAE",
+    "nmtr": "tfadt.models.nmtr:NMTR",
 }
 """Model name -> `module:Class`. A new model is one line here."""
 
@@ -20,6 +21,7 @@ POLICIES: dict[str, str] = {
     "standard": "tfadt.denoising.standard:Standard",
     "t_ce": "tfadt.denoising.truncated:TCE",
     "r_ce": "tfadt.denoising.reweighted:RCE",
+    "nr": "tfadt.denoising.negative_reweighting:NR",
 }
 """Policy name -> `module:Class`. A new policy is one line here."""
 

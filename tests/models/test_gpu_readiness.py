@@ -10,7 +10,7 @@ from tfadt.denoising.reweighted import RCE
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
 from tfadt.evaluation.ranking import Ranker
-from tfadt.models.stepping import make_stepper
+from tfadt.models.stepping import Stepper
 
 POLICIES = {"standard": Standard, "t_ce": lambda: TCE(0.1, 10), "r_ce": lambda: RCE(0.2)}
 
@@ -22,26 +22,26 @@ def train_function(cls, policy, objective="binary_crossentropy"):
     source = model.batch_source(data.train, model.negative_sampler(data), 8 if cls.user_batches else 96)
     policy.prepare(100, source.positive_share)
     model.optimizer.build(model.trainable_variables)
-    return make_stepper(source, model._train_on, model.get_metrics_result)
+    return Stepper(source, model._train_on, model.get_metrics_result)
 
 
 @pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_no_op_of_a_train_step_is_placed_on_the_host(cls, policy):
-    graph = train_function(cls, POLICIES[policy]()).graph
-    assert on_host(graph) == []
-    assert not [node.op for _, node in nodes(graph) if "PyFunc" in node.op]
+    function = train_function(cls, POLICIES[policy]()).function
+    assert on_host(function) == []
+    assert not [node.op for _, node in nodes(function) if "PyFunc" in node.op]
 
 
 @pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 def test_no_op_of_a_train_step_on_pairs_is_placed_on_the_host(cls):
-    assert on_host(train_function(cls, TCE(0.1, 10), "bpr").graph) == []
+    assert on_host(train_function(cls, TCE(0.1, 10), "bpr").function) == []
 
 
 @pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
 def test_no_op_of_the_full_ranking_is_placed_on_the_host(cls):
     data = checkerboard()
-    assert on_host(Ranker(make(cls, data), 5, data.history()).graph) == []
+    assert on_host(Ranker(make(cls, data), 5, data.history()).function) == []
 
 
 def test_what_is_on_the_host_is_found():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,6 +128,7 @@ def test_no_interactions_are_refused():
 
 _SCRIPT = """
 import sys
+from dataclasses import replace
 sys.path.insert(0, {folder!r})
 from test_batches import make, interactions, epoch_of, column
 batches = epoch_of(make({kind!r}, interactions(), seed=11), epoch=3)
@@ -140,3 +142,18 @@ def test_the_same_seed_and_step_give_the_same_batch_in_a_fresh_process(kind, req
     script = _SCRIPT.format(folder=str(request.path.parent), kind=kind)
     there = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert there.stdout.strip() == str([column(here, name).tolist() for name in ("users", "items")])
+
+
+@pytest.mark.parametrize("kind", ["pairs", "users"])
+@pytest.mark.parametrize("pairwise", [False, True])
+def test_known_positives_are_told_of_clicks_only(kind, pairwise):
+    rows = interactions()
+    known = (rows.user * 7 + rows.item) % 4 == 0
+    source = make(kind, replace(rows, known_positive=known), 7, pairwise=pairwise)
+    batches = epoch_of(source, 3)
+    told = column(batches, "known_positive")
+    users, items, labels = (column(batches, name) for name in ("users", "items", "labels"))
+    expected = ((users * 7 + items) % 4 == 0) & (labels == 1)
+    np.testing.assert_array_equal(told, expected)
+    assert told.sum() == known.sum()
+    assert epoch_of(make(kind, rows, 7, pairwise=pairwise))[0].known_positive is None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from model_cases import checkerboard, make
-from serving_cases import K, MODELS, seen_by_server
+from serving_cases import MODELS, K, seen_by_server
 
 from tfadt import registry
 from tfadt.config import ExportConfig

@@ -1,21 +1,20 @@
 """Only what is blessed is served, nothing is overwritten, and a worse model does not replace a better one."""
 
 import json
-import shutil
 
 import pytest
 import tensorflow as tf
-from serving_cases import K, copy_export, seen_by_server
+from serving_cases import K, copy_export, renumber, seen_by_server
 
 from tfadt.config import ExportConfig
 from tfadt.errors import ConfigError, DataError
 from tfadt.serving.exporter import export_model
 from tfadt.serving.loading import load_served
-from tfadt.serving.metadata import fingerprint, read_metadata, write_metadata
+from tfadt.serving.metadata import read_metadata
 from tfadt.serving.push import push
 from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import remote_versions, upload_version
-from tfadt.serving.verify import blessing_path, verify
+from tfadt.serving.verify import verify
 from tfadt.training.experiment import seen_at_test
 
 
@@ -38,15 +37,7 @@ def versions_of(saved_run, exports, tmp_path_factory):
     bad = export_model(model, saved_run.data, folder / "bad", ExportConfig(k=K), seen, details=details)
 
     def make(number, random=False):
-        version = folder / "gmf" / str(number)
-        shutil.copytree(bad if random else exports["gmf"], version)
-        metadata = read_metadata(version) | {"name": "gmf", "version": number}
-        metadata.pop("files")
-        write_metadata(version, metadata)
-        # As `verify` would write it; that it does is the first test's.
-        blessing = {"blessed": True, "fingerprint": fingerprint(version), "checks": []}
-        blessing_path(version).write_text(json.dumps(blessing))
-        return version
+        return renumber(bad if random else exports["gmf"], folder / "gmf" / str(number))
 
     return make
 
@@ -74,7 +65,7 @@ def test_what_was_not_verified_or_failed_or_was_changed_is_not_pushed(exports, b
         push(version, str(tmp_path / "to"))
     (version / "extra").touch()
     verify(version, loader=False)
-    with pytest.raises(DataError, match="is not blessed: files: .* has the file extra"):
+    with pytest.raises(DataError, match=r"is not blessed: files: .* has the file extra"):
         push(version, str(tmp_path / "to"))
     changed = copy_export(blessed, tmp_path / "changed")
     (changed / "saved_model.pb").write_bytes(b"other")
@@ -91,7 +82,7 @@ def test_a_version_is_never_overwritten(blessed, tmp_path):
 
 def test_a_version_that_would_not_be_served_is_refused(blessed, tmp_path):
     (tmp_path / "gmf" / "5").mkdir(parents=True)
-    with pytest.raises(DataError, match="Version 1 would not be served: .* has version 5, and a server takes the largest"):
+    with pytest.raises(DataError, match=r"Version 1 would not be served: .* has version 5, and a server takes the largest"):
         push(blessed, str(tmp_path))
 
 
@@ -105,7 +96,7 @@ def test_the_last_n_are_kept_and_labels_follow(versions_of, tmp_path):
     config = (tmp_path / "gmf" / "server" / "models.config").read_text()
     assert 'key: "stable" value: 2' in config
     assert 'key: "canary" value: 3' in config
-    with pytest.raises(ConfigError, match="at least 1. Received: 0"):
+    with pytest.raises(ConfigError, match=r"at least 1\. Received: 0"):
         push(versions_of(4), str(tmp_path), keep=0)
 
 

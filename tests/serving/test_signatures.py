@@ -9,6 +9,8 @@ from model_cases import SMALL, checkerboard, make
 
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.errors import DataError
+from tfadt.evaluation.ranking import rank
+from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
 from tfadt.serving import signatures
@@ -21,9 +23,9 @@ DATA = checkerboard()
 K = 6
 
 
-def serve(model, data=DATA, k=K, exclude_seen=True, false_positive=None):
+def serve(model, data=DATA, k=K, exclude_seen=True, false_positive=None, colliding=None):
     noise = noise_scale(positive_logits(model, data.train), false_positive)
-    return ServedModel(model, data, k, data.history() if exclude_seen else None, noise)
+    return ServedModel(model, data, k, data.history() if exclude_seen else None, noise, colliding)
 
 
 @pytest.fixture(scope="module", params=SMALL, ids=lambda cls: cls.__name__)
@@ -252,3 +254,22 @@ def test_ids_of_any_characters_are_found():
     found = served.recommend(tf.constant(names.tolist()))
     assert found["known_user"].numpy().all()
     assert {text.decode() for text in found["item_ids"].numpy().ravel() if text} <= set(names)
+
+
+@pytest.mark.parametrize("mix", ["probabilities", "logits"])
+def test_colliding_ranks_as_the_scorer_and_names_the_neighbors(model, mix):
+    neighbors = np.full((DATA.num_users, 3), -1, np.int64)
+    neighbors[4] = [6, 8, -1]
+    neighbors[5] = [7, 9, 11]
+    scorer = CollidingScorer(model, neighbors, 0.3, mix)
+    codes = np.array([4, 5, 10])
+    expected = rank(scorer, codes, K, DATA.history())
+    found = serve(model, colliding=scorer).recommend_colliding(tf.concat([users(*codes), ["nobody"]], 0))
+    assert found["item_ids"].numpy()[:3].tolist() == id_bytes(DATA.items.decode(expected.items)).tolist()
+    np.testing.assert_allclose(found["scores"][:3], expected.scores, rtol=1e-5, atol=1e-5)
+    assert found["known_user"].numpy().tolist() == [True, True, True, False]
+    names = [[b"106", b"108", b""], [b"107", b"109", b"111"], [b"", b"", b""], [b"", b"", b""]]
+    assert found["neighbor_ids"].numpy().tolist() == names
+    # Without neighbours (above the threshold) and unknown: as `recommend`.
+    plain = serve(model).recommend(tf.constant([str(DATA.users.ids[10]), "nobody"]))
+    assert found["item_ids"].numpy()[2:].tolist() == plain["item_ids"].numpy().tolist()

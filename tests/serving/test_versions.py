@@ -36,9 +36,13 @@ def test_nothing_is_seen_before_the_end(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="no"), publishing(tmp_path / "m") as (partial, _):
-        (partial / "saved_model.pb").write_text("half")
-        raise ValueError("no")
+    def fail():
+        with publishing(tmp_path / "m") as (partial, _):
+            (partial / "saved_model.pb").write_text("half")
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert [path.name for path in (tmp_path / "m").iterdir()] == [".tfadt-lock"]
 
 

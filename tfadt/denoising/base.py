@@ -18,6 +18,9 @@ class DenoisingPolicy(ABC):
     objective (BPR) a row is a pair, its logit is the margin and its label is 1.
     """
 
+    needs_extra_feedback: ClassVar[bool] = False
+    """Whether the policy asks which clicks are known to be liked."""
+
     search_space: ClassVar[SearchSpace] = {}
     """What a search tries for the constructor's arguments."""
 
@@ -44,6 +47,17 @@ class DenoisingPolicy(ABC):
         Returns:
             `(weights, divisor)`: float32 `[B]`, 0 for a dropped row, and a positive float32 scalar.
         """
+
+    def relabel(self, labels: tf.Tensor, known_positive: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns the labels to train on, before the loss is computed, and a factor on each row's weight (None for 1).
+
+        Args:
+            labels: float32 `[B]`, as observed.
+            known_positive: float32 `[B]`, 1 for a click that is known to be liked; None unless `needs_extra_feedback`, and
+                on validation rows, of which nothing is known.
+        """
+        del known_positive
+        return labels, None
 
     def prepare(self, total_steps: int, positive_share: float) -> None:  # noqa: B027 - optional hook
         """Called once before training begins.

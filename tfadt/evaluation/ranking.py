@@ -62,6 +62,10 @@ class Ranker:
         exclude: Items that are left out of each user's ranking; None for none.
         block: Users at a time; default by `block_size`.
 
+    Attributes:
+        block: Users at a time.
+        function: The traced graph, from int64 user codes `[B]` to items, scores, and which users have undefined scores.
+
     Raises:
         ConfigError: If `k` or `block` is below 1.
     """
@@ -93,7 +97,7 @@ class Ranker:
             return items, best, undefined
 
         # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
-        self._rank_block = self.graph = rank_block.get_concrete_function()
+        self.function = rank_block.get_concrete_function()
 
     def __call__(self, users: np.ndarray) -> Ranking:
         """Returns the ranking of the users int64 `[U]`.
@@ -105,7 +109,7 @@ class Ranker:
         scores = np.full((len(users), self._k), -np.inf, np.float32)
         for first in range(0, len(users), self.block):
             rows = slice(first, first + self.block)
-            codes, best, undefined = self._rank_block(tf.constant(users[rows], tf.int64))
+            codes, best, undefined = self.function(tf.constant(users[rows], tf.int64))
             if undefined.numpy().any():
                 raise DataError(
                     "A ranking needs scores that are numbers (has training diverged?). "

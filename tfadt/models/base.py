@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -14,10 +15,10 @@ import tensorflow as tf
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.standard import Standard
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, DataError
 from tfadt.losses.objectives import get_objective
 from tfadt.models.statistics import TrainingStatistics
-from tfadt.models.stepping import chunk_plan, make_stepper
+from tfadt.models.stepping import Stepper, chunk_plan
 from tfadt.optimizers.deferred_adam import DeferredAdam, is_deferred
 from tfadt.optimizers.reads import DeferredReads
 from tfadt.sampling.batches import Batch, BatchSource
@@ -30,6 +31,9 @@ class DenoisingModel(keras.Model):
     It trains on a data set through batches drawn on the device, or on `((users, items), labels)` as any Keras model does:
     both go through the same `train_step`.
     """
+
+    needs_extra_feedback: ClassVar[bool] = False
+    """Whether training needs to know which clicks are known to be liked."""
 
     @abstractmethod
     def batch_source(
@@ -104,13 +108,12 @@ class DenoisingModel(keras.Model):
 
     def logits(self, batch: Batch, training: bool = False) -> tf.Tensor:
         """Returns the logit of each row: of the pair, or with negatives the margin between the two items."""
-        if batch.negatives is None:
-            return tf.cast(self((batch.users, batch.items), training=training), tf.float32)
-        both = self(
-            (tf.concat([batch.users, batch.users], 0), tf.concat([batch.items, batch.negatives], 0)), training=training
-        )
-        observed, sampled = tf.split(tf.cast(both, tf.float32), 2)
-        return observed - sampled
+        return batch.per_row(tf.cast(self(batch.pairs, training=training), tf.float32))
+
+    def row_loss(self, batch: Batch, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the logit and the objective's loss of each row; a model of several heads combines theirs here."""
+        logits = self.logits(batch, training)
+        return logits, self._objective.loss(batch.labels, logits)
 
     def batch_loss(self, batch: Batch, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the policy's loss of a batch, the objective's loss of each row, and the rows' weights.
@@ -118,11 +121,13 @@ class DenoisingModel(keras.Model):
         This is the whole of denoising training: `sum(weights * loss) / divisor` (the paper's eqs. 2 and 4), with weights
         that carry no gradient.
         """
-        logits = self.logits(batch, training)
-        loss = self._objective.loss(batch.labels, logits)
+        labels, importance = self.policy.relabel(batch.labels, batch.known_positive)
+        logits, loss = self.row_loss(batch._replace(labels=labels), training)
         weights, divisor = self.policy.weights(
-            tf.stop_gradient(loss), tf.stop_gradient(logits), batch.labels, batch.users, batch.items, self.iteration
+            tf.stop_gradient(loss), tf.stop_gradient(logits), labels, batch.users, batch.items, self.iteration
         )
+        if importance is not None:
+            weights *= importance
         total = tf.reduce_sum(tf.stop_gradient(weights) * loss)
         return tf.math.divide_no_nan(total, divisor), loss, weights
 
@@ -189,6 +194,23 @@ class DenoisingModel(keras.Model):
             on_epoch_begin=lambda epoch, logs: self.policy.on_epoch_begin(epoch), on_train_end=end
         )
 
+    def training_rows(self, data: InteractionData) -> Interactions:
+        """Returns the training split, with the known positives marked only if the model or its policy asks for them.
+
+        Raises:
+            DataError: If they do and there is no extra feedback.
+        """
+        if not (self.needs_extra_feedback or self.policy.needs_extra_feedback):
+            return replace(data.train, known_positive=None)
+        known = data.train.known_positive
+        if known is None or not known.any():
+            asking = type(self) if self.needs_extra_feedback else type(self.policy)
+            raise DataError(
+                f"{asking.__name__} needs extra feedback: training interactions that are known to be liked. Received: none "
+                "(see ingest.extra_feedback)."
+            )
+        return data.train
+
     def fit(
         self,
         x: Any = None,
@@ -224,7 +246,7 @@ class DenoisingModel(keras.Model):
 
         Raises:
             ConfigError: If the model is not compiled or the policy cannot work with such batches.
-            DataError: If there is nothing to train on.
+            DataError: If there is nothing to train on, or no extra feedback where it is needed.
         """
         if not self.compiled:
             raise ConfigError("Call compile() before fit().")
@@ -243,7 +265,7 @@ class DenoisingModel(keras.Model):
             )
         self.check_data(x)
         sampler = sampler or self.negative_sampler(x)
-        source = self.batch_source(x.train, sampler, batch_size, num_negatives)
+        source = self.batch_source(self.training_rows(x), sampler, batch_size, num_negatives)
         return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=callbacks)
 
     def fit_source(
@@ -293,7 +315,7 @@ class DenoisingModel(keras.Model):
         cut_epoch = max(done - 1, 0) // source.steps_per_epoch
         left = slice(cut_epoch * calls_per_epoch, None)
         self.optimizer.build(self.trainable_variables)
-        self.train_function = make_stepper(source, self._train_on, self.get_metrics_result)
+        self.train_function = Stepper(source, self._train_on, self.get_metrics_result)
         return super().fit(
             tf.data.Dataset.from_tensor_slices((first[left], count[left])),
             epochs=epochs,

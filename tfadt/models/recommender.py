@@ -172,11 +172,11 @@ class Recommender(DenoisingModel):
         table.deferred = True  # for DeferredAdam
         return table
 
-    def add_output(self, fan_in: int) -> tuple[keras.Variable, keras.Variable]:
-        """Makes the output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
+    def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
+        """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
         uniform = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform", seed=self.initializer_seed())
-        kernel = self.add_weight(name="output_kernel", shape=(fan_in, 1), initializer=uniform)
-        return kernel, self.add_weight(name="output_bias", shape=(1,), initializer="zeros")
+        kernel = self.add_weight(name=f"{name}_kernel", shape=(fan_in, 1), initializer=uniform)
+        return kernel, self.add_weight(name=f"{name}_bias", shape=(1,), initializer="zeros")
 
     def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of a table, `[n, dim]`, in the compute dtype."""

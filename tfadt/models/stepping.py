@@ -51,48 +51,50 @@ def chunk_plan(
     return (first, np.maximum(ends - first, 0).astype(np.int32)), calls_per_epoch
 
 
-def make_stepper(
-    source: BatchSource, train: Callable[[Batch], tf.Tensor], result: Callable[[], dict[str, Any]]
-) -> Callable[[Iterator[Any]], dict[str, Any]]:
-    """Returns a Keras train function that makes all the steps of a call in one graph, with no host sync between them.
+class Stepper:
+    """A Keras train function that makes all the steps of a call in one graph, with no host sync between them.
+
+    It is called with an iterator over `(first step, number of steps)` and returns the logs. A loss that is not finite raises
+    DivergedError, with the step and its batch.
 
     Args:
         source: Draws all the batches of a call in one vectorised go, before the loop.
         train: Makes one step on a batch and returns its loss; all variables that it needs exist already.
         result: Gives the logs, after the last step of a call.
 
-    Returns:
-        The train function. It raises DivergedError, with the step and its batch, if a loss is not finite.
+    Attributes:
+        function: The traced graph.
     """
-    signature = [tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int32)]
 
-    @tf.function(input_signature=signature, jit_compile=False, autograph=False)
-    def run_steps(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
-        # A cumulative sum of ones, not tf.range: tf.range writes its result to host memory on a GPU.
-        drawn = source.draw(first + tf.cumsum(tf.ones(count[None], tf.int64), exclusive=True))
+    def __init__(self, source: BatchSource, train: Callable[[Batch], tf.Tensor], result: Callable[[], dict[str, Any]]):
+        self._source = source
+        signature = [tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int32)]
 
-        # The counter is int32, which TensorFlow keeps on the host: the loop's condition then waits for no GPU. For the same
-        # reason a loss that is not finite does not end the loop; its step is noted.
-        def step(k: tf.Tensor, diverged: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            fine = tf.logical_or(tf.math.is_finite(train(source.batch(drawn, k))), diverged >= 0)
-            return k + 1, tf.where(fine, diverged, first + tf.cast(k, tf.int64))
+        @tf.function(input_signature=signature, jit_compile=False, autograph=False)
+        def run_steps(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
+            # A cumulative sum of ones, not tf.range: tf.range writes its result to host memory on a GPU.
+            drawn = source.draw(first + tf.cumsum(tf.ones(count[None], tf.int64), exclusive=True))
 
-        _, diverged = tf.while_loop(
-            lambda k, diverged: k < count, step, (tf.constant(0), tf.constant(-1, tf.int64)), parallel_iterations=1
-        )
-        return diverged, result()
+            # The counter is int32, which TensorFlow keeps on the host: the loop's condition then waits for no GPU. For the
+            # same reason a loss that is not finite does not end the loop; its step is noted.
+            def step(k: tf.Tensor, diverged: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                fine = tf.logical_or(tf.math.is_finite(train(source.batch(drawn, k))), diverged >= 0)
+                return k + 1, tf.where(fine, diverged, first + tf.cast(k, tf.int64))
 
-    # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
-    concrete = run_steps.get_concrete_function()
+            _, diverged = tf.while_loop(
+                lambda k, diverged: k < count, step, (tf.constant(0), tf.constant(-1, tf.int64)), parallel_iterations=1
+            )
+            return diverged, result()
 
-    def train_function(iterator: Iterator[Any]) -> dict[str, Any]:
-        diverged, logs = concrete(*next(iterator))
+        # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
+        self.function = run_steps.get_concrete_function()
+
+    def __call__(self, calls: Iterator[Any]) -> dict[str, Any]:
+        """Makes the steps of the next call."""
+        diverged, logs = self.function(*next(calls))
         if int(diverged) >= 0:
-            raise _diverged(source, int(diverged))
+            raise _diverged(self._source, int(diverged))
         return logs
-
-    train_function.graph = concrete  # for those who want to look at it
-    return train_function
 
 
 def _diverged(source: BatchSource, step: int) -> DivergedError:

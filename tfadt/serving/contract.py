@@ -86,7 +86,8 @@ def check_signatures(found: Mapping[str, Any], metadata: Mapping[str, Any]) -> N
                 kind = _TYPES.get(tensors[key].dtype, str(tensors[key].dtype))
                 if (kind, received) != (port.dtype, shape) or tensors[key].tensor_shape.unknown_rank:
                     raise DataError(
-                        f"Signature {name}: {key} must be {port.dtype} {shape}, -1 for the batch. Received: {kind} {received}."
+                        f"Signature {name}: {key} must be {port.dtype} {shape}, -1 for the batch. "
+                        f"Received: {kind} {received}."
                     )
 
 

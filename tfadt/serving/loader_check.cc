@@ -156,7 +156,7 @@ std::string Compare(const Request& request, const std::vector<Tensor>& outputs, 
 
 // Returns the times of one client's runs, in milliseconds.
 std::vector<double> Time(const tensorflow::SavedModelBundle& model, const std::vector<Request>& requests, double seconds) {
-  constexpr int kWarmUp = 5, kLeast = 10;
+  constexpr int kWarmUp = 2, kLeast = 5;
   std::vector<double> times;
   std::vector<Tensor> outputs;
   auto begun = Clock::now();

@@ -1,4 +1,4 @@
-"""Compiles loader_check.cc against the installed TensorFlow and runs it: the loader that TensorFlow Serving uses, no Python."""
+"""Compiles loader_check.cc against the installed TensorFlow and runs it: TensorFlow Serving's own loader, no Python."""
 
 from __future__ import annotations
 

@@ -60,8 +60,9 @@ class Proofs:
         exported = self._metadata["tensorflow"]
         if _release(exported) > _release(tf.__version__):
             raise DataError(
-                f"The version was exported with TensorFlow {exported}, and this is {tf.__version__}: an older TensorFlow may "
-                "not know what a newer one writes ('NodeDef mentions attr'). Export with the server's version or an older one."
+                f"The version was exported with TensorFlow {exported}, and this is {tf.__version__}: an older TensorFlow "
+                "may not know what a newer one writes ('NodeDef mentions attr'). Export with the server's version or an "
+                "older one."
             )
         return f"exported with TensorFlow {exported}, verified with {tf.__version__}; the server needs {exported} or newer"
 
@@ -102,7 +103,7 @@ class Proofs:
 
     def quality(self) -> str | None:
         """The served model ranks the clean test as well as the trained one."""
-        if "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
+        if not {"run", "test_metrics"} <= self._metadata.keys() or "recommend" not in self._metadata["signatures"]:
             return None
         run = self._run if isinstance(self._run, SavedRun) else self._open(self._run or Path(self._metadata["run"]))
         if run.data.manifest.get("fingerprint") != self._metadata["data_fingerprint"]:

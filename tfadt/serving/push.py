@@ -66,7 +66,8 @@ def push(
     present = place.versions()
     if present and version < present[-1]:
         raise DataError(
-            f"Version {version} would not be served: {place.folder} has version {present[-1]}, and a server takes the largest."
+            f"Version {version} would not be served: {place.folder} has version {present[-1]}, and a server takes the "
+            "largest."
         )
     if unless_worse_than is not None:
         other = _other(unless_worse_than, present, place.folder)

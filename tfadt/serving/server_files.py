@@ -23,8 +23,8 @@ model_config_list {{
 """
 
 _BATCHING = """\
-# Requests that arrive within a millisecond are answered together. pad_variable_length_inputs stays off: the server would pad
-# exclude_item_ids with its first id, which would leave that item out for others too; clients pad with "" to one width instead.
+# Requests that arrive within a millisecond are answered together. pad_variable_length_inputs stays off: the server would
+# pad exclude_item_ids with its first id and leave that item out for everybody; clients pad with "" to one width instead.
 max_batch_size { value: 32 }
 batch_timeout_micros { value: 1000 }
 max_enqueued_batches { value: 100 }

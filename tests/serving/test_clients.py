@@ -1,0 +1,43 @@
+"""The clients of docs/serving.md as they stand there: against a stand-in, and against a real server where there is one."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from serving_stand_in import stand_in
+
+from tfadt.serving.loading import recommend
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
+ADDRESS = os.environ.get("TFADT_SERVING_ADDRESS")
+
+
+def client(name, tmp_path, *arguments):
+    """Runs a client of the document and returns what it prints."""
+    path = tmp_path / name
+    path.write_text(re.search(rf"```python\n# {name}\n(.*?)```", DOCUMENT, re.DOTALL).group(1))
+    command = [sys.executable, str(path), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "port"), [("rest_client.py", 1), ("grpc_client.py", 0)])
+def test_a_client_gets_what_the_export_answers(name, port, exports, saved_run, tmp_path):
+    user = str(saved_run.data.users.ids[3])
+    with stand_in(exports["gmf"]) as ports:
+        found = client(name, tmp_path, f"127.0.0.1:{ports[port]}", "gmf", user, "nobody")
+    expected = [f"{user} (known): {', '.join(recommend(exports['gmf'], user, 10)[0])}"]
+    expected.append(f"nobody (not known): {', '.join(recommend(exports['gmf'], 'nobody', 10)[0])}")
+    assert found.splitlines() == expected
+
+
+@pytest.mark.skipif(ADDRESS is None, reason="TFADT_SERVING_ADDRESS names no host of a TensorFlow Serving")
+@pytest.mark.parametrize(("name", "port"), [("rest_client.py", 8501), ("grpc_client.py", 8500)])
+def test_a_client_gets_an_answer_of_a_real_server(name, port, tmp_path):
+    model = os.environ.get("TFADT_SERVING_MODEL", "gmf")
+    found = client(name, tmp_path, f"{ADDRESS}:{port}", model, "nobody at all")
+    assert re.fullmatch(r"nobody at all \(not known\): .+\n", found)

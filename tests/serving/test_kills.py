@@ -1,0 +1,61 @@
+"""Killed at random moments, an export and a push never leave anything that a server would load and that is not whole."""
+
+import multiprocessing
+import os
+import random
+import time
+
+import pytest
+import serving_kills
+from serving_cases import seen_by_server
+
+from tfadt.serving.loading import load_served
+from tfadt.serving.metadata import check_files
+from tfadt.serving.versions import PARTIAL
+
+KILLS = int(os.environ.get("TFADT_KILLS", "3"))  # `make soak` sets 30
+LONGEST_WAIT = 60.0
+
+
+def check_all(folder, checked):
+    """Looks at the folder as a server does; whatever is listed for the first time must be whole."""
+    for version in seen_by_server(folder):
+        if version.name in checked:
+            continue
+        try:
+            check_files(version)
+        except Exception:
+            if version.exists():  # else it was removed just now
+                raise
+        checked.add(version.name)
+
+
+@pytest.mark.parametrize("work", [serving_kills.export_for_ever, serving_kills.push_for_ever])
+def test_no_half_version_is_ever_listed(work, exports, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["serving_kills"])
+    folder = tmp_path / "gmf"
+    checked, in_the_midst = set(), 0
+    chance = random.Random(int(time.time()))
+    for kill in range(KILLS):
+        process = context.Process(target=work, args=(folder, exports["gmf"]))
+        process.start()
+        begun, before = time.monotonic(), len(checked)
+        # Every other kill comes while a version is being written; the rest at any time after one is finished.
+        while time.monotonic() - begun < LONGEST_WAIT:
+            check_all(folder, checked)
+            half_written = any(folder.glob(f"{PARTIAL}*")) if folder.is_dir() else False
+            if len(checked) > before if kill % 2 else half_written:
+                break
+        deadline = time.monotonic() + chance.uniform(0, 2.0 if kill % 2 else 0.3)
+        while time.monotonic() < deadline:
+            check_all(folder, checked)
+        assert process.is_alive(), process.exitcode
+        process.kill()
+        process.join()
+        in_the_midst += any(folder.glob(f"{PARTIAL}*"))
+        check_all(folder, checked)
+    assert checked, "no version was ever finished"
+    assert in_the_midst, "no kill came while a version was being written"
+    for version in seen_by_server(folder):
+        assert "recommend" in load_served(version).signatures
