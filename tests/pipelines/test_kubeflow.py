@@ -55,7 +55,7 @@ def test_artifacts_are_typed(training: dict[str, Any]) -> None:
         name: {key: spec["artifactType"]["schemaTitle"] for key, spec in part["outputDefinitions"]["artifacts"].items()}
         for name, part in training["components"].items()
     }
-    assert outputs["comp-ingest"] == {"interactions": "system.Interactions"}
+    assert outputs["comp-ingest"] == {"interactions": "system.Interactions", "extra_feedback": "system.ExtraFeedback"}
     assert outputs["comp-adt"] == {"model": "system.Model"}
     assert outputs["comp-evaluate"] == {"evaluation": "system.Metrics"}
     inputs = training["components"]["comp-evaluate"]["inputDefinitions"]["artifacts"]
