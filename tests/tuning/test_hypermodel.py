@@ -34,11 +34,11 @@ def validation_metrics(data, model):
 
 def test_random_search_judges_keeps_and_reloads_the_chosen_epoch(data, tmp_path):
     hyper = hypermodel(data, "tune.objective=ndcg@5", "tune.space.adt.learning_rate=0.001,0.1")
-    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=3, directory=tmp_path, seed=1)
+    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=2, directory=tmp_path, seed=1)
     tuner.search(verbose=0)
-    trials = tuner.oracle.get_best_trials(3)
-    assert [trial.status for trial in trials] == ["COMPLETED"] * 3
-    for trial, model in zip(trials, tuner.get_best_models(3), strict=True):
+    trials = tuner.oracle.get_best_trials(2)
+    assert [trial.status for trial in trials] == ["COMPLETED"] * 2
+    for trial, model in zip(trials, tuner.get_best_models(2), strict=True):
         metrics = validation_metrics(data, model)
         # The rows that rested when the weights were written are up to date when they are read.
         assert metrics["ndcg@5"] == trial.score
@@ -66,10 +66,10 @@ def test_a_trial_is_the_training_that_a_run_makes(data, rule):
 def test_bayesian_optimisation_and_a_model_that_trains_by_user(data, tmp_path):
     hyper = hypermodel(data, "tune.over=model", "model.cdae.hidden_dim=8", "adt.epochs=1", model="cdae", policy="t_ce")
     tuner = keras_tuner.BayesianOptimization(
-        hyper, hyper.objective, max_trials=3, num_initial_points=2, directory=tmp_path, seed=1
+        hyper, hyper.objective, max_trials=2, num_initial_points=1, directory=tmp_path, seed=1
     )
     tuner.search(verbose=0)
-    assert len(tuner.oracle.trials) == 3
+    assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
     assert tuner.get_best_models()[0].hidden_dim in (50, 100, 200, 400)
 
 
@@ -77,22 +77,25 @@ def test_hyperband_goes_on_from_checkpoints_as_one_run_would(data, tmp_path):
     # A ramp that is a share of the run: a rung that took its own length for the run's would drop more, earlier.
     hyper = hypermodel(
         data,
+        "adt.epochs=2",
         "adt.selection=last",
         "policy.t_ce.num_gradual=0.5",
         "tune.over=[]",
         "tune.space.policy.t_ce.max_drop_rate={min = 0.1, max = 0.4}",
         policy="t_ce",
     )
-    tuner = keras_tuner.Hyperband(hyper, hyper.objective, max_epochs=4, factor=4, directory=tmp_path, seed=1)
+    tuner = keras_tuner.Hyperband(hyper, hyper.objective, max_epochs=2, factor=2, directory=tmp_path, seed=1)
     tuner.search(verbose=0)
     later = [trial for trial in tuner.oracle.trials.values() if "tuner/trial_id" in trial.hyperparameters.values]
     assert later
     for trial in later:
         values = trial.hyperparameters.values
-        assert (values["tuner/initial_epoch"], values["tuner/epochs"]) == (1, 4)
-        assert int(tuner.load_model(trial).iteration) == 4 * STEPS
+        assert (values["tuner/initial_epoch"], values["tuner/epochs"]) == (1, 2)
+        assert int(tuner.load_model(trial).iteration) == 2 * STEPS
         config = [f"policy.t_ce.max_drop_rate={values['policy.t_ce.max_drop_rate']}", "policy.t_ce.num_gradual=0.5"]
-        whole = train(Plan("gmf", "t_ce", 0), data, load_config(overrides=[*SMALL, "adt.selection=last", *config]))
+        whole = train(
+            Plan("gmf", "t_ce", 0), data, load_config(overrides=[*SMALL, "adt.epochs=2", "adt.selection=last", *config])
+        )
         assert trial.score == validation_metrics(data, whole.model)["recall@2"]
         dropped = trial.metrics.get_best_value("drop_rate")
         assert dropped == pytest.approx(whole.history["drop_rate"].iloc[-1], abs=1e-9)
@@ -118,7 +121,7 @@ def test_settings_that_do_not_go_together_fail_their_trial_alone(data, tmp_path)
     # Half of the rows are positives: a drop rate of one half would drop them all.
     hyper = hypermodel(data, "adt.epochs=1", "tune.space.policy.t_ce.max_drop_rate=0.5,0.1", policy="t_ce")
     tuner = keras_tuner.RandomSearch(
-        hyper, hyper.objective, max_trials=4, directory=tmp_path, seed=1, max_consecutive_failed_trials=9
+        hyper, hyper.objective, max_trials=3, directory=tmp_path, seed=1, max_consecutive_failed_trials=9
     )
     tuner.search(verbose=0)
     for trial in tuner.oracle.trials.values():
@@ -131,7 +134,7 @@ def test_settings_that_do_not_go_together_fail_their_trial_alone(data, tmp_path)
 def test_a_diverged_training_fails_its_trial(data):
     hyper = hypermodel(data, "adt.learning_rate=1e30", "tune.over=model")
     hp = keras_tuner.HyperParameters()
-    with pytest.raises(keras_tuner.errors.FailedTrialError, match="has training diverged"):
+    with pytest.raises(keras_tuner.errors.FailedTrialError, match="Training has diverged: the loss of step 1"):
         hyper.fit(hp, hyper.build(hp))
 
 

@@ -200,9 +200,13 @@ def test_a_chief_and_two_workers_share_the_trials(tmp_path):
             command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    processes = [start(name) for name in ("chief", "worker-1", "worker-2")]
+    processes = [start(name) for name in ("worker-1", "worker-2")]
     try:
-        (chief, *workers) = [process.communicate(timeout=240) for process in processes]
+        # The workers first, so that none comes when the other has done all: they wait until the chief is there.
+        for process in processes:
+            assert any("Waiting for the chief" in line for line in process.stdout)
+        processes.append(start("chief"))
+        *workers, chief = [process.communicate(timeout=300) for process in processes]
     finally:
         for process in processes:
             process.kill()

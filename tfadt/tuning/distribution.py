@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from dataclasses import dataclass
 
 from tfadt.errors import ConfigError
 
+_PATIENCE = 60 * 60  # seconds that a worker waits for its chief, as keras-tuner's own requests do
 _NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
@@ -16,11 +19,13 @@ class Role:
 
     Attributes:
         name: The value of `KERASTUNER_TUNER_ID`; empty in a search of one process.
-        address: Where the chief is, or is to be.
+        host: Where the chief is, or is to be.
+        port: The port that it listens at.
     """
 
     name: str = ""
-    address: str = ""
+    host: str = ""
+    port: int = 0
 
     @property
     def is_chief(self) -> bool:
@@ -31,6 +36,27 @@ class Role:
     def is_worker(self) -> bool:
         """Whether this process runs trials that a chief chooses."""
         return bool(self.name) and not self.is_chief
+
+    @property
+    def address(self) -> str:
+        """Host and port of the chief."""
+        return f"{self.host}:{self.port}"
+
+    def wait_for_chief(self) -> None:
+        """Returns when the chief listens: it makes the search's folder ready first.
+
+        Raises:
+            ConfigError: If there is no chief for an hour.
+        """
+        begun = time.monotonic()
+        while time.monotonic() - begun < _PATIENCE:
+            try:
+                socket.create_connection((self.host, self.port), timeout=10).close()
+            except OSError:
+                time.sleep(0.5)
+            else:
+                return
+        raise ConfigError(f"There is no chief at {self.address}. Expected one within {_PATIENCE // 60} minutes.")
 
 
 def role() -> Role:
@@ -47,7 +73,7 @@ def role() -> Role:
         raise ConfigError(
             f"A search over several processes needs {', '.join(_NAMES)} in the environment. Missing: {', '.join(missing)}."
         )
-    name, address, port = (given[key] for key in _NAMES)
+    name, host, port = (given[key] for key in _NAMES)
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ConfigError(f"KERASTUNER_ORACLE_PORT must be a port, 1 .. 65535. Received: '{port}'.")
-    return Role(name, f"{address}:{port}")
+    return Role(name, host, int(port))

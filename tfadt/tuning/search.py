@@ -55,8 +55,8 @@ def run_search(config: Config, out: Path, progress: SearchProgress | None = None
     listener = progress or SearchProgress()
     part = role()
     check(config, part)
+    data = ingest(config.ingest, listener.say)
     with _lock(out, part):
-        data = ingest(config.ingest, listener.say)
         if not part.is_worker:
             _begin(config, data, out)
         return _search_all(config, data, out, part, listener)
@@ -128,6 +128,9 @@ def _search_all(
 ) -> Hyperparameters | None:
     metric, k = objective_metric(config)
     found: list[Search] = []
+    if part.is_worker:
+        listener.say(f"Waiting for the chief at {part.address}")
+        part.wait_for_chief()
     for model, policy in _pairs(config):
         tuner = _search(config, data, model, policy, out, part, listener)
         if part.is_worker:
