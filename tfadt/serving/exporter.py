@@ -67,7 +67,7 @@ def export_run(
     chosen = model or run.best()
     trained = run.load_model(chosen)
     seen = seen_at_test(run.data, run.config) if settings.exclude_seen else None
-    row = next(row for row in run.results["runs"] if f"{row['model']}-{row['policy']}-{row['seed']}" == chosen)
+    row = run.row(chosen)
     details = {
         "run": str(run.folder.resolve()),
         "trained_model": chosen,
