@@ -167,6 +167,31 @@ class ValidateDataConfig(Section):
     """Fewest training interactions, as a share of the last run's."""
 
 
+class WarmupConfig(Section):
+    """Stage `warmup`: plain training on the extra feedback, before ADT (the paper's section 3.4.1).
+
+    What it shares with ADT (batches, objective, negatives, selection) it takes from there.
+    """
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the extra feedback."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of Adam."""
+
+
+class FinetuneConfig(Section):
+    """Stage `finetune`: plain training on the extra feedback, after ADT (eq. 7)."""
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the extra feedback."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Learning rate of Adam."""
+
+
+STAGES = ("warmup", "adt", "finetune")
+"""The stages of a training, in their order."""
+
+
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
@@ -174,6 +199,8 @@ class ADTConfig(Section):
     """Models to train, by registered name."""
     policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce"), min_length=1)
     """Denoising policies to train each model with, by registered name."""
+    plans: tuple[str, ...] = Field(default=("adt",), min_length=1)
+    """Stages that each model and policy trains in, joined by + in their order, such as `warmup+adt` or `adt+finetune`."""
     seeds: int = Field(default=1, ge=1)
     """Number of runs of each model and policy."""
     seed: int = Field(default=0, ge=0)
@@ -209,6 +236,15 @@ class ADTConfig(Section):
     """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
+
+    @field_validator("plans")
+    @classmethod
+    def _stages_in_order(cls, plans: tuple[str, ...]) -> tuple[str, ...]:
+        for plan in plans:
+            stages = plan.split("+")
+            if stages != [stage for stage in STAGES if stage in stages]:
+                raise PydanticCustomError("stages", "expected some of warmup+adt+finetune in this order, such as warmup+adt")
+        return plans
 
 
 class BlessingConfig(Section):
@@ -327,7 +363,9 @@ class Config(Section):
 
     ingest: IngestConfig = IngestConfig()
     validate_data: ValidateDataConfig = ValidateDataConfig()
+    warmup: WarmupConfig = WarmupConfig()
     adt: ADTConfig = ADTConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()

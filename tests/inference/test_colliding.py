@@ -9,7 +9,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator, rank
 from tfadt.inference import colliding
 from tfadt.inference.colliding import CollidingScorer, rows_a_piece
-from tfadt.inference.neighbors import neighbor_table, sparse_users, user_space
+from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.gmf import GMF
 
 MODELS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
@@ -233,11 +233,3 @@ def test_nobody_with_extra_feedback_is_refused():
         neighbor_table(SPACE, np.zeros(4), np.ones(4, bool), 2)
     with pytest.raises(DataError, match=r"of the same users\. Received: 4, 3 and 4"):
         neighbor_table(SPACE, np.zeros(3), np.ones(4, bool), 2)
-
-
-@MODELS
-def test_the_space_is_every_users_representation(cls, monkeypatch):
-    model = make(cls, checkerboard())
-    monkeypatch.setattr("tfadt.inference.neighbors._BLOCK_USERS", 7)
-    expected = model.user_representation(tf.range(20, dtype=tf.int64))
-    np.testing.assert_allclose(user_space(model), expected, rtol=1e-6, atol=1e-8)

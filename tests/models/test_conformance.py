@@ -68,6 +68,21 @@ def test_a_representation_for_each_user(cls, data):
 
 
 @MODELS
+def test_the_space_is_every_users_representation(cls, data, monkeypatch):
+    model = make(cls, data)
+    monkeypatch.setattr("tfadt.models.recommender._BLOCK_USERS", 7)
+    expected = model.user_representation(tf.range(20, dtype=tf.int64))
+    np.testing.assert_allclose(model.user_space(), expected, rtol=1e-6, atol=1e-8)
+
+
+@MODELS
+def test_a_user_is_scored_by_its_vector(cls, data):
+    model = make(cls, data)
+    users = tf.constant([7, 0, 19], tf.int64)
+    np.testing.assert_array_equal(model.score_vectors(model.user_representation(users)), model.score_users(users))
+
+
+@MODELS
 def test_seen_items_are_left_out_unless_asked_for(cls, data):
     model = make(cls, data)
     seen = set(data.train.item[data.train.user == 2])

@@ -147,7 +147,7 @@ def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):
         env=environment,
     )
     for _ in range(1200):
-        if list(out.glob("checkpoints/*/step-*")):
+        if list(out.glob("checkpoints/*/*/step-*")):
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)

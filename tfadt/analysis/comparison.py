@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
-from tfadt.training.runs import Run
+from tfadt.training.runs import ADT_ALONE, Run
 
 BASELINE = "standard"
 _SIGNIFICANT = 0.05
@@ -22,6 +22,7 @@ class Row:
     Attributes:
         model: Registered name, or `most_popular`.
         policy: Registered name; None for `most_popular`.
+        plan: The stages of the training, joined by +.
         seeds: Number of runs.
         metrics: Metric -> (mean, standard deviation).
         drop_rate: Mean realised drop rate of the last epoch.
@@ -30,6 +31,7 @@ class Row:
 
     model: str
     policy: str | None
+    plan: str
     seeds: int
     metrics: dict[str, tuple[float, float]]
     drop_rate: float
@@ -38,11 +40,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A policy against plain training of the same model, on one metric.
+    """A policy in a plan of stages against plain training of the same model, on one metric.
 
     Attributes:
         model: Registered name.
         policy: Registered name.
+        plan: The stages of the training, joined by +.
         metric: Such as `recall@20`.
         test: Paired over users, each user's value averaged over the seeds. It knows the chance of which users are tested,
             not the chance of training.
@@ -51,6 +54,7 @@ class Comparison:
 
     model: str
     policy: str
+    plan: str
     metric: str
     test: PairedTest
     seed_test: PairedTest
@@ -73,6 +77,7 @@ class Comparison:
         return {
             "model": self.model,
             "policy": self.policy,
+            "plan": self.plan,
             "baseline": BASELINE,
             "metric": self.metric,
             **asdict(self.test),
@@ -83,28 +88,37 @@ class Comparison:
 
 def rows(runs: Sequence[Run]) -> list[Row]:
     """Returns one row a method, in the order in which they first ran."""
-    methods = list(dict.fromkeys((run.model, run.policy) for run in runs))
     table = []
-    for model, policy in methods:
-        own = [run for run in runs if (run.model, run.policy) == (model, policy)]
+    for (model, policy, plan), own in _methods(runs).items():
         metrics = {m: mean_and_std([run.evaluation.metrics[m] for run in own]) for m in own[0].evaluation.metrics}
         drop_rate, _ = mean_and_std([run.realised_drop_rate for run in own])
         seconds, _ = mean_and_std([run.seconds for run in own])
-        table.append(Row(model, policy, len(own), metrics, drop_rate, seconds))
+        table.append(Row(model, policy, plan, len(own), metrics, drop_rate, seconds))
     return table
 
 
 def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]:
-    """Tests every policy against `standard` of the same model; none for a model that was not trained plainly."""
+    """Tests every method against `standard` in ADT alone of the same model; none for a model not trained like that."""
+    methods = _methods(runs)
     found = []
-    for model, policy in dict.fromkeys((run.model, run.policy) for run in runs):
-        baseline = [run for run in runs if (run.model, run.policy) == (model, BASELINE)]
-        own = [run for run in runs if (run.model, run.policy) == (model, policy)]
+    for (model, policy, plan), own in methods.items():
+        baseline = methods.get((model, BASELINE, ADT_ALONE), [])
         # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
-        if policy in (None, BASELINE) or len(own) != len(baseline):
+        if policy is None or own is baseline or len(own) != len(baseline):
             continue
-        for metric in metrics:
-            by_user = [mean_over_seeds([run.evaluation.per_user for run in group], metric) for group in (own, baseline)]
-            by_seed = [np.array([run.evaluation.metrics[metric] for run in group]) for group in (own, baseline)]
-            found.append(Comparison(model, str(policy), metric, paired_test(*by_user), paired_test(*by_seed)))
+        found += [Comparison(model, policy, plan, metric, *paired(own, baseline, metric)) for metric in metrics]
+    return found
+
+
+def paired(own: Sequence[Run], baseline: Sequence[Run], metric: str) -> tuple[PairedTest, PairedTest]:
+    """Returns the tests of a method against another over users (each averaged over the seeds) and over seeds."""
+    by_user = [mean_over_seeds([run.evaluation.per_user for run in group], metric) for group in (own, baseline)]
+    by_seed = [np.array([run.evaluation.metrics[metric] for run in group]) for group in (own, baseline)]
+    return paired_test(*by_user), paired_test(*by_seed)
+
+
+def _methods(runs: Sequence[Run]) -> dict[tuple[str, str | None, str], list[Run]]:
+    found: dict[tuple[str, str | None, str], list[Run]] = {}
+    for run in runs:
+        found.setdefault((run.model, run.policy, run.plan), []).append(run)
     return found

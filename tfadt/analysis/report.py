@@ -12,7 +12,7 @@ from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
-from tfadt.training.runs import POPULAR, Run
+from tfadt.training.runs import ADT_ALONE, POPULAR, Run
 from tfadt.versions import versions
 
 
@@ -40,14 +40,21 @@ def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out
 def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], list[list[str]]]:
     """Returns the header and the cells of the results table, for Markdown and for the terminal."""
     metrics = [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]
-    header = ["model", "policy", *metrics, "drop rate", "seconds"]
+    with_plan = any(row.plan != ADT_ALONE for row in table)
+    header = ["model", "policy", *(["plan"] if with_plan else []), *metrics, "drop rate", "seconds"]
     cells = []
     for row in table:
         values = [
             f"{mean:.4f}" + (f" ± {std:.4f}" if row.seeds > 1 else "") for mean, std in (row.metrics[m] for m in metrics)
         ]
-        cells.append([row.model, row.policy or "", *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
+        plan = [row.plan if row.policy else ""] if with_plan else []
+        cells.append([row.model, row.policy or "", *plan, *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
     return header, cells
+
+
+def method_name(method: Row | Comparison) -> str:
+    """Returns what a sentence calls a method: model, policy and, where they are not ADT alone, its stages."""
+    return f"{method.model} {method.policy}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
 
 
 def data_line(data: InteractionData) -> str:
@@ -76,12 +83,12 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
         if test.metric == metric:
             t = test.test
             lines.append(
-                f"{test.model} {test.policy}: {metric} {t.difference:+.4f} against plain training "
+                f"{method_name(test)}: {metric} {t.difference:+.4f} against plain training "
                 f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g} over {t.users:,} users"
                 f"{_seeds(test)}): {test.verdict}."
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
-    below = [f"{row.model} {row.policy}" for row in table if row.policy and row.metrics[metric][0] <= floor]
+    below = [method_name(row) for row in table if row.policy and row.metrics[metric][0] <= floor]
     if tests and tests[0].seed_test.users < 2:
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     if below:

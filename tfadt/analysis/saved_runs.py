@@ -10,7 +10,7 @@ from tfadt.analysis.comparison import Row, rows
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config
 from tfadt.training.experiment import most_popular, test_evaluator
-from tfadt.training.runs import Run
+from tfadt.training.runs import ADT_ALONE, Run
 from tfadt.training.saved import SavedRun
 
 
@@ -45,6 +45,7 @@ def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config,
                 entry["selection_score"],
                 entry["without_negative"],
                 time.perf_counter() - begun,
+                entry.get("plan", ADT_ALONE),
             )
         )
     return config, rows(runs)

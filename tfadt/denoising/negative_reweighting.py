@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfadt.denoising.base import DenoisingPolicy, num_rows
 from tfadt.errors import ConfigError
+from tfadt.search_space import Choices, SearchSpace
 
 
 @keras.saving.register_keras_serializable("tfadt")
@@ -27,6 +28,7 @@ class NR(DenoisingPolicy):
     """
 
     needs_extra_feedback: ClassVar[bool] = True
+    search_space: ClassVar[SearchSpace] = {"click_weight": Choices(0.01, 0.03, 0.1, 0.3, 1.0)}
 
     def __init__(self, click_weight: float = 0.1, negative_weight: float = 1.0):
         for name, value in (("click_weight", click_weight), ("negative_weight", negative_weight)):

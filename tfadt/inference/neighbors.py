@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import tensorflow as tf
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.inference.retrieval import Search, nearest_users
-from tfadt.models.recommender import Recommender
-
-_BLOCK_USERS = 8192
-
-
-def user_space(model: Recommender) -> np.ndarray:
-    """Returns the vectors of all users: after warm-up, the space E in which neighbours are looked for.
-
-    Returns:
-        float32 `[num_users, d]`.
-    """
-    starts = range(0, model.num_users, _BLOCK_USERS)
-    blocks = [tf.range(first, min(first + _BLOCK_USERS, model.num_users), dtype=tf.int64) for first in starts]
-    return np.concatenate([model.user_representation(users).numpy() for users in blocks])
 
 
 def sparse_users(ratio: np.ndarray, below: float | None, include_empty: bool = False) -> np.ndarray:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfadt.errors import ConfigError
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.batches import Batch
+from tfadt.search_space import Choices, SearchSpace
 
 
 @keras.saving.register_keras_serializable("tfadt")
@@ -34,6 +35,10 @@ class NMTR(Recommender):
 
     affine_scores: ClassVar[bool] = True
     needs_extra_feedback: ClassVar[bool] = True
+    search_space: ClassVar[SearchSpace] = {
+        "embedding_dim": Choices(16, 32, 64, 128),
+        "click_weight": Choices(0.1, 0.3, 0.5, 0.7, 0.9),
+    }
 
     def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, click_weight: float = 0.5, **kwargs: Any):
         super().__init__(num_users, num_items, **kwargs)

@@ -18,6 +18,8 @@ from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import SearchSpace
 
+_BLOCK_USERS = 8192
+
 
 class Recommender(DenoisingModel):
     """A model of user-item preference, trained on observed interactions and sampled negatives.
@@ -103,6 +105,12 @@ class Recommender(DenoisingModel):
     def score_pairs(self, users: Any, items: Any) -> tf.Tensor:
         """Returns the logits of the pairs `(users[i], items[i])`: float32 `[B]`."""
         return self((tf.convert_to_tensor(users, tf.int64), tf.convert_to_tensor(items, tf.int64)), training=False)
+
+    def user_space(self) -> np.ndarray:
+        """Returns the vectors of all users, float32 `[num_users, d]`."""
+        starts = range(0, self.num_users, _BLOCK_USERS)
+        blocks = [tf.range(first, min(first + _BLOCK_USERS, self.num_users), dtype=tf.int64) for first in starts]
+        return np.concatenate([self.user_representation(users).numpy() for users in blocks])
 
     @property
     def seen(self) -> CSR:

@@ -21,7 +21,7 @@ from tfadt.training.progress import Progress
 from tfadt.training.run_folder import RunFolder
 from tfadt.training.runs import POPULAR, Run
 from tfadt.training.selection import check_selection
-from tfadt.training.stages import Plan, Trained, check_policy, plans, train
+from tfadt.training.stages import Plan, Trained, check_extra_feedback, check_policy, plans, train
 
 AfterEach = Callable[[InteractionData, list[Run]], object]
 
@@ -73,6 +73,7 @@ def run_experiment(
     data = ingest(config.ingest, listener.say)
     _check_vocabularies(data, config)
     check_selection(config.adt.selection, data)
+    check_extra_feedback(todo, data, config)
     folder = RunFolder(out)
     with folder.locked():
         folder.begin(config)
@@ -169,11 +170,12 @@ def _evaluate(plan: Plan, trained: Trained, evaluator: RankingEvaluator, config:
         plan.seed,
         config.adt.selection,
         evaluation,
-        float(trained.history["drop_rate"].iloc[-1]),
+        trained.drop_rate,
         trained.best_step,
         trained.selection_score,
         trained.without_negative,
         trained.seconds + time.perf_counter() - begun,
+        plan.label,
     )
 
 

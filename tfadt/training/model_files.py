@@ -24,3 +24,17 @@ def load_model(path: Path, compile: bool = True) -> Recommender:
     except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
     return model
+
+
+def start_from(model: Recommender, path: Path) -> None:
+    """Gives the model the weights of an earlier one.
+
+    Raises:
+        DataError: If there is no such model or its sizes differ.
+    """
+    earlier = load_model(path, compile=False)
+    shapes = [[tuple(v.shape) for v in m.trainable_variables] for m in (model, earlier)]
+    if shapes[0] != shapes[1]:
+        raise DataError(f"{path} has weights of other sizes. Expected: {shapes[0]}. Received: {shapes[1]}.")
+    for variable, value in zip(model.trainable_variables, earlier.trainable_variables, strict=True):
+        variable.assign(value)

@@ -1,8 +1,9 @@
 """The folder of a run: what each training leaves in it, and how a run that was cut goes on from it.
 
 Layout: `config.json` (the settings, written before anything is trained), `data` (the artifact of ingest),
-`models/NAME.keras`, `per_user/NAME.parquet`, `logs/NAME` (TensorBoard), `trainings/NAME.json` (written last: a training that
-has it is finished), `checkpoints/NAME` (while it is not), `diverged` (batches whose loss was not finite), and the reports.
+`models/NAME.keras`, `per_user/NAME.parquet`, `warmup/NAME.npy` (the users' vectors after warm-up), `logs/NAME/STAGE`
+(TensorBoard), `trainings/NAME.json` (written last: a training that has it is finished), `checkpoints/NAME/STAGE` (while it is
+not), `diverged` (batches whose loss was not finite), and the reports.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tfadt.training.runs import Run
 from tfadt.training.stages import Plan, Trained
 
 _MARKER = ".tfadt-run"
-_FOLDERS = ("data", "models", "per_user", "logs", "trainings", "checkpoints", "diverged")
+_FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "diverged")
 _FILES = ("config.json", "results.json", "results.md", "training.parquet")
 
 
@@ -107,10 +108,13 @@ class RunFolder:
         Raises:
             DataError: If it cannot be written.
         """
-        epochs = trained.history.assign(model=plan.model, policy=plan.policy, seed=plan.seed)
+        epochs = trained.history.assign(model=plan.model, policy=plan.policy, plan=plan.label, seed=plan.seed)
         try:
             write_atomically(self.out / "models" / f"{run.name}.keras", trained.model.save)
             self.keep_users(run)
+            if trained.warmup_space is not None:
+                space = trained.warmup_space
+                write_atomically(self.out / "warmup" / f"{run.name}.npy", lambda path: np.save(path, space))
             record = {"run": run.as_dict(), "epochs": epochs.to_dict("list")}
             self._write_json(f"trainings/{plan.name}.json", record)
         except OSError as error:

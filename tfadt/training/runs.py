@@ -12,6 +12,14 @@ from tfadt.evaluation.ranking import Evaluation
 POPULAR = "most_popular"
 
 
+ADT_ALONE = "adt"
+
+
+def training_name(model: str, policy: str, plan: str, seed: int) -> str:
+    """Returns the file name of what a training leaves: `gmf-t_ce-0`, or with other stages `gmf-t_ce-warmup+adt-0`."""
+    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan]), str(seed)])
+
+
 @dataclass(frozen=True)
 class Run:
     """One row of the results: a training (or the popularity floor) and how well it ranks the clean test.
@@ -27,6 +35,7 @@ class Run:
         selection_score: Its score under the rule, larger is better; None under `last`.
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
         seconds: Wall time of training, validation included, and of the test.
+        plan: The stages of the training, joined by +.
     """
 
     model: str
@@ -39,17 +48,21 @@ class Run:
     selection_score: float | None
     without_negative: int
     seconds: float
+    plan: str = ADT_ALONE
 
     @property
     def name(self) -> str:
         """File name of what the run leaves."""
-        return POPULAR if self.policy is None else f"{self.model}-{self.policy}-{self.seed}"
+        if self.policy is None or self.seed is None:
+            return POPULAR
+        return training_name(self.model, self.policy, self.plan, self.seed)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the row for `results.json`."""
         return {
             "model": self.model,
             "policy": self.policy,
+            "plan": self.plan,
             "seed": self.seed,
             "selection": self.selection,
             "metrics": self.evaluation.metrics,

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
@@ -15,6 +17,7 @@ from tfadt.errors import DataError, did_you_mean
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
+from tfadt.training.runs import ADT_ALONE, training_name
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class SavedRun:
     @property
     def names(self) -> list[str]:
         """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
-        return [f"{r['model']}-{r['policy']}-{r['seed']}" for r in self.results["runs"] if r["policy"] is not None]
+        trained = [r for r in self.results["runs"] if r["policy"] is not None]
+        return [training_name(r["model"], r["policy"], r.get("plan", ADT_ALONE), r["seed"]) for r in trained]
 
     def best(self) -> str:
         """Returns the name of the best model: by validation recall where that selected, else by test recall."""
@@ -80,3 +84,23 @@ class SavedRun:
         check_name("model", MODELS, kind)
         resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
         return load_model(self.model_files.get(name, self.folder / "models" / f"{name}.keras"))
+
+    def warmup_space(self, name: str) -> np.ndarray:
+        """Returns the users' vectors after warm-up, float32 `[num_users, d]`, in which neighbours are looked for.
+
+        Raises:
+            DataError: If the training had no warm-up, or the file is missing or corrupt.
+        """
+        path = self.folder / "warmup" / f"{name}.npy"
+        if not path.is_file():
+            raise DataError(
+                f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "
+                "(adt.plans=warmup+adt)."
+            )
+        try:
+            space: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+        if len(space) != self.data.num_users:
+            raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {len(space)}.")
+        return space

@@ -1,9 +1,13 @@
-"""Stage `adt`: trains one model under one policy with one seed (the paper's Algorithm 1)."""
+"""Trains one model under one policy with one seed: stage `adt` (the paper's Algorithm 1), and the stages around it.
+
+`warmup` and `finetune` train plainly on the extra feedback, before ADT and after it (section 3.4.1). Each stage has an
+optimizer and a training iteration T of its own, a selection and checkpoints; the weights go on from stage to stage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,9 +15,10 @@ import keras
 import numpy as np
 import pandas as pd
 
-from tfadt.config import Config
+from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError, DataError
 from tfadt.losses.objectives import get_objective
 from tfadt.memory import require_memory
@@ -23,29 +28,37 @@ from tfadt.registry import MODELS, POLICIES, resolve
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
-from tfadt.training.model_files import load_model
+from tfadt.training.model_files import start_from
 from tfadt.training.progress import Progress, ProgressCallback
+from tfadt.training.runs import ADT_ALONE, training_name
 from tfadt.training.selection import Selection, selection_score
 from tfadt.training.state import Checkpointing
 
 Built = TypeVar("Built")
 
+_ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
 _SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One training: which model, which policy, which seed."""
+    """One training: which model, which policy, which seed, which stages."""
 
     model: str
     policy: str
     seed: int
+    stages: tuple[str, ...] = (ADT_ALONE,)
+
+    @property
+    def label(self) -> str:
+        """The stages, joined by +."""
+        return "+".join(self.stages)
 
     @property
     def name(self) -> str:
         """File name of everything that this training leaves."""
-        return f"{self.model}-{self.policy}-{self.seed}"
+        return training_name(self.model, self.policy, self.label, self.seed)
 
 
 @dataclass(frozen=True)
@@ -54,11 +67,13 @@ class Trained:
 
     Attributes:
         model: The model with the selected weights.
-        history: One row an epoch: loss, realised drop rate, and with feedback the quality of the dropped set.
-        best_step: The step whose weights were selected.
+        history: One row an epoch: its stage, loss, realised drop rate, and with feedback the quality of the dropped set.
+        best_step: The step of the last stage whose weights were selected.
         selection_score: Their score; None under the rule `last`.
         without_negative: Training interactions of users who have every item, which got no negative.
         seconds: Wall time of training, validation included.
+        warmup_space: The users' vectors after warm-up, float32 `[num_users, d]`: the space E of colliding inference; None
+            without that stage.
     """
 
     model: Recommender
@@ -67,6 +82,13 @@ class Trained:
     selection_score: float | None
     without_negative: int
     seconds: float
+    warmup_space: np.ndarray | None = None
+
+    @property
+    def drop_rate(self) -> float:
+        """Share of the rows that the last epoch of ADT dropped; 0 without that stage."""
+        rates = self.history.loc[self.history["stage"] == "adt", "drop_rate"]
+        return float(rates.iloc[-1]) if len(rates) else 0.0
 
 
 def plans(config: Config) -> list[Plan]:
@@ -85,10 +107,13 @@ def plans(config: Config) -> list[Plan]:
         _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
     seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
     models, policies = dict.fromkeys(config.adt.models), dict.fromkeys(config.adt.policies)
-    return [Plan(m, p, s) for s in seeds for m in models for p in policies]
+    stages = [tuple(plan.split("+")) for plan in dict.fromkeys(config.adt.plans)]
+    every = [Plan(m, p if "adt" in t else "standard", s, t) for s in seeds for m in models for p in policies for t in stages]
+    # Without ADT no policy takes part: one training is enough.
+    return list(dict.fromkeys(every))
 
 
-def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[type, dict[str, Any]]:
+def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[Any, dict[str, Any]]:
     """Returns the class registered under `name` and its settings in the configuration, checked."""
     settings = getattr(config, section).get(name, {})
     if not isinstance(settings, dict):
@@ -130,14 +155,34 @@ def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built]
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
-    """Builds what draws negatives: uniform or by popularity, outside the training items or all known items."""
-    excluded = data.history() if config.adt.exclude == "train" else data.history("train", "valid", "test")
+    """Builds what draws negatives, for every stage: uniform or by popularity, outside all that is known of the user.
+
+    That is the training clicks and the extra feedback (eq. 7 draws negatives outside all implicit feedback), or all splits.
+    """
+    splits = ("train",) if config.adt.exclude == "train" else ("train", "valid", "test")
+    excluded = data.history(*splits, *(() if data.extra_feedback is None else ("extra_feedback",)))
     mass = None
     if config.adt.negatives == "popularity":
         mass = np.bincount(data.train.item, minlength=data.num_items)
         # An item that only validation or test knows must still have a place on the line to be cut out of it.
         mass[excluded.items] = np.maximum(mass[excluded.items], 1)
     return NegativeSampler(excluded, data.num_items, mass, seed)
+
+
+def check_extra_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:
+    """Raises DataError if a stage, a model or a policy needs extra feedback and there is none."""
+    if data.extra_feedback is not None and len(data.extra_feedback):
+        return
+    for plan in todo:
+        asking = [f"The stage '{stage}' of the plan {plan.label}" for stage in plan.stages if stage in _ON_EXTRA_FEEDBACK]
+        for section, registry, name in (("model", MODELS, plan.model), ("policy", POLICIES, plan.policy)):
+            if build_settings(section, registry, name, config)[0].needs_extra_feedback:
+                asking.append(f"The {section} '{name}'")
+        if asking:
+            raise DataError(
+                f"{asking[0]} trains on extra feedback. Received: none (see ingest.extra_feedback; where there is feedback, "
+                "a share of the true positives becomes known)."
+            )
 
 
 def train(
@@ -148,7 +193,7 @@ def train(
     progress: Progress | None = None,
     checkpoints: CheckpointStore | None = None,
 ) -> Trained:
-    """Trains one model under one policy, from its newest checkpoint on if it has one.
+    """Trains one model under one policy through the stages of its plan, from its newest checkpoint on if it has one.
 
     Args:
         plan: Which.
@@ -165,17 +210,53 @@ def train(
         InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
         OutOfMemoryError: If the model needs more memory than there is.
     """
-    listener = progress or Progress()
-    adt = config.adt
+    check_extra_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)
-    if adt.start_from is not None:
-        start_from(model, adt.start_from / "models" / f"{plan.name}.keras")
-    model.compile(DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon), make_policy(plan.policy, config), adt.objective)
+    if config.adt.start_from is not None:
+        start_from(model, config.adt.start_from / "models" / f"{plan.name}.keras")
+    done: list[Trained] = []
+    for stage in plan.stages:
+        # A stage that is finished goes on from its last checkpoint: no step is left, and its selected weights come back.
+        store = None if checkpoints is None else CheckpointStore(checkpoints.folder / stage)
+        label = plan.name if len(plan.stages) == 1 else f"{plan.name} {stage}"
+        stage_logs = None if logs is None else logs / stage
+        done.append(_train_stage(stage, label, plan, model, data, config, stage_logs, progress or Progress(), store))
+    spaces = [trained.warmup_space for trained in done if trained.warmup_space is not None]
+    return replace(
+        done[-1],
+        history=pd.concat([trained.history for trained in done], ignore_index=True),
+        without_negative=max(trained.without_negative for trained in done),
+        seconds=sum(trained.seconds for trained in done),
+        warmup_space=spaces[0] if spaces else None,
+    )
+
+
+def _train_stage(
+    stage: str,
+    label: str,
+    plan: Plan,
+    model: Recommender,
+    data: InteractionData,
+    config: Config,
+    logs: Path | None,
+    listener: Progress,
+    checkpoints: CheckpointStore | None,
+) -> Trained:
+    """Trains the model through one stage; see `train`."""
+    adt = config.adt
+    extra = data.extra_feedback if stage in _ON_EXTRA_FEEDBACK else None
+    settings: WarmupConfig | FinetuneConfig | ADTConfig = getattr(config, stage)
+    model.compile(
+        DeferredAdam(settings.learning_rate, epsilon=adt.adam_epsilon),
+        make_policy(plan.policy, config) if extra is None else Standard(),
+        adt.objective,
+    )
+    rows = model.training_rows(data) if extra is None else extra
     sampler = make_sampler(data, config, plan.seed)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
-    source = model.batch_source(data.train, sampler, batch_size, adt.num_negatives)
-    total_steps = source.steps_per_epoch * adt.epochs
+    source = model.batch_source(rows, sampler, batch_size, adt.num_negatives)
+    total_steps = source.steps_per_epoch * settings.epochs
     every = adt.eval_every or source.steps_per_epoch
     keep_every = adt.checkpoint_every or source.steps_per_epoch
     score = selection_score(
@@ -188,16 +269,17 @@ def train(
         callbacks: list[keras.callbacks.Callback] = [selection, keeper, ProgressCallback(listener)]
         if logs is not None:
             callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
-        listener.begin(plan.name, total_steps)
+        listener.begin(label, total_steps)
         stops = (every, keep_every)
-        model.fit_source(source, adt.epochs, adt.steps_per_call, stops, done, callbacks=callbacks)
+        model.fit_source(source, settings.epochs, adt.steps_per_call, stops, done, callbacks=callbacks)
     return Trained(
         model,
-        pd.DataFrame(keeper.epochs).rename_axis("epoch").reset_index(),
+        pd.DataFrame(keeper.epochs).rename_axis("epoch").reset_index().assign(stage=stage),
         selection.best_step,
         selection.best_score,
         source.without_negative,
         keeper.seconds,
+        model.user_space() if stage == "warmup" else None,
     )
 
 
@@ -209,17 +291,3 @@ def check_memory(name: str, model: Recommender) -> None:
         4 * weights,
         f"the sizes in model.{name}",
     )
-
-
-def start_from(model: Recommender, path: Path) -> None:
-    """Gives the model the weights of an earlier one.
-
-    Raises:
-        DataError: If there is no such model or its sizes differ.
-    """
-    earlier = load_model(path, compile=False)
-    shapes = [[tuple(v.shape) for v in m.trainable_variables] for m in (model, earlier)]
-    if shapes[0] != shapes[1]:
-        raise DataError(f"{path} has weights of other sizes. Expected: {shapes[0]}. Received: {shapes[1]}.")
-    for variable, value in zip(model.trainable_variables, earlier.trainable_variables, strict=True):
-        variable.assign(value)

@@ -98,12 +98,21 @@ class Checkpointing(keras.callbacks.Callback):
         if self._store is not None and due and step != self._saved_step and self._store.save(self._checkpoint(step)):
             self._saved_step = step
         if signum is not None:
-            kept = (
-                "no checkpoint was kept"
-                if self._saved_step is None
-                else f"the last checkpoint is of step {self._saved_step}"
-            )
-            raise InterruptedRunError(f"Stopped by signal {signum} at step {step}; {kept}.", 128 + signum)
+            self._stop(step, signum)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Stops the run if a signal came after the last step: nothing else is to begin.
+
+        Raises:
+            InterruptedRunError: If it did.
+        """
+        del logs
+        if self._interrupt.signum is not None:
+            self._stop(int(self.model.iteration), self._interrupt.signum)
+
+    def _stop(self, step: int, signum: int) -> None:
+        kept = "no checkpoint was kept" if self._saved_step is None else f"the last checkpoint is of step {self._saved_step}"
+        raise InterruptedRunError(f"Stopped by signal {signum} at step {step}; {kept}.", 128 + signum)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Keeps the logs of the epoch."""

@@ -51,7 +51,7 @@ def search_space(config: Config, model: str, policy: str) -> Space:
             space |= {f"adt.{name}": values for name, values in TRAINING_SPACE.items()}
         else:
             prefix, cls = declared[part]
-            space |= {f"{prefix}.{name}": values for name, values in cls.search_space.items()}  # type: ignore[attr-defined]
+            space |= {f"{prefix}.{name}": values for name, values in cls.search_space.items()}
     for key, wanted in _leaves(config.tune.space, ()):
         _check_key(key, config)
         values = _parse(key, wanted)

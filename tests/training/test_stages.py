@@ -1,0 +1,201 @@
+"""Plans of several stages: what each leaves, that they can be cut anywhere, and what is refused."""
+
+import os
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tfadt.analysis.report import write_report
+from tfadt.config_loading import load_config
+from tfadt.data.ingest import ingest
+from tfadt.data.interactions import Interactions
+from tfadt.errors import ConfigError, DataError, InterruptedRunError
+from tfadt.training.experiment import resume_experiment, run_experiment
+from tfadt.training.progress import Progress
+from tfadt.training.run_folder import RunFolder
+from tfadt.training.saved import SavedRun
+from tfadt.training.stages import make_sampler, plans
+
+SETTINGS = [
+    "ingest.simulated.users=120",
+    "ingest.simulated.items=60",
+    "ingest.simulated.interactions=2500",
+    "ingest.extra_feedback.share=0.3",
+    "adt.epochs=2",
+    "adt.batch_size=64",
+    "adt.models=gmf",
+    "adt.policies=t_ce",
+    "adt.plans=adt,warmup+adt,warmup+adt+finetune",
+    "warmup.epochs=3",
+    "warmup.learning_rate=0.01",
+    "finetune.epochs=1",
+    "finetune.learning_rate=1e-12",
+    "evaluate.k=5,10",
+    "model.gmf.embedding_dim=8",
+]
+WHOLE = "gmf-t_ce-warmup+adt+finetune-0"
+
+
+def run(out, *more, progress=None):
+    config = load_config(None, [*SETTINGS, *more])
+    return run_experiment(config, out, progress, lambda data, runs: write_report(config, data, runs, out))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("stages") / "out"
+    data, runs = run(out)
+    return out, data, runs
+
+
+def weights(model):
+    return [variable.numpy() for variable in model.trainable_variables]
+
+
+def test_each_stage_trains_its_own_epochs_from_a_fresh_start(finished):
+    out, data, runs = finished
+    assert [run.name for run in runs[1:]] == ["gmf-t_ce-0", "gmf-t_ce-warmup+adt-0", WHOLE]
+    training = pd.read_parquet(out / "training.parquet")
+    stages = {plan: group["stage"].tolist() for plan, group in training.groupby("plan")}
+    assert stages == {
+        "adt": ["adt"] * 2,
+        "warmup+adt": ["warmup"] * 3 + ["adt"] * 2,
+        "warmup+adt+finetune": ["warmup"] * 3 + ["adt"] * 2 + ["finetune"],
+    }
+    # The optimizer of the last stage has counted that stage's steps alone: one epoch of the extra feedback.
+    assert int(SavedRun.open(out).load_model(WHOLE).iteration) == -(-2 * len(data.extra_feedback) // 64)
+    # T-CE's ramp began again at 0 after warm-up: the first epoch drops less than the second, warm-up nothing.
+    rates = training[training["plan"] == "warmup+adt+finetune"]["drop_rate"].tolist()
+    assert rates[:3] == [0, 0, 0]
+    assert 0 < rates[3] < rates[4]
+    assert rates[5] == 0
+    assert runs[3].realised_drop_rate == rates[4]
+
+
+def test_finetuning_starts_from_the_weights_that_adt_selected(finished):
+    saved = SavedRun.open(finished[0])
+    before, after = (weights(saved.load_model(name)) for name in ("gmf-t_ce-warmup+adt-0", WHOLE))
+    for a, b in zip(before, after, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-9)
+
+
+def test_the_space_after_warm_up_is_kept_and_is_what_warm_up_alone_gives(finished, tmp_path):
+    saved = SavedRun.open(finished[0])
+    space = saved.warmup_space(WHOLE)
+    np.testing.assert_array_equal(space, saved.warmup_space("gmf-t_ce-warmup+adt-0"))
+    run(tmp_path / "out", "adt.plans=warmup", "adt.policies=t_ce,r_ce")
+    alone = SavedRun.open(tmp_path / "out")
+    # Without ADT no policy takes part: one training for both.
+    assert alone.names == ["gmf-standard-warmup-0"]
+    np.testing.assert_array_equal(alone.load_model("gmf-standard-warmup-0").user_space(), space)
+    with pytest.raises(DataError, match=r"no users' vectors after warm-up for gmf-t_ce-0"):
+        saved.warmup_space("gmf-t_ce-0")
+    (tmp_path / "out" / "warmup" / "gmf-standard-warmup-0.npy").write_bytes(b"\x93NUMPY")
+    with pytest.raises(DataError, match=r"gmf-standard-warmup-0\.npy cannot be read"):
+        alone.warmup_space("gmf-standard-warmup-0")
+
+
+def test_adt_goes_on_from_what_warm_up_learned(finished, tmp_path):
+    _, _, runs = finished
+    _, without = run(tmp_path / "out", "adt.plans=warmup+adt", "warmup.learning_rate=1e-12")
+    metrics = [r.evaluation.metrics["recall@5"] for r in (runs[1], runs[2], without[1])]
+    assert metrics[0] == pytest.approx(metrics[2], abs=1e-6)
+    assert metrics[0] != metrics[1]
+
+
+class StopAt(Progress):
+    """Asks the run to stop once a stage has made so many steps."""
+
+    def __init__(self, stage, step):
+        self.stage, self.step, self.now = stage, step, None
+
+    def begin(self, label, total_steps):
+        self.now = label
+
+    def advance(self, step, logs):
+        if self.now == f"{WHOLE} {self.stage}" and step >= self.step:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("stage", "step"), [("warmup", 1), ("warmup", 24), ("adt", 9), ("finetune", 1)])
+def test_a_plan_cut_in_any_stage_goes_on_bit_for_bit(stage, step, finished, tmp_path):
+    out = tmp_path / "out"
+    settings = ["adt.plans=warmup+adt+finetune", "adt.checkpoint_every=4", "adt.steps_per_call=4"]
+    with pytest.raises(InterruptedRunError):
+        run(out, *settings, progress=StopAt(stage, step))
+    config = RunFolder(out).config()
+    _, runs = resume_experiment(out, after_each=lambda data, runs: write_report(config, data, runs, out))
+    reference = next(r for r in finished[2] if r.name == WHOLE)
+    assert runs[1].evaluation.metrics == reference.evaluation.metrics
+    ours, theirs = SavedRun.open(out), SavedRun.open(finished[0])
+    for a, b in zip(weights(ours.load_model(WHOLE)), weights(theirs.load_model(WHOLE)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(ours.warmup_space(WHOLE), theirs.warmup_space(WHOLE))
+    frames = [pd.read_parquet(folder / "training.parquet") for folder in (out, finished[0])]
+    whole = frames[1][frames[1]["plan"] == "warmup+adt+finetune"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(frames[0], whole[frames[0].columns])
+    assert not list((out / "checkpoints").iterdir())
+
+
+def test_negatives_are_drawn_outside_all_that_is_known_of_the_user():
+    config = load_config(None, SETTINGS)
+    data = ingest(config.ingest)
+    # A pair that is known to be liked and was never clicked.
+    clicked = set(data.train.item[data.train.user == 5]) | set(data.valid.item[data.valid.user == 5])
+    absent = next(item for item in range(data.num_items) if item not in clicked)
+    extra = Interactions(np.append(data.extra_feedback.user, 5), np.append(data.extra_feedback.item, absent))
+    data = data.with_extra_feedback(extra)
+    sampler = make_sampler(data, config, 0)
+    users = tf.fill([20_000], tf.constant(5, tf.int64))
+    drawn = set(sampler(users, tf.constant(0, tf.int64), tf.range(20_000, dtype=tf.int64)).numpy())
+    known = set(data.train.item[data.train.user == 5]) | {absent}
+    assert drawn == set(range(data.num_items)) - known
+
+
+@pytest.mark.parametrize("plan", ["adt+warmup", "warmup+warmup", "warm-up+adt", "", "adt+"])
+def test_plans_that_cannot_be_are_refused(plan):
+    with pytest.raises(ConfigError, match=r"adt\.plans': expected some of warmup\+adt\+finetune in this order"):
+        load_config(None, ["adt.models=gmf"], {"adt": {"plans": [plan]}})
+
+
+def test_plans_are_crossed_with_policies_and_models():
+    config = load_config(None, ["adt.models=gmf,cdae", "adt.policies=standard,t_ce", "adt.plans=adt,finetune,warmup+adt"])
+    names = [plan.name for plan in plans(config)]
+    gmf = ["standard-0", "standard-finetune-0", "standard-warmup+adt-0", "t_ce-0", "t_ce-warmup+adt-0"]
+    assert names == [f"gmf-{name}" for name in gmf] + [f"cdae-{name}" for name in gmf]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["adt.plans=warmup+adt"], "The stage 'warmup' of the plan warmup+adt trains on extra feedback. Received: none"),
+        (["adt.plans=adt+finetune"], "The stage 'finetune' of the plan adt+finetune"),
+        (["adt.plans=adt", "adt.policies=nr"], "The policy 'nr' trains on extra feedback. Received: none"),
+        (["adt.plans=adt", "adt.models=nmtr", "adt.policies=standard"], "The model 'nmtr' trains on extra feedback"),
+    ],
+)
+def test_without_extra_feedback_what_needs_it_is_refused_before_earlier_results_are_touched(settings, message, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".tfadt-run").write_text("")
+    (out / "results.json").write_text("earlier")
+    nothing = [*settings, "ingest.extra_feedback.share=0"]
+    with pytest.raises(DataError) as caught:
+        run(out, *[s for s in nothing if not s.startswith("model.gmf")])
+    assert message in str(caught.value)
+    assert (out / "results.json").read_text() == "earlier"
+
+
+def test_a_model_by_user_goes_through_every_stage(tmp_path):
+    _, runs = run(tmp_path / "out", "adt.models=cdae,nmtr", "adt.plans=warmup+adt+finetune", "model.cdae.hidden_dim=8")
+    assert [r.model for r in runs[1:]] == ["cdae", "nmtr"]
+    assert all(np.isfinite(r.evaluation.metrics["recall@5"]) for r in runs)
+
+
+def test_the_report_tells_the_plans_apart(finished):
+    text = (finished[0] / "results.md").read_text()
+    assert "| gmf | t_ce | warmup+adt |" in text
+    assert "| gmf | t_ce | adt |" in text
