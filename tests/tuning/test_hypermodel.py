@@ -75,10 +75,10 @@ def test_a_trial_starts_from_a_warm_up_where_the_plan_has_one(data):
         assert history.history["selection_score"] == [trained.selection_score]
         assert history.history["val_ndcg@5"] == [validation_metrics(data, trained.model)["ndcg@5"]]
     nothing_known = InteractionData(data.train, data.valid, data.test, data.users, data.items)
-    with pytest.raises(DataError, match="The stage 'warmup' of the plan warmup.adt trains on extra feedback. Received: none"):
+    with pytest.raises(DataError, match=r"The stage 'warmup' of the plan .* trains on extra feedback"):
         hypermodel(nothing_known, *settings)
     for wrong in (["adt.plans=adt,warmup+adt"], ["adt.plans=warmup"]):
-        with pytest.raises(ConfigError, match="A search needs one plan in adt.plans, with the stage adt"):
+        with pytest.raises(ConfigError, match=r"A search needs one plan in adt\.plans, with the stage adt"):
             hypermodel(data, *wrong)
 
 
