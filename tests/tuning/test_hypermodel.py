@@ -64,6 +64,25 @@ def test_a_trial_is_the_training_that_a_run_makes(data, rule):
     assert history.history["val_recall@2"] == [validation_metrics(data, trained.model)["recall@2"]]
 
 
+def test_a_trial_starts_from_a_warm_up_where_the_plan_has_one(data):
+    settings = ["adt.plans=warmup+adt+finetune", "warmup.epochs=3", "warmup.learning_rate=0.05", "adt.learning_rate=0.03"]
+    hyper = hypermodel(data, *settings)
+    for beta in (0.5, 0.1):
+        hp = keras_tuner.HyperParameters()
+        hp.values["policy.r_ce.beta"] = beta
+        history = hyper.fit(hp, hyper.build(hp))
+        config = load_config(overrides=[*SMALL, *settings, f"policy.r_ce.beta={beta}", "adt.models=gmf"])
+        trained = train(Plan("gmf", "r_ce", 0, ("warmup", "adt")), data, config)
+        assert history.history["selection_score"] == [trained.selection_score]
+        assert history.history["val_ndcg@5"] == [validation_metrics(data, trained.model)["ndcg@5"]]
+    nothing_known = InteractionData(data.train, data.valid, data.test, data.users, data.items)
+    with pytest.raises(DataError, match=r"The stage 'warmup' of the plan .* trains on extra feedback"):
+        hypermodel(nothing_known, *settings)
+    for wrong in (["adt.plans=adt,warmup+adt"], ["adt.plans=warmup"]):
+        with pytest.raises(ConfigError, match=r"A search needs one plan in adt\.plans, with the stage adt"):
+            hypermodel(data, *wrong)
+
+
 def test_bayesian_optimisation_and_a_model_that_trains_by_user(data, tmp_path):
     hyper = hypermodel(data, "tune.over=model", "model.cdae.hidden_dim=8", "adt.epochs=1", model="cdae", policy="t_ce")
     tuner = keras_tuner.BayesianOptimization(

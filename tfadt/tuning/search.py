@@ -21,7 +21,7 @@ from tfadt.training.atomic import write_text
 from tfadt.training.folders import locked
 from tfadt.training.plans import check_policy, plans
 from tfadt.tuning.distribution import Role, role
-from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel
+from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel, searched_stages
 from tfadt.tuning.objective import objective_metric
 from tfadt.tuning.oracles import make_oracle
 from tfadt.tuning.processes import FreshProcess, tensorboard
@@ -108,6 +108,7 @@ def check(config: Config, part: Role | None = None) -> None:
     """
     plans(config)
     objective_metric(config)
+    searched_stages(config)
     for policy in config.adt.policies:
         check_policy(policy, config)
         for model in config.adt.models:
