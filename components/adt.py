@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.hyperparameters import Hyperparameters
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.artifacts.model import Model
@@ -26,6 +27,7 @@ def _earlier_models(settings: Config) -> list[Path]:
 @component(reads=_earlier_models, check=_check, accelerated=True)
 def adt(
     interactions: Input[Interactions],
+    extra_feedback: Input[ExtraFeedback],
     model: Output[Model],
     settings: Parameter[Config],
     work: WorkFolder,
@@ -35,6 +37,7 @@ def adt(
 
     Args:
         interactions: The data set.
+        extra_feedback: What is known beyond it: no negative for its user, and what some policies and models learn from.
         model: The trained model.
         settings: Sections `adt` (naming one model, policy and seed), `model` and `policy`; the first of `evaluate.k` is
             the cut-off of the recall that selects checkpoints.
@@ -50,5 +53,5 @@ def adt(
         settings = hyperparameters.apply(settings)
     (plan,) = plans(settings)
     checkpoints = CheckpointStore(work / "checkpoints")
-    trained = train(plan, interactions.read(), settings, model.path / "logs", PrintedProgress(), checkpoints)
+    trained = train(plan, interactions.read(extra_feedback), settings, model.path / "logs", PrintedProgress(), checkpoints)
     model.write(trained, plan, settings)

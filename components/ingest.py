@@ -1,7 +1,8 @@
-"""Stage `ingest`: from a log, given splits, a TensorFlow Datasets data set or the simulation to `Interactions`."""
+"""Stage `ingest`: from a log, given splits, a TensorFlow Datasets data set or the simulation to artifacts."""
 
 from __future__ import annotations
 
+from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
 from tfadt.components.signature import Output, Parameter
@@ -10,7 +11,9 @@ from tfadt.data.sources import source_files
 
 
 @component(reads=lambda settings: source_files(settings))
-def ingest(interactions: Output[Interactions], settings: Parameter[IngestConfig]) -> None:
+def ingest(
+    interactions: Output[Interactions], extra_feedback: Output[ExtraFeedback], settings: Parameter[IngestConfig]
+) -> None:
     """Reads, cleans, splits and encodes the interactions that the settings name."""
     from tfadt.data.ingest import ingest as read
 
@@ -19,3 +22,4 @@ def ingest(interactions: Output[Interactions], settings: Parameter[IngestConfig]
     for name, count in [("in", rows["in"]), *rows["kept"].items(), *rows["rejected"].items()]:
         print(f"{name}: {count:,} rows")
     interactions.write(data)
+    extra_feedback.write(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.hyperparameters import Hyperparameters
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
@@ -18,6 +19,7 @@ def _check(settings: Config) -> None:
 @component(check=_check, accelerated=True)
 def tune(
     interactions: Input[Interactions],
+    extra_feedback: Input[ExtraFeedback],
     hyperparameters: Output[Hyperparameters],
     settings: Parameter[Config],
     work: WorkFolder,
@@ -26,10 +28,12 @@ def tune(
 
     Args:
         interactions: The data set; its test split is not touched.
+        extra_feedback: What is known beyond it.
         hyperparameters: What was found.
         settings: Sections `tune`, `adt`, `model`, `policy` and `evaluate` (the cut-offs).
         work: Keeps the search's state.
     """
+    from tfadt.data import artifact
     from tfadt.tuning.progress import PrintedSearch
     from tfadt.tuning.search import resume_search, run_search
 
@@ -37,5 +41,6 @@ def tune(
     if (search / "config.json").is_file():
         resume_search(search, progress=PrintedSearch())
     else:
-        run_search(settings.model_copy(update={"ingest": IngestConfig(data=interactions.path)}), search, PrintedSearch())
+        artifact.save(interactions.read(extra_feedback), work / "data")
+        run_search(settings.model_copy(update={"ingest": IngestConfig(data=work / "data")}), search, PrintedSearch())
     hyperparameters.copy(search)

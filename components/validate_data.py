@@ -6,7 +6,7 @@ from tfadt.components.artifacts.data_validation import DataValidation
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter, Previous
-from tfadt.config import ValidateDataConfig
+from tfadt.config_pipeline import ValidateDataConfig
 
 
 @component(retries=0)

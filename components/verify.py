@@ -9,7 +9,8 @@ from tfadt.components.artifacts.saved_model import SavedModel, VerifiedModel
 from tfadt.components.component import component
 from tfadt.components.runs import as_run
 from tfadt.components.signature import Input, Output, Parameter
-from tfadt.config import Config, VerifyConfig
+from tfadt.config import Config
+from tfadt.config_pipeline import VerifyConfig
 
 
 def _check(settings: Config) -> None:

@@ -55,11 +55,12 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
     _check_single(config)
     found = {} if tuned is None else {"hyperparameters": tuned["hyperparameters"]}
     settings = training_settings(config)
-    trained = adt(interactions=data["interactions"], settings=settings, **found).after(validated)
+    given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
+    trained = adt(**given, settings=settings, **found).after(validated)
     steps = [trained]
     plain = None
     if config.evaluate.blessing.baseline == _PLAIN:
-        plain = adt.step("adt_plain", interactions=data["interactions"], settings=_plainly(settings)).after(validated)
+        plain = adt.step("adt_plain", **given, settings=_plainly(settings)).after(validated)
         steps.append(plain)
     evaluated = evaluate(
         interactions=data["interactions"],

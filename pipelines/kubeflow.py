@@ -20,7 +20,8 @@ from kfp import compiler, dsl
 
 from tfadt._version import __version__
 from tfadt.components.component import Step
-from tfadt.config import Config, KubeflowConfig
+from tfadt.config import Config
+from tfadt.config_pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.kubeflow_types import kubeflow_type
@@ -64,6 +65,7 @@ def check_places(config: Config) -> None:
     """Raises ConfigError for a relative path: a container has a working directory of its own."""
     ingest = config.ingest
     places = {f"ingest.{name}": getattr(ingest, name) for name in ("data", "train", "valid", "test")}
+    places["ingest.extra_feedback.file"] = ingest.extra_feedback.file
     for name, place in {**places, "push.to": config.push.to}.items():
         if place is not None and "://" not in str(place) and not Path(place).is_absolute():
             raise ConfigError(

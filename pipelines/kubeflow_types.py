@@ -6,20 +6,20 @@ them, the metrics in the first place, it shows of ours.
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 from kfp import dsl
 
-from tfadt.components.artifacts import (
-    data_validation,
-    evaluation,
-    hyperparameters,
-    interactions,
-    model,
-    pushed_model,
-    saved_model,
-)
+from tfadt.components import artifacts
 from tfadt.components.artifacts.base import Artifact
 
 _SHOWN_AS = {"Evaluation": "Metrics"}
+
+
+def kubeflow_type(kind: type[Artifact]) -> type[dsl.Artifact]:
+    """Returns Kubeflow's type for an artifact type; for one that is not ours, the general artifact."""
+    return _TYPES.get(kind, dsl.Artifact)
 
 
 def _known_as(kind: type[Artifact]) -> type[dsl.Artifact]:
@@ -32,18 +32,12 @@ def _known_as(kind: type[Artifact]) -> type[dsl.Artifact]:
     return type(kind.__name__, (dsl.Artifact,), content)
 
 
+def _ours() -> list[type[Artifact]]:
+    modules = [importlib.import_module(f"{artifacts.__name__}.{m.name}") for m in pkgutil.iter_modules(artifacts.__path__)]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, type)]
+    return [kind for kind in dict.fromkeys(found) if issubclass(kind, Artifact) and kind is not Artifact]
+
+
+_TYPES = {kind: _known_as(kind) for kind in _ours()}
 # By name in this module: the executor in the container imports them from here.
-DataValidation = _known_as(data_validation.DataValidation)
-Evaluation = _known_as(evaluation.Evaluation)
-Hyperparameters = _known_as(hyperparameters.Hyperparameters)
-Interactions = _known_as(interactions.Interactions)
-Model = _known_as(model.Model)
-PushedModel = _known_as(pushed_model.PushedModel)
-SavedModel = _known_as(saved_model.SavedModel)
-VerifiedModel = _known_as(saved_model.VerifiedModel)
-
-
-def kubeflow_type(kind: type[Artifact]) -> type[dsl.Artifact]:
-    """Returns Kubeflow's type for an artifact type; for one that is not ours, the general artifact."""
-    known = globals().get(kind.__name__) if kind.__module__.startswith("tfadt.") else None
-    return known if isinstance(known, type) and issubclass(known, dsl.Artifact) else dsl.Artifact
+globals().update({known.__name__: known for known in _TYPES.values()})

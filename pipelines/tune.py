@@ -20,5 +20,7 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
     """
     data, validated = data_steps(config)
     settings = sections(config, "tune", "adt", "model", "policy", "evaluate")
-    tuned = tune(interactions=data["interactions"], settings=settings).after(validated)
+    tuned = tune(interactions=data["interactions"], extra_feedback=data["extra_feedback"], settings=settings).after(
+        validated
+    )
     return Pipeline(name, [data, validated, tuned, *model_steps(config, data, validated, tuned)])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
+from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 
 
 class Interactions(Artifact):
-    """Three splits of codes, two vocabularies and the account of every row, as `tfadt ingest` writes them.
+    """Three splits of codes, two vocabularies and the account of every row; what is known beyond them is `ExtraFeedback`.
 
-    Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`: bool, if
-    known), `users.parquet`, `items.parquet` (`id`, in code order), `manifest.json`.
+    Layout, as `tfadt ingest` writes it: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes;
+    `false_positive`: bool, if known), `users.parquet`, `items.parquet` (`id`, in code order), `manifest.json`.
     """
 
     files = (
@@ -25,17 +27,19 @@ class Interactions(Artifact):
         "items.parquet",
     )
 
-    def read(self) -> InteractionData:
-        """Returns the data.
+    def read(self, extra_feedback: ExtraFeedback | None = None) -> InteractionData:
+        """Returns the data, with extra feedback if it is given.
 
         Raises:
             DataError: If it is damaged or not what its manifest describes.
         """
-        return artifact.load(self.path)
+        data = artifact.load(self.path)
+        return data if extra_feedback is None else data.with_extra_feedback(extra_feedback.read())
 
     def write(self, data: InteractionData) -> None:
-        """Writes the data."""
-        artifact.save(data, self.path)
+        """Writes the data without their extra feedback."""
+        bare = data.with_extra_feedback(None)
+        artifact.save(replace(bare, manifest={**data.manifest, "fingerprint": artifact.fingerprint(bare)}), self.path)
 
     def summary(self) -> dict[str, Any]:
         """Returns the counts and the content's fingerprint."""

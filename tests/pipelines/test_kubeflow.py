@@ -11,8 +11,9 @@ import yaml
 from pipeline_cases import Number, add, compared, constant, limited
 
 from tfadt._version import __version__
-from tfadt.config import Config, KubeflowConfig
+from tfadt.config import Config
 from tfadt.config_loading import load_config
+from tfadt.config_pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
 from tfadt.pipelines.adt import adt_pipeline
 from tfadt.pipelines.kubeflow import check_places, compile_pipeline, kubeflow_pipeline, step_source
@@ -54,7 +55,7 @@ def test_artifacts_are_typed(training: dict[str, Any]) -> None:
         name: {key: spec["artifactType"]["schemaTitle"] for key, spec in part["outputDefinitions"]["artifacts"].items()}
         for name, part in training["components"].items()
     }
-    assert outputs["comp-ingest"] == {"interactions": "system.Interactions"}
+    assert outputs["comp-ingest"] == {"interactions": "system.Interactions", "extra_feedback": "system.ExtraFeedback"}
     assert outputs["comp-adt"] == {"model": "system.Model"}
     assert outputs["comp-evaluate"] == {"evaluation": "system.Metrics"}
     inputs = training["components"]["comp-evaluate"]["inputDefinitions"]["artifacts"]

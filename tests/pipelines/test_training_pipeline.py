@@ -189,7 +189,7 @@ def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
 def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path) -> None:
     from kfp import components, local
 
-    from tfadt.config import KubeflowConfig
+    from tfadt.config_pipeline import KubeflowConfig
     from tfadt.pipelines.kubeflow import compile_pipeline
 
     pipeline = pipeline_from_config("small", settings(ran.served)).until("evaluate")

@@ -42,11 +42,11 @@ app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
-app.add_typer(pipeline.app, name="pipeline")
+app.command("tune")(tune.tune)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("push")(push.push)
-app.command("tune")(tune.tune)
+app.add_typer(pipeline.app, name="pipeline")
 
 
 def main() -> None:

@@ -86,8 +86,9 @@ def read_sources(config: IngestConfig, on_progress: Callable[[str], None]) -> li
 
 
 def source_files(config: IngestConfig) -> list[Path]:
-    """Returns the files, or the ingested folder, that the configuration names; none for a data set by name or simulation."""
-    return list(_files(config).values()) if source_kind(config) in ("data", "splits") else []
+    """Returns the files, or the ingested folder, that the configuration names; a data set by name or simulated has none."""
+    files = list(_files(config).values()) if source_kind(config) in ("data", "splits") else []
+    return files if config.extra_feedback.file is None else [*files, config.extra_feedback.file]
 
 
 def _files(config: IngestConfig) -> dict[str, Path]:

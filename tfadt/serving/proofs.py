@@ -103,10 +103,9 @@ class Proofs:
 
     def quality(self) -> str | None:
         """The served model ranks the clean test as well as the trained one."""
-        known = self._run or self._metadata.get("run")
-        if known is None or "test_metrics" not in self._metadata or "recommend" not in self._metadata["signatures"]:
+        if not {"run", "test_metrics"} <= self._metadata.keys() or "recommend" not in self._metadata["signatures"]:
             return None
-        run = known if isinstance(known, SavedRun) else self._open(Path(known))
+        run = self._run if isinstance(self._run, SavedRun) else self._open(self._run or Path(self._metadata["run"]))
         if run.data.manifest.get("fingerprint") != self._metadata["data_fingerprint"]:
             raise DataError(f"The run {run.folder} has other data than the run that was exported.")
         expected, ks = self._expected_metrics(run)

@@ -1,0 +1,101 @@
+"""Settings of the stages that pipelines have beside those of `tfadt run`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tfadt._version import __version__
+from tfadt.config_section import Section
+
+
+class ValidateDataConfig(Section):
+    """Stage `validate_data` of a pipeline: what the ingested data must be like for training to begin."""
+
+    on_anomaly: Literal["fail", "warn"] = "fail"
+    """Whether an anomaly stops the pipeline or is only reported."""
+    user_ids: Literal["any", "integer", "text"] = "any"
+    """Expected type of the user ids."""
+    item_ids: Literal["any", "integer", "text"] = "any"
+    """Expected type of the item ids."""
+    feedback: Literal["any", "rating", "dwell_time", "false_positive", "none"] = "any"
+    """Expected feedback rule."""
+    feedback_range: tuple[float, float] | None = None
+    """Smallest and largest value that a rating or a dwell time may have."""
+    min_users: int = Field(default=2, ge=2)
+    """Fewest users."""
+    min_items: int = Field(default=2, ge=2)
+    """Fewest items."""
+    min_train: int = Field(default=1, ge=1)
+    """Fewest training interactions."""
+    max_duplicate_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of rows that repeat a (user, item) pair."""
+    max_unreadable_share: float = Field(default=0.1, ge=0, le=1)
+    """Largest share of rows that were rejected for what stands in them."""
+    max_false_positive_share: float = Field(default=0.9, ge=0, le=1)
+    """Largest share of false positives in training."""
+    max_largest_user_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the training interactions that one user may have."""
+    max_largest_item_share: float = Field(default=0.5, ge=0, le=1)
+    """Largest share of the training interactions that one item may have."""
+    max_drift: float = Field(default=0.2, ge=0, le=1)
+    """Largest Jensen-Shannon divergence, in bits, of the items' popularity and of the users' activity from those of the
+    pipeline's last run on other data."""
+    min_size_ratio: float = Field(default=0.5, ge=0)
+    """Fewest training interactions, as a share of the last run's."""
+
+
+class BlessingConfig(Section):
+    """What a model of a pipeline must be better than, at the first cut-off's recall, to be pushed."""
+
+    baseline: Literal["most_popular", "standard", "none"] = "most_popular"
+    """The most popular items for everybody, the same model trained plainly, or nothing."""
+    min_difference: float = 0.0
+    """By how much at least."""
+
+
+class VerifyConfig(Section):
+    """Stage `verify`: the proof of a version before it is pushed."""
+
+    loader: Literal["auto", "require", "skip"] = "auto"
+    """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
+    seconds: float = Field(default=1.0, gt=0)
+    """Time of each latency measurement there."""
+
+
+class PushConfig(Section):
+    """Stage `push`: a blessed version goes to where a server finds it."""
+
+    to: str = "saved_models"
+    """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
+    keep: int | None = Field(default=None, ge=1)
+    """How many versions to keep there, the newest ones; default: all."""
+    unless_worse_than: str | None = None
+    """`served` or a version there: push only what ranks the clean test no worse."""
+    metric: str | None = None
+    """What is compared; default: recall at the first cut-off."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """How much worse it may be."""
+
+
+class PipelineConfig(Section):
+    """Which steps a pipeline has."""
+
+    search: bool = False
+    """Search for hyperparameters (section `tune`) and train with the best."""
+
+
+class KubeflowConfig(Section):
+    """A pipeline compiled for Kubeflow: in what each step runs."""
+
+    image: str = f"tfadt:{__version__}"
+    """Image with this version of tfadt, as the Dockerfile builds it."""
+    cpu: str | None = None
+    """Limit of processors a step, such as `4`."""
+    memory: str | None = None
+    """Limit of memory a step, such as `16G`."""
+    accelerators: int = Field(default=0, ge=0)
+    """Number of accelerators for the steps that train or rank."""
+    accelerator_type: str = "nvidia.com/gpu"
+    """What to ask the cluster for."""
