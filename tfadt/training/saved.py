@@ -76,13 +76,24 @@ class SavedRun:
         row: dict[str, Any] = rows[name]
         return row
 
-    def best(self) -> str:
-        """Returns the name of the best model: by validation recall where that selected, else by test recall."""
-        trained = [r for r in self.results["runs"] if r["policy"] is not None]
+    def best(self, stage: str | None = None) -> str:
+        """Returns the name of the best model: by validation recall where that selected, else by test recall.
+
+        Args:
+            stage: Only trainings that had this stage count; default all.
+
+        Raises:
+            DataError: If none had it.
+        """
         metric = f"recall@{self.config.evaluate.k[0]}"
         by_validation = self.config.adt.selection == "val_recall"
-        scores = [r["selection_score"] if by_validation else r["metrics"][metric] for r in trained]
-        return self.names[max(range(len(trained)), key=lambda n: scores[n] or 0.0)]
+        rows = {name: self.row(name) for name in self.names}
+        if stage is not None:
+            rows = {name: r for name, r in rows.items() if stage in r.get("plan", ADT_ALONE).split("+")}
+        if not rows:
+            raise DataError(f"{self.folder} has no model that was trained in the stage '{stage}' (adt.plans).")
+        scores = {name: r["selection_score"] if by_validation else r["metrics"][metric] for name, r in rows.items()}
+        return max(scores, key=lambda name: scores[name] or 0.0)
 
     def load_model(self, name: str) -> Recommender:
         """Returns a trained model, compiled as it was.
