@@ -14,7 +14,7 @@ from tfadt.config import Config
 
 
 def _check(settings: Config) -> None:
-    from tfadt.training.stages import check_policy, plans
+    from tfadt.training.plans import check_policy, plans
 
     for plan in plans(settings):
         check_policy(plan.policy, settings)
@@ -45,8 +45,9 @@ def adt(
         hyperparameters: What a search found, in place of the settings' values.
     """
     from tfadt.training.checkpoints import CheckpointStore
+    from tfadt.training.plans import plans
     from tfadt.training.progress import PrintedProgress
-    from tfadt.training.stages import plans, train
+    from tfadt.training.stages import train
 
     if hyperparameters is not None:
         settings = hyperparameters.apply(settings)

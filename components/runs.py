@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def as_run(interactions: Interactions, model: Model, evaluation: Evaluation, settings: Config) -> SavedRun:
     """Returns a run of one model, read from artifacts."""
+    from tfadt.training.runs import ADT_ALONE, training_name
     from tfadt.training.saved import SavedRun
 
     row = {**model.training(), "metrics": evaluation.metrics()}
-    name = f"{row['model']}-{row['policy']}-{row['seed']}"
+    name = training_name(row["model"], row["policy"], row.get("plan", ADT_ALONE), row["seed"])
     return SavedRun(model.path, {"runs": [row]}, settings, interactions.read(), {name: model.path / "model.keras"})

@@ -83,7 +83,7 @@ def sections(config: Config, *names: str) -> dict[str, Any]:
 
 def training_settings(config: Config) -> dict[str, Any]:
     """Returns what training depends on; of evaluation only the cut-off that selects checkpoints."""
-    return {**sections(config, "adt", "model", "policy"), "evaluate": {"k": [config.evaluate.k[0]]}}
+    return {**sections(config, "warmup", "adt", "finetune", "model", "policy"), "evaluate": {"k": [config.evaluate.k[0]]}}
 
 
 def _plainly(settings: dict[str, Any]) -> dict[str, Any]:
@@ -92,12 +92,17 @@ def _plainly(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_single(config: Config) -> None:
-    for name in ("models", "policies"):
+    for name in ("models", "policies", "plans"):
         chosen = getattr(config.adt, name)
         if len(chosen) > 1:
             raise ConfigError(
                 f"A pipeline trains one model under one policy with one seed, and `tfadt run` compares several. Expected "
                 f"one of adt.{name}. Received: {', '.join(chosen)}."
             )
+    if config.adt.trainings:
+        raise ConfigError(
+            "A pipeline trains one model under one policy, named by adt.models, adt.policies and adt.plans. Expected no "
+            f"adt.trainings. Received: {', '.join(config.adt.trainings)}."
+        )
     if config.adt.seeds > 1:
         raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")

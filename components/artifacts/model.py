@@ -13,16 +13,17 @@ from tfadt.registry import MODELS, check_name, resolve
 
 if TYPE_CHECKING:
     from tfadt.models.recommender import Recommender
-    from tfadt.training.stages import Plan, Trained
+    from tfadt.training.plans import Plan
+    from tfadt.training.stages import Trained
 
 
 class Model(Artifact):
     """A trained model, and how its training went.
 
-    Layout: `model.keras`; `training.json` (`model`, `policy`, `seed`: which; `selection`, `best_step`, `selection_score`:
-    how its checkpoint was chosen; `realised_drop_rate`; `without_negative`; `settings`: the sections `adt`, `model` and
-    `policy` as they were used); `history.parquet` (one row an epoch: loss, realised drop rate, and with feedback the
-    quality of the dropped set); `logs/` (TensorBoard).
+    Layout: `model.keras`; `training.json` (`model`, `policy`, `plan`, `seed`: which; `selection`, `best_step`,
+    `selection_score`: how its checkpoint was chosen; `realised_drop_rate`; `without_negative`; `settings`: the sections
+    `adt`, `model` and `policy` as they were used); `history.parquet` (one row an epoch: stage, loss, realised drop rate, and
+    with feedback the quality of the dropped set); `logs/` (TensorBoard).
     """
 
     files = ("model.keras", "training.json", "history.parquet")
@@ -35,11 +36,12 @@ class Model(Artifact):
             {
                 "model": plan.model,
                 "policy": plan.policy,
+                "plan": plan.label,
                 "seed": plan.seed,
                 "selection": settings.adt.selection,
                 "best_step": trained.best_step,
                 "selection_score": trained.selection_score,
-                "realised_drop_rate": float(trained.history["drop_rate"].iloc[-1]),
+                "realised_drop_rate": trained.drop_rate,
                 "without_negative": trained.without_negative,
                 "settings": {section: used[section] for section in ("adt", "model", "policy")},
             },

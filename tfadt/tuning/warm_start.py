@@ -11,7 +11,8 @@ from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
 from tfadt.models.recommender import Recommender
-from tfadt.training.stages import Plan, train
+from tfadt.training.plans import Plan
+from tfadt.training.stages import train
 
 
 @dataclass(frozen=True)
