@@ -17,6 +17,7 @@ from tfadt import registry
 from tfadt.config import ExportConfig
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import rank
+from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.gmf import GMF
 from tfadt.serving.exporter import export_model, export_run
 from tfadt.serving.graph_check import check_graph, read_saved_model
@@ -256,3 +257,18 @@ def test_an_export_of_other_data_is_refused(tmp_path):
 def test_the_saved_model_holds_one_graph_for_the_serve_tag(exports):
     model = read_saved_model(exports["gmf"])
     assert [list(graph.meta_info_def.tags) for graph in model.meta_graphs] == [["serve"]]
+
+
+def test_colliding_by_vectors_reads_only_the_rows_it_mixes(tmp_path):
+    # Grappler would join a lookup of distinct users and a sparse mean into one operation that copies the whole table.
+    data = checkerboard()
+    neighbors = np.tile(np.arange(data.num_users)[::-1, None], 2)
+    neighbors[:, 1] = -1
+    scorer = CollidingScorer(make(GMF, data), neighbors, 0.5, "logits")
+    config = ExportConfig(k=4, signatures=("recommend_colliding",))
+    version = export_model(make(GMF, data), data, tmp_path / "gmf", config, colliding=scorer)
+    graph = read_saved_model(version).meta_graphs[0].graph_def
+    operations = {node.op for function in graph.library.function for node in function.node_def}
+    assert "ResourceGather" in operations
+    assert not [name for name in operations if name.startswith("SparseSegment")]
+    assert read_metadata(version)["neighbors"] == 2
