@@ -20,9 +20,10 @@ from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import Plan, check_extra_feedback, make_model, make_policy
+from tfadt.training.plans import Plan, check_extra_feedback, check_neighbors, make_model, make_policy
 from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import check_memory, make_sampler
+from tfadt.tuning.collide import collided_metrics
 from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
 from tfadt.tuning.warm_start import WarmStart
@@ -74,6 +75,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             raise DataError("A search needs validation interactions to judge its trials by. Received: none.")
         check_selection(self._config.adt.selection, data)
         check_extra_feedback([self._plan], data, self._config)
+        check_neighbors(self._config, data)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
         self._evaluator = RankingEvaluator(data.valid, data.history(), sorted({*self._config.evaluate.k, k}))
 
@@ -150,7 +152,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
             if self._warm_start is not None and initial_epoch == 0:
                 self._warm_start(config).give(model)
             source = model.batch_source(model.training_rows(self._data), sampler, batch_size, adt.num_negatives)
-            judge = Judge(self._evaluator, self._rule(model, sampler, config))
+            collides = self._warm_start is not None and config.collide.enabled
+            judge = Judge(self._evaluator, self._rule(model, sampler, config), restore=collides)
             last = adt.epochs if epochs is None else epochs
             model.fit_source(
                 source,
@@ -161,13 +164,16 @@ class ADTHyperModel(keras_tuner.HyperModel):
                 initial_epoch=initial_epoch,
                 horizon=max(adt.epochs, last) * source.steps_per_epoch,
             )
+            history = judge.history()
+            if self._warm_start is not None and collides:
+                space = self._warm_start(config).space
+                history.history |= collided_metrics(model, space, self._data, config, self._evaluator)
         except InterruptedRunError as error:
             raise KeyboardInterrupt from error  # it ends the search, not the trial alone
         except _FAILURES as error:
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         except OSError as error:
             raise keras_tuner.errors.FatalError(f"What a trial leaves cannot be written: {error}.") from error
-        history = judge.history()
         history.history |= {SELECTED_EPOCH: [judge.epoch + 1], SECONDS: [time.perf_counter() - begun]}
         return history
 

@@ -16,7 +16,7 @@ from tfadt.evaluation.metrics import METRICS
 from tfadt.evaluation.ranking import RankingEvaluator
 
 SELECTION_SCORE = "selection_score"
-_PREFIX = "val_"
+VALIDATION = "val_"  # begins the names of what is measured on validation
 
 
 def objective_metric(config: Config) -> tuple[str, int]:
@@ -48,7 +48,7 @@ class SelectedObjective(keras_tuner.Objective):
     """
 
     def __init__(self, metric: str):
-        super().__init__(_PREFIX + metric, "max")
+        super().__init__(VALIDATION + metric, "max")
 
     def has_value(self, logs: dict[str, Any]) -> bool:
         """Returns whether an epoch was measured."""
@@ -94,7 +94,7 @@ class Judge(keras.callbacks.Callback):
             better = self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]
             if better and self._restore:
                 self._weights = [variable.numpy() for variable in self.model.trainable_variables]
-        logs.update({_PREFIX + name: value for name, value in metrics.items()})
+        logs.update({VALIDATION + name: value for name, value in metrics.items()})
         logs[SELECTION_SCORE] = score
         if better:
             self.epoch, self.logs = epoch, dict(logs)
