@@ -156,6 +156,18 @@ def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):
     assert f"Go on with: tfadt run --resume {out}" in errors
 
 
+def test_a_run_stopped_before_it_began_names_no_run_to_go_on_with(reference, monkeypatch, capsys):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfadt.training.experiment.ingest", strike)
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", "--seeds", "3", "--out", str(reference)])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 130
+    assert capsys.readouterr().err == "Stopped. Nothing was written yet.\n"
+
+
 def test_a_finished_run_resumed_trains_nothing(reference, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in (reference / "models").iterdir()}
     resume(reference)

@@ -12,7 +12,7 @@ from tfadt._version import __version__
 from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
-from tfadt.errors import InterruptedRunError, TfadtError
+from tfadt.errors import InterruptedRunError, TfadtError, first_line
 
 app = typer.Typer(
     name="tfadt",
@@ -72,7 +72,7 @@ def main() -> None:
         # TensorFlow's own word for it; its class is not to be had without importing TensorFlow.
         if type(error).__name__ != "ResourceExhaustedError":
             raise
-        print_error(f"There is not enough memory ({str(error).splitlines()[0]}): lower the sizes in the configuration.")
+        print_error(f"There is not enough memory ({first_line(error)}): lower the sizes in the configuration.")
         sys.exit(2)
 
 

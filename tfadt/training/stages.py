@@ -19,7 +19,7 @@ from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.standard import Standard
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
 from tfadt.memory import require_memory
 from tfadt.models.recommender import Recommender
@@ -151,7 +151,7 @@ def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built]
     except ConfigError as error:
         raise ConfigError(f"Setting '{section}.{name}': {error}") from error
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"Setting '{section}.{name}': {str(error).splitlines()[0]}. Received: {settings}.") from error
+        raise ConfigError(f"Setting '{section}.{name}': {first_line(error)}. Received: {settings}.") from error
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
