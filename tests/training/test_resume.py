@@ -225,6 +225,27 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(reference, tmp_path, mon
     assert_same(tmp_path / "out", reference)
 
 
+def test_a_full_disk_at_the_users_metrics_is_one_sentence(tmp_path, monkeypatch, capsys):
+    import errno
+
+    from tfadt.training import atomic
+
+    replace = os.replace
+
+    def full(source, target):
+        if "most_popular" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", *sets, "--out", str(tmp_path / "out"), "--quiet"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    assert capsys.readouterr().err == "Error: The output cannot be written: No space left on device.\n"
+
+
 def test_what_is_out_of_all_proportion_is_refused_with_its_size(tmp_path):
     from tfadt.errors import OutOfMemoryError
 

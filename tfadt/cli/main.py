@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from typing import Annotated, Any
@@ -13,6 +14,8 @@ from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, t
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import InterruptedRunError, TfadtError, first_line
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 app = typer.Typer(
     name="tfadt",
@@ -67,6 +70,11 @@ def main() -> None:
         sys.exit(2)
     except MemoryError as error:
         print_error(f"There is not enough memory ({str(error) or 'no size given'}): lower the sizes in the configuration.")
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print_error(f"{error.filename or 'The output'} cannot be written: {error.strerror}.")
         sys.exit(2)
     except Exception as error:
         # TensorFlow's own word for it; its class is not to be had without importing TensorFlow.
