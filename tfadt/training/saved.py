@@ -13,7 +13,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, did_you_mean
+from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
@@ -53,7 +53,7 @@ class SavedRun:
             config = Config.model_validate(results["config"])
             whole = isinstance(results["runs"], list)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not the result of a run: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         if not whole:
             raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
