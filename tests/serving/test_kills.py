@@ -13,7 +13,8 @@ from tfadt.serving.loading import load_served
 from tfadt.serving.metadata import check_files
 from tfadt.serving.versions import PARTIAL
 
-KILLS = int(os.environ.get("TFADT_KILLS", "3"))  # `make soak` sets 30
+KILLS = int(os.environ.get("TFADT_SOAK_KILLS", "3"))
+SEED = int(os.environ.get("TFADT_SOAK_SEED", "0"))
 LONGEST_WAIT = 60.0
 
 
@@ -30,30 +31,33 @@ def check_all(folder, checked):
         checked.add(version.name)
 
 
-@pytest.mark.parametrize("work", [serving_kills.export_for_ever, serving_kills.push_for_ever])
-def test_no_half_version_is_ever_listed(work, exports, tmp_path):
+def half_written(folder):
+    """Returns whether a version is being written."""
+    return folder.is_dir() and any(name.startswith(PARTIAL) for name in os.listdir(folder))
+
+
+@pytest.mark.parametrize(("work", "writing"), [(serving_kills.export_for_ever, 0.3), (serving_kills.push_for_ever, 0.03)])
+def test_no_half_version_is_ever_listed(work, writing, exports, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["serving_kills"])
     folder = tmp_path / "gmf"
     checked, in_the_midst = set(), 0
-    chance = random.Random(int(time.time()))
+    chance = random.Random(SEED)
     for kill in range(KILLS):
         process = context.Process(target=work, args=(folder, exports["gmf"]))
         process.start()
         begun, before = time.monotonic(), len(checked)
         # Every other kill comes while a version is being written; the rest at any time after one is finished.
-        while time.monotonic() - begun < LONGEST_WAIT:
-            check_all(folder, checked)
-            half_written = any(folder.glob(f"{PARTIAL}*")) if folder.is_dir() else False
-            if len(checked) > before if kill % 2 else half_written:
-                break
-        deadline = time.monotonic() + chance.uniform(0, 2.0 if kill % 2 else 0.3)
+        while time.monotonic() - begun < LONGEST_WAIT and not (len(checked) > before if kill % 2 else half_written(folder)):
+            if kill % 2:
+                check_all(folder, checked)
+        deadline = time.monotonic() + chance.uniform(0, 2.0 if kill % 2 else writing)
         while time.monotonic() < deadline:
             check_all(folder, checked)
         assert process.is_alive(), process.exitcode
         process.kill()
         process.join()
-        in_the_midst += any(folder.glob(f"{PARTIAL}*"))
+        in_the_midst += half_written(folder)
         check_all(folder, checked)
     assert checked, "no version was ever finished"
     assert in_the_midst, "no kill came while a version was being written"

@@ -1,8 +1,5 @@
 """Versions in a folder: what a server sees at every moment, and what is never done to another's version."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -105,24 +102,3 @@ def test_a_version_is_found_by_its_own_path_or_its_models(tmp_path):
 
 def test_names_are_read_as_a_server_reads_them():
     assert [is_version(name) for name in ("7", "007", "1.partial", ".7", "seven", "", "7 ")] == [True, True, *[False] * 5]
-
-
-FULL = """
-import resource, signal, sys
-from pathlib import Path
-from tfadt.errors import DataError
-from tfadt.serving.versions import publishing
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-try:
-    with publishing(Path(sys.argv[1])) as (partial, _):
-        (partial / "saved_model.pb").write_bytes(bytes(5000))
-except DataError as error:
-    print(error)
-"""
-
-
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path / "m")], capture_output=True, text=True)
-    assert done.stdout == f"{tmp_path / 'm'} cannot be written: {os.strerror(27)}.\n"  # EFBIG, the nearest to a full disk
-    assert [path.name for path in (tmp_path / "m").iterdir()] == [".tfadt-lock"]

@@ -85,7 +85,10 @@ class CollidingScorer(tf.Module):
         """Returns the vector whose logits are the mixture of the logits, float32 `[B, d]`."""
         own = self.model.user_representation(users)
         present = neighbors >= 0
-        mean = _mean_of(self.model.user_representation, neighbors)
+        distinct, index = tf.unique(tf.boolean_mask(neighbors, present), out_idx=tf.int64)
+        # Not `_mean_of`: Grappler joins its lookup and mean into one operation that copies the whole table of users.
+        vectors = tf.gather(self.model.user_representation(distinct), index)
+        mean = tf.math.unsorted_segment_mean(vectors, tf.where(present)[:, 0], tf.size(users, tf.int64))
         mixed = self.lambda_ * own + (1.0 - self.lambda_) * mean
         return tf.where(tf.reduce_any(present, axis=1, keepdims=True), mixed, own)
 

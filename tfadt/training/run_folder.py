@@ -2,8 +2,8 @@
 
 Layout: `config.json` (the settings, written before anything is trained), `data` (the artifact of ingest),
 `models/NAME.keras`, `per_user/NAME.parquet`, `warmup/NAME.npy` (the users' vectors after warm-up), `logs/NAME/STAGE`
-(TensorBoard), `trainings/NAME.json` (written last: a training that has it is finished), `checkpoints/NAME/STAGE` (while it is
-not), `diverged` (batches whose loss was not finite), and the reports.
+(TensorBoard), `trainings/NAME.json` (written last: a training that has it is finished), `checkpoints/NAME/STAGE` (while it
+is not), `diverged` (batches whose loss was not finite), and the reports.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -79,22 +80,21 @@ class FreshProcess:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("KERASTUNER_")}
         outcome: dict[str, Any] = {}
         with (
-            log.open("w", encoding="utf-8") as errors,
+            log.open("wb") as errors,
+            # Unbuffered: nothing is left to be written to a child that is gone when its pipe is closed.
             subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+                command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment
             ) as child,
         ):
             assert child.stdin is not None
             assert child.stdout is not None
             try:
-                child.stdin.write(json.dumps(task) + "\n")
-                child.stdin.flush()
+                with suppress(BrokenPipeError):  # where it died before it read its task, the log says why
+                    child.stdin.write(json.dumps(task).encode() + b"\n")
                 for line in child.stdout:
                     outcome = json.loads(line)
                     if "epoch" in outcome:
                         tell(outcome["epoch"], outcome["logs"])
-            except BrokenPipeError:
-                pass  # It died before it read its task; the log says why.
             except BaseException:
                 child.kill()
                 raise
