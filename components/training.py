@@ -14,7 +14,7 @@ from tfadt.config import Config
 
 def check_training(settings: Config) -> None:
     """Raises ConfigError if the settings of the model or the policy cannot be used."""
-    from tfadt.training.stages import check_policy, plans
+    from tfadt.training.plans import check_policy, plans
 
     for plan in plans(settings):
         check_policy(plan.policy, settings)
@@ -48,9 +48,10 @@ def train_stage(
         ConfigError, DataError, DivergedError, OutOfMemoryError: As in `tfadt.training.stages.train`.
     """
     from tfadt.errors import DivergedError
+    from tfadt.training.plans import Plan
     from tfadt.training.progress import PrintedProgress
     from tfadt.training.run_folder import RunFolder
-    from tfadt.training.stages import Plan, train
+    from tfadt.training.stages import train
 
     if hyperparameters is not None:
         settings = hyperparameters.apply(settings)

@@ -132,6 +132,11 @@ def _check_single(config: Config) -> None:
                 f"A pipeline trains one model under one policy with one seed, and `tfadt run` compares several. Expected "
                 f"one of adt.{name}. Received: {', '.join(chosen)}."
             )
+    if config.adt.trainings:
+        raise ConfigError(
+            "A pipeline trains one model under one policy, named by adt.models, adt.policies and adt.plans. Expected no "
+            f"adt.trainings. Received: {', '.join(config.adt.trainings)}."
+        )
     if config.adt.seeds > 1:
         raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")
     if config.adt.start_from is not None:

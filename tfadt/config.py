@@ -20,6 +20,7 @@ from tfadt.config_pipeline import (
     VerifyConfig,
 )
 from tfadt.config_section import Section
+from tfadt.errors import ConfigError
 
 
 class Columns(Section):
@@ -158,6 +159,18 @@ STAGES = ("warmup", "adt", "finetune")
 """The stages of a training, in their order."""
 
 
+def check_plan(plan: str) -> str:
+    """Returns a plan as it is.
+
+    Raises:
+        ConfigError: If it does not name stages in their order.
+    """
+    stages = plan.split("+")
+    if stages != [stage for stage in STAGES if stage in stages]:
+        raise ConfigError(f"expected some of {'+'.join(STAGES)} in this order, such as warmup+adt")
+    return plan
+
+
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
@@ -167,6 +180,8 @@ class ADTConfig(Section):
     """Denoising policies to train each model with, by registered name."""
     plans: tuple[str, ...] = Field(default=("adt",), min_length=1)
     """Stages that each model and policy trains in, joined by + in their order, such as `warmup+adt` or `adt+finetune`."""
+    trainings: tuple[str, ...] = ()
+    """Trainings by name, such as `gmf-t_ce` or `gmf-t_ce-warmup+adt`, in place of every model with every policy and plan."""
     seeds: int = Field(default=1, ge=1)
     """Number of runs of each model and policy."""
     seed: int = Field(default=0, ge=0)
@@ -206,11 +221,10 @@ class ADTConfig(Section):
     @field_validator("plans")
     @classmethod
     def _stages_in_order(cls, plans: tuple[str, ...]) -> tuple[str, ...]:
-        for plan in plans:
-            stages = plan.split("+")
-            if stages != [stage for stage in STAGES if stage in stages]:
-                raise PydanticCustomError("stages", "expected some of warmup+adt+finetune in this order, such as warmup+adt")
-        return plans
+        try:
+            return tuple(map(check_plan, plans))
+        except ConfigError as error:
+            raise PydanticCustomError("stages", str(error)) from error
 
 
 class EvaluateConfig(Section):
@@ -230,6 +244,35 @@ class EvaluateConfig(Section):
         if list(k) != sorted(set(k)):
             raise PydanticCustomError("cut_offs", "expected each cut-off once, ascending")
         return k
+
+
+class CollideConfig(Section):
+    """Stage `collide`: colliding inference after warm-up and ADT (the paper's eq. 8).
+
+    A user with little extra feedback is ranked by its own predictions and those of its most similar users.
+    """
+
+    enabled: bool = False
+    """Choose lambda and |N| on validation for every training with warm-up, and report what they do on the test."""
+    neighbors: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1, 3, 5, 10, 20, 50, 100), min_length=1)
+    """Numbers of neighbours |N| to choose from; each below the number of users."""
+    lambdas: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1
+    )
+    """Weights of a user's own predictions to choose from; 1 is the plain ranking and always among them."""
+    ratios: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(0.1, 0.2, 0.3), min_length=1)
+    """Thresholds: users whose extra feedback / clicks is below one are mixed with their neighbours."""
+    mix: Literal["probabilities", "logits"] = "probabilities"
+    """What is mixed."""
+    search: Literal["exact", "scann"] = "exact"
+    """How neighbours are found; `scann` needs the package scann."""
+
+    @field_validator("neighbors", "lambdas", "ratios")
+    @classmethod
+    def _ascending(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if list(values) != sorted(set(values)):
+            raise PydanticCustomError("grid", "expected each value once, ascending")
+        return values
 
 
 class TuneConfig(Section):
@@ -278,6 +321,7 @@ class Config(Section):
     adt: ADTConfig = ADTConfig()
     finetune: FinetuneConfig = FinetuneConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    collide: CollideConfig = CollideConfig()
     tune: TuneConfig = TuneConfig()
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()

@@ -16,8 +16,9 @@ from tfadt.registry import MODELS, check_name, resolve
 if TYPE_CHECKING:
     from tfadt.evaluation.ranking import RankingEvaluator
     from tfadt.models.recommender import Recommender
+    from tfadt.training.plans import Plan
     from tfadt.training.runs import Run
-    from tfadt.training.stages import Plan, Trained
+    from tfadt.training.stages import Trained
 
 
 class Model(Artifact):

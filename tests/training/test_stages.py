@@ -14,10 +14,11 @@ from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
 from tfadt.training.experiment import resume_experiment, run_experiment
+from tfadt.training.plans import plans
 from tfadt.training.progress import Progress
 from tfadt.training.run_folder import RunFolder
 from tfadt.training.saved import SavedRun
-from tfadt.training.stages import make_sampler, plans
+from tfadt.training.stages import make_sampler
 
 SETTINGS = [
     "ingest.simulated.users=120",
@@ -159,6 +160,28 @@ def test_negatives_are_drawn_outside_all_that_is_known_of_the_user():
 def test_plans_that_cannot_be_are_refused(plan):
     with pytest.raises(ConfigError, match=r"adt\.plans': expected some of warmup\+adt\+finetune in this order"):
         load_config(None, ["adt.models=gmf"], {"adt": {"plans": [plan]}})
+
+
+def test_trainings_can_be_named_one_by_one():
+    config = load_config(None, ["adt.trainings=gmf-t_ce,nmtr-standard,gmf-r_ce-warmup+adt", "adt.seeds=2"])
+    names = ["gmf-t_ce", "nmtr-standard", "gmf-r_ce-warmup+adt"]
+    assert [plan.name for plan in plans(config)] == [f"{name}-{seed}" for seed in (0, 1) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ("gmf", "Setting 'adt.trainings': expected MODEL-POLICY or MODEL-POLICY-PLAN, such as gmf-t_ce. Received: 'gmf'."),
+        ("gmf-t_ce-adt-0", "Received: 'gmf-t_ce-adt-0'"),
+        ("gmff-t_ce", "Unknown model 'gmff'. Did you mean 'gmf'?"),
+        ("gmf-tce", "Unknown policy 'tce'. Did you mean 't_ce'?"),
+        ("gmf-t_ce-adt+warmup", "expected some of warmup+adt+finetune"),
+    ],
+)
+def test_trainings_that_cannot_be_are_refused(training, message):
+    with pytest.raises(ConfigError) as caught:
+        plans(load_config(None, [f"adt.trainings={training}"]))
+    assert message in str(caught.value)
 
 
 def test_plans_are_crossed_with_policies_and_models():

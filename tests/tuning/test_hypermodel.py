@@ -12,7 +12,8 @@ from tfadt.config_loading import load_config
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.training.stages import Plan, train
+from tfadt.training.plans import Plan
+from tfadt.training.stages import train
 from tfadt.tuning.hypermodel import ADTHyperModel
 
 STEPS = 6  # an epoch of 120 interactions and as many negatives, 40 a step

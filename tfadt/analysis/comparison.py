@@ -61,16 +61,8 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether the policy helps: `better` or `worse` where users and seeds both say so.
-
-        A single seed cannot tell a method from the luck of its training; the verdict then says that it is for this seed.
-        """
-        if self.test.p_value >= _SIGNIFICANT:
-            return "no significant difference"
-        direction = "better" if self.test.difference > 0 else "worse"
-        if self.seed_test.users < 2:
-            return f"{direction} with this seed"
-        return direction if self.seed_test.p_value < _SIGNIFICANT else "no difference beyond the chance of training"
+        """Whether the policy helps; see `verdict`."""
+        return verdict(self.test, self.seed_test)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the comparison for `results.json`."""
@@ -89,7 +81,7 @@ class Comparison:
 def rows(runs: Sequence[Run]) -> list[Row]:
     """Returns one row a method, in the order in which they first ran."""
     table = []
-    for (model, policy, plan), own in _methods(runs).items():
+    for (model, policy, plan), own in methods(runs).items():
         metrics = {m: mean_and_std([run.evaluation.metrics[m] for run in own]) for m in own[0].evaluation.metrics}
         drop_rate, _ = mean_and_std([run.realised_drop_rate for run in own])
         seconds, _ = mean_and_std([run.seconds for run in own])
@@ -99,10 +91,10 @@ def rows(runs: Sequence[Run]) -> list[Row]:
 
 def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]:
     """Tests every method against `standard` in ADT alone of the same model; none for a model not trained like that."""
-    methods = _methods(runs)
+    by_method = methods(runs)
     found = []
-    for (model, policy, plan), own in methods.items():
-        baseline = methods.get((model, BASELINE, ADT_ALONE), [])
+    for (model, policy, plan), own in by_method.items():
+        baseline = by_method.get((model, BASELINE, ADT_ALONE), [])
         # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
         if policy is None or own is baseline or len(own) != len(baseline):
             continue
@@ -117,7 +109,21 @@ def paired(own: Sequence[Run], baseline: Sequence[Run], metric: str) -> tuple[Pa
     return paired_test(*by_user), paired_test(*by_seed)
 
 
-def _methods(runs: Sequence[Run]) -> dict[tuple[str, str | None, str], list[Run]]:
+def verdict(users: PairedTest, seeds: PairedTest) -> str:
+    """Returns whether a method helps: `better` or `worse` where users and seeds both say so.
+
+    A single seed cannot tell a method from the luck of its training; the verdict then says that it is for this seed.
+    """
+    if users.p_value >= _SIGNIFICANT:
+        return "no significant difference"
+    direction = "better" if users.difference > 0 else "worse"
+    if seeds.users < 2:
+        return f"{direction} with this seed"
+    return direction if seeds.p_value < _SIGNIFICANT else "no difference beyond the chance of training"
+
+
+def methods(runs: Sequence[Run]) -> dict[tuple[str, str | None, str], list[Run]]:
+    """Returns the runs of each method (model, policy and plan), in the order in which they first ran."""
     found: dict[tuple[str, str | None, str], list[Run]] = {}
     for run in runs:
         found.setdefault((run.model, run.policy, run.plan), []).append(run)

@@ -9,31 +9,36 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
+from tfadt.analysis.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
+from tfadt.inference.collide import Collided
 from tfadt.training.runs import ADT_ALONE, POPULAR, Run
 from tfadt.versions import versions
 
 
-def write_report(config: Config, data: InteractionData, runs: Sequence[Run], out: Path) -> dict[str, Any]:
+def write_report(
+    config: Config, data: InteractionData, runs: Sequence[Run], out: Path, collided: Sequence[Collided] = ()
+) -> dict[str, Any]:
     """Writes `results.json` and `results.md`, each under a temporary name first.
 
     Returns:
-        What `results.json` holds: `runs`, `comparisons`, `activity_groups`, `data`, `config`, `versions`.
+        What `results.json` holds: `runs`, `comparisons`, `colliding`, `activity_groups`, `data`, `config`, `versions`.
     """
     first = config.evaluate.k[0]
     tests = comparisons(runs, [f"{name}@{k}" for k in config.evaluate.k for name in ("recall", "ndcg")])
     results = {
         "runs": [run.as_dict() for run in runs],
         "comparisons": [test.as_dict() for test in tests],
+        "colliding": [each.as_dict() for each in collided],
         "activity_groups": {run.name: run.evaluation.by_group(f"recall@{first}") for run in runs},
         "data": data.manifest,
         "config": dump(config),
         "versions": versions(),
     }
     _write(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    _write(out / "results.md", markdown(config, data, rows(runs), tests, runs))
+    _write(out / "results.md", markdown(config, data, rows(runs), tests, runs, collided))
     return results
 
 
@@ -97,7 +102,12 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
 
 
 def markdown(
-    config: Config, data: InteractionData, table: Sequence[Row], tests: Sequence[Comparison], runs: Sequence[Run]
+    config: Config,
+    data: InteractionData,
+    table: Sequence[Row],
+    tests: Sequence[Comparison],
+    runs: Sequence[Run],
+    collided: Sequence[Collided] = (),
 ) -> str:
     """Returns `results.md`."""
     header, cells = table_cells(table, config.evaluate.k)
@@ -112,6 +122,7 @@ def markdown(
         _markdown_table(header, cells),
         "## Does denoising help here?",
         "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "There is nothing to compare.",
+        *_extra_feedback_parts(config, runs, collided),
         f"## recall@{first} by activity (four groups of equal interactions, least active first)",
         _markdown_table(
             ["run", "1", "2", "3", "4"],
@@ -122,6 +133,19 @@ def markdown(
         f"Content fingerprint `{data.manifest['fingerprint']}`.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequence[Collided]) -> list[str]:
+    parts = []
+    if uses_extra_feedback(runs):
+        parts += ["## Training with extra feedback", _markdown_table(*training_table(runs, config.evaluate.k))]
+    if collided:
+        parts += [
+            "## Colliding inference",
+            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{config.evaluate.k[0]} on validation.",
+            _markdown_table(*colliding_table(collided, config.evaluate.k)),
+        ]
+    return parts
 
 
 def account_lines(data: InteractionData, runs: Sequence[Run]) -> list[str]:

@@ -59,8 +59,11 @@ def run(
     load_tensorflow()
     from tfadt.analysis import report
     from tfadt.analysis.comparison import comparisons, rows
+    from tfadt.analysis.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
+    from tfadt.inference.collide import collide
     from tfadt.training.experiment import resume_experiment, run_experiment
     from tfadt.training.run_folder import RunFolder
+    from tfadt.training.saved import SavedRun
 
     if resume is not None:
         settings = RunFolder(resume).config()
@@ -74,6 +77,7 @@ def run(
                 interactions, runs = run_experiment(settings, out, listener, keep_report)
             else:
                 interactions, runs = resume_experiment(resume, listener, keep_report)
+            collided = collide(SavedRun.open(out), listener) if settings.collide.enabled else []
     except (InterruptedRunError, KeyboardInterrupt) as error:
         message = str(error) or "Stopped."
         code = error.exit_code if isinstance(error, InterruptedRunError) else 130
@@ -84,4 +88,15 @@ def run(
     print_lines(["; ".join(report.account_lines(interactions, runs)) + "."])
     print_lines([report.data_line(interactions).replace("**", "")])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
+    if uses_extra_feedback(runs):
+        print_lines(["", "Training with extra feedback"])
+        print_table(*training_table(runs, settings.evaluate.k))
+    if collided:
+        report.write_report(settings, interactions, runs, out, collided)
+        print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
+        print_table(*colliding_table(collided, settings.evaluate.k))
+        try:
+            draw_curves(collided, k, out / "collide" / "lambda.png")
+        except ConfigError as error:
+            print_lines([str(error)])
     print_lines([f"Written to {out}: results.md, results.json, models, per_user, logs (TensorBoard)."])

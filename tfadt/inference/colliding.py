@@ -13,7 +13,9 @@ from tfadt.models.recommender import Recommender
 
 Mix = Literal["probabilities", "logits"]
 
-_PIECE_BYTES = 4 << 20  # Scores of neighbours at a time: they stay in cache.
+_PIECE_BYTES = 4 << 20  # Scores of neighbours at a time: they stay in cache,
+_ALL_BYTES = 64 << 20  # unless those of all neighbours there are take no more than this: then each is scored once.
+_ALL_ROWS = 1 << 31
 _FLOAT_BYTES = 4
 _PARALLEL_PIECES = 2
 
@@ -60,6 +62,8 @@ class CollidingScorer(tf.Module):
         self.mix: Mix = mix
         # A variable, not a constant: a constant is copied into the graph, which stops at 2 GB.
         self.neighbors = tf.Variable(neighbors, trainable=False, dtype=tf.int64, name="neighbors")
+        distinct = len(np.unique(neighbors[neighbors >= 0]))
+        self._rows_a_piece = rows_a_piece(distinct, model.num_items, neighbors.shape[1])
 
     def score_users(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the scores of all items for the users int64 `[B]`: float32 `[B, num_items]`."""
@@ -72,14 +76,11 @@ class CollidingScorer(tf.Module):
         rows = tf.where(tf.reduce_any(neighbors >= 0, axis=1))[:, 0]
 
         def mixed() -> tf.Tensor:
-            own_part = self._prediction(tf.gather(own, rows))
+            own_part = predict(tf.gather(own, rows), self.mix)
             scores = self.lambda_ * own_part + (1.0 - self.lambda_) * self._neighbor_mean(tf.gather(neighbors, rows))
             return tf.tensor_scatter_nd_update(own, rows[:, None], scores)
 
         return tf.cond(tf.size(rows) > 0, mixed, lambda: own)
-
-    def _prediction(self, logits: tf.Tensor) -> tf.Tensor:
-        return tf.sigmoid(logits) if self.mix == "probabilities" else logits
 
     def _mixed_vectors(self, users: tf.Tensor, neighbors: tf.Tensor) -> tf.Tensor:
         """Returns the vector whose logits are the mixture of the logits, float32 `[B, d]`."""
@@ -94,13 +95,13 @@ class CollidingScorer(tf.Module):
 
     def _neighbor_mean(self, neighbors: tf.Tensor) -> tf.Tensor:
         """Returns the mean prediction of each row's neighbours, `[R, num_items]`, a few rows at a time."""
-        size = rows_a_piece(self.num_users, self.num_items, neighbors.shape[1])
+        size = self._rows_a_piece
         pieces = -(-tf.size(neighbors[:, 0], tf.int64) // size)
         shape = [None, self.num_items]
         means = tf.TensorArray(tf.float32, tf.cast(pieces, tf.int32), infer_shape=False, element_shape=shape)
 
         def predictions(users: tf.Tensor) -> tf.Tensor:
-            return self._prediction(self.model.score_users(users))
+            return predict(self.model.score_users(users), self.mix)
 
         def piece(k: tf.Tensor, means: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             mean = _mean_of(predictions, neighbors[k * size : (k + 1) * size])
@@ -111,13 +112,24 @@ class CollidingScorer(tf.Module):
         return means.concat()
 
 
-def rows_a_piece(num_users: int, num_items: int, num_neighbors: int) -> int:
-    """Returns for how many users the scores of their neighbours are held at a time.
+def predict(logits: tf.Tensor, mix: Mix) -> tf.Tensor:
+    """Returns what is mixed: the probabilities of the logits, or the logits themselves."""
+    return tf.sigmoid(logits) if mix == "probabilities" else logits
 
-    They fill 4 MB, whatever the sizes; at least one user, and all of them where the scores of everybody take no more.
+
+def rows_a_piece(num_distinct: int, num_items: int, num_neighbors: int) -> int:
+    """Returns for how many users the scores of their neighbours are held at a time, which bounds the memory.
+
+    Those of a piece fill 4 MB, of one user at least; where the scores of all users who are anybody's neighbour fit into
+    64 MB, a piece is as large as one likes, for each of them is scored once in it.
+
+    Args:
+        num_distinct: Number of users who are a neighbour.
+        num_items: Number of items.
+        num_neighbors: |N|.
     """
-    if num_users * num_items * _FLOAT_BYTES <= _PIECE_BYTES:
-        return num_users
+    if num_distinct * num_items * _FLOAT_BYTES <= _ALL_BYTES:
+        return _ALL_ROWS
     return max(1, _PIECE_BYTES // (_FLOAT_BYTES * num_items * num_neighbors))
 
 

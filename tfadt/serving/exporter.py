@@ -67,8 +67,7 @@ def export_run(
     chosen = model or run.best()
     trained = run.load_model(chosen)
     seen = seen_at_test(run.data, run.config) if settings.exclude_seen else None
-    rows = [row for row in run.results["runs"] if row["policy"] is not None]
-    row = dict(zip(run.names, rows, strict=True))[chosen]
+    row = run.row(chosen)
     details = {
         "run": str(run.folder.resolve()),
         "trained_model": chosen,

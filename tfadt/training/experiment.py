@@ -17,11 +17,12 @@ from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.popularity import MostPopular
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.training.plans import Plan, check_extra_feedback, check_neighbors, check_policy, plans
 from tfadt.training.progress import Progress
 from tfadt.training.run_folder import RunFolder
 from tfadt.training.runs import POPULAR, Run
 from tfadt.training.selection import check_selection
-from tfadt.training.stages import Plan, Trained, check_extra_feedback, check_policy, plans, train
+from tfadt.training.stages import Trained, train
 
 AfterEach = Callable[[InteractionData, list[Run]], object]
 
@@ -74,6 +75,7 @@ def run_experiment(
     _check_vocabularies(data, config)
     check_selection(config.adt.selection, data)
     check_extra_feedback(todo, data, config)
+    check_neighbors(config, data)
     folder = RunFolder(out)
     with folder.locked():
         folder.begin(config)
@@ -115,7 +117,7 @@ def resume_experiment(
 
 def _checked_plans(config: Config, out: Path) -> list[Plan]:
     todo = plans(config)
-    for policy in config.adt.policies:
+    for policy in dict.fromkeys(plan.policy for plan in todo):
         check_policy(policy, config)
     _check_start(config, todo, out)
     return todo

@@ -3,7 +3,7 @@
 Layout: `config.json` (the settings, written before anything is trained), `data` (the artifact of ingest),
 `models/NAME.keras`, `per_user/NAME.parquet`, `warmup/NAME.npy` (the users' vectors after warm-up), `logs/NAME/STAGE`
 (TensorBoard), `trainings/NAME.json` (written last: a training that has it is finished), `checkpoints/NAME/STAGE` (while it
-is not), `diverged` (batches whose loss was not finite), and the reports.
+is not), `collide` (colliding inference), `diverged` (batches whose loss was not finite), and the reports.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from tfadt.errors import DataError, DivergedError
 from tfadt.training.atomic import write_atomically
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.folders import locked
+from tfadt.training.plans import Plan
 from tfadt.training.runs import Run
-from tfadt.training.stages import Plan, Trained
+from tfadt.training.stages import Trained
 
 _MARKER = ".tfadt-run"
-_FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "diverged")
+_FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "collide", "diverged")
 _FILES = ("config.json", "results.json", "results.md", "training.parquet")
 
 

@@ -61,6 +61,18 @@ class SavedRun:
         trained = [r for r in self.results["runs"] if r["policy"] is not None]
         return [training_name(r["model"], r["policy"], r.get("plan", ADT_ALONE), r["seed"]) for r in trained]
 
+    def row(self, name: str) -> dict[str, Any]:
+        """Returns what the results say of a trained model.
+
+        Raises:
+            DataError: If there is none of that name.
+        """
+        rows = dict(zip(self.names, (r for r in self.results["runs"] if r["policy"] is not None), strict=True))
+        if name not in rows:
+            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, rows)}")
+        row: dict[str, Any] = rows[name]
+        return row
+
     def best(self) -> str:
         """Returns the name of the best model: by validation recall where that selected, else by test recall."""
         trained = [r for r in self.results["runs"] if r["policy"] is not None]
@@ -75,9 +87,7 @@ class SavedRun:
         Raises:
             DataError: If there is none of that name, or its file is missing or corrupt.
         """
-        if name not in self.names:
-            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, self.names)}")
-        kind = name.split("-")[0]
+        kind = self.row(name)["model"]
         check_name("model", MODELS, kind)
         resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
         return load_model(self.folder / "models" / f"{name}.keras")

@@ -6,10 +6,8 @@ optimizer and a training iteration T of its own, a selection and checkpoints; th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -17,48 +15,18 @@ import pandas as pd
 
 from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
 from tfadt.data.interactions import InteractionData
-from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.standard import Standard
-from tfadt.errors import ConfigError, DataError
-from tfadt.losses.objectives import get_objective
 from tfadt.memory import require_memory
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
-from tfadt.registry import MODELS, POLICIES, resolve
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
+from tfadt.training.plans import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.progress import Progress, ProgressCallback
-from tfadt.training.runs import ADT_ALONE, training_name
 from tfadt.training.selection import Selection, selection_score
 from tfadt.training.state import Checkpointing
-
-Built = TypeVar("Built")
-
-_ON_EXTRA_FEEDBACK = ("warmup", "finetune")
-_ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
-_SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One training: which model, which policy, which seed, which stages."""
-
-    model: str
-    policy: str
-    seed: int
-    stages: tuple[str, ...] = (ADT_ALONE,)
-
-    @property
-    def label(self) -> str:
-        """The stages, joined by +."""
-        return "+".join(self.stages)
-
-    @property
-    def name(self) -> str:
-        """File name of everything that this training leaves."""
-        return training_name(self.model, self.policy, self.label, self.seed)
 
 
 @dataclass(frozen=True)
@@ -91,69 +59,6 @@ class Trained:
         return float(rates.iloc[-1]) if len(rates) else 0.0
 
 
-def plans(config: Config) -> list[Plan]:
-    """Returns the trainings of a run, seed after seed.
-
-    Raises:
-        ConfigError: If a model, a policy or one of their settings is unknown.
-    """
-    for section, registry, names in (
-        ("model", MODELS, config.adt.models),
-        ("policy", POLICIES, config.adt.policies),
-    ):
-        for name in [*names, *getattr(config, section)]:
-            build_settings(section, registry, name, config)
-    for name in config.adt.models:
-        _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
-    seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
-    models, policies = dict.fromkeys(config.adt.models), dict.fromkeys(config.adt.policies)
-    stages = [tuple(plan.split("+")) for plan in dict.fromkeys(config.adt.plans)]
-    every = [Plan(m, p if "adt" in t else "standard", s, t) for s in seeds for m in models for p in policies for t in stages]
-    # Without ADT no policy takes part: one training is enough.
-    return list(dict.fromkeys(every))
-
-
-def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[Any, dict[str, Any]]:
-    """Returns the class registered under `name` and its settings in the configuration, checked."""
-    settings = getattr(config, section).get(name, {})
-    if not isinstance(settings, dict):
-        raise ConfigError(f"Setting '{section}.{name}' must be a section. Received: {settings!r}.")
-    reserved = _SIZES if section == "model" else 0
-    return resolve(section, registry, name, settings, reserved), settings
-
-
-def make_policy(name: str, config: Config) -> DenoisingPolicy:
-    """Builds a policy with its settings."""
-    policy: DenoisingPolicy = _build("policy", name, lambda cls, settings: cls(**settings), config)
-    return policy
-
-
-def check_policy(name: str, config: Config) -> None:
-    """Raises ConfigError if a policy's settings, or batches of the configured kind, do not suit it."""
-    share = 1.0 if get_objective(config.adt.objective).pairwise else 1.0 / (1.0 + config.adt.num_negatives)
-    make_policy(name, config).prepare(_ANY_LENGTH, share)
-
-
-def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:
-    """Builds a model for the data with its settings."""
-
-    def build(cls: Any, settings: dict[str, Any]) -> Recommender:
-        model: Recommender = cls.from_interactions(data, **{"seed": seed, **settings})
-        return model
-
-    return _build("model", name, build, config)
-
-
-def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built], config: Config) -> Built:
-    cls, settings = build_settings(section, MODELS if section == "model" else POLICIES, name, config)
-    try:
-        return make(cls, settings)
-    except ConfigError as error:
-        raise ConfigError(f"Setting '{section}.{name}': {error}") from error
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"Setting '{section}.{name}': {str(error).splitlines()[0]}. Received: {settings}.") from error
-
-
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
     """Builds what draws negatives, for every stage: uniform or by popularity, outside all that is known of the user.
 
@@ -167,22 +72,6 @@ def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSa
         # An item that only validation or test knows must still have a place on the line to be cut out of it.
         mass[excluded.items] = np.maximum(mass[excluded.items], 1)
     return NegativeSampler(excluded, data.num_items, mass, seed)
-
-
-def check_extra_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:
-    """Raises DataError if a stage, a model or a policy needs extra feedback and there is none."""
-    if data.extra_feedback is not None and len(data.extra_feedback):
-        return
-    for plan in todo:
-        asking = [f"The stage '{stage}' of the plan {plan.label}" for stage in plan.stages if stage in _ON_EXTRA_FEEDBACK]
-        for section, registry, name in (("model", MODELS, plan.model), ("policy", POLICIES, plan.policy)):
-            if build_settings(section, registry, name, config)[0].needs_extra_feedback:
-                asking.append(f"The {section} '{name}'")
-        if asking:
-            raise DataError(
-                f"{asking[0]} trains on extra feedback. Received: none (see ingest.extra_feedback; where there is feedback, "
-                "a share of the true positives becomes known)."
-            )
 
 
 def train(
@@ -249,7 +138,7 @@ def _train_stage(
 ) -> Trained:
     """Trains the model through one stage; see `train`."""
     adt = config.adt
-    extra = data.extra_feedback if stage in _ON_EXTRA_FEEDBACK else None
+    extra = data.extra_feedback if stage in ON_EXTRA_FEEDBACK else None
     settings: WarmupConfig | FinetuneConfig | ADTConfig = getattr(config, stage)
     model.compile(
         DeferredAdam(settings.learning_rate, epsilon=adt.adam_epsilon),

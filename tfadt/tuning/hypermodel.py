@@ -20,8 +20,9 @@ from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
+from tfadt.training.plans import Plan, make_model, make_policy
 from tfadt.training.selection import check_selection, selection_score
-from tfadt.training.stages import Plan, check_memory, make_model, make_policy, make_sampler
+from tfadt.training.stages import check_memory, make_sampler
 from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
 

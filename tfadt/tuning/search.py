@@ -19,7 +19,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError
 from tfadt.training.atomic import write_text
 from tfadt.training.folders import locked
-from tfadt.training.stages import check_policy, plans
+from tfadt.training.plans import check_policy, plans
 from tfadt.tuning.distribution import Role, role
 from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel
 from tfadt.tuning.objective import objective_metric

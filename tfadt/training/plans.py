@@ -1,0 +1,158 @@
+"""Which trainings a run has, checked before anything is trained, and the models and policies that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from tfadt.config import Config, check_plan
+from tfadt.data.interactions import InteractionData
+from tfadt.denoising.base import DenoisingPolicy
+from tfadt.errors import ConfigError, DataError
+from tfadt.losses.objectives import get_objective
+from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS, POLICIES, resolve
+from tfadt.training.runs import ADT_ALONE, training_name
+
+Built = TypeVar("Built")
+
+ON_EXTRA_FEEDBACK = ("warmup", "finetune")
+"""The stages that train on extra feedback."""
+
+_ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
+_SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training: which model, which policy, which seed, which stages."""
+
+    model: str
+    policy: str
+    seed: int
+    stages: tuple[str, ...] = (ADT_ALONE,)
+
+    @property
+    def label(self) -> str:
+        """The stages, joined by +."""
+        return "+".join(self.stages)
+
+    @property
+    def name(self) -> str:
+        """File name of everything that this training leaves."""
+        return training_name(self.model, self.policy, self.label, self.seed)
+
+
+def plans(config: Config) -> list[Plan]:
+    """Returns the trainings of a run, seed after seed.
+
+    Raises:
+        ConfigError: If a model, a policy, one of their settings or a training is unknown, or colliding inference is asked
+            for without a training that it can build on.
+    """
+    methods = _methods(config)
+    for section, registry, names in (
+        ("model", MODELS, [*config.adt.models, *(model for model, _, _ in methods)]),
+        ("policy", POLICIES, [*config.adt.policies, *(policy for _, policy, _ in methods)]),
+    ):
+        for name in dict.fromkeys([*names, *getattr(config, section)]):
+            build_settings(section, registry, name, config)
+    for name in dict.fromkeys(model for model, _, _ in methods):
+        _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
+    if config.collide.enabled and not any({"warmup", "adt"} <= set(stages) for _, _, stages in methods):
+        raise ConfigError(
+            "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as "
+            f"adt.plans=warmup+adt. Received: {', '.join(dict.fromkeys('+'.join(stages) for _, _, stages in methods))}."
+        )
+    seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
+    return [Plan(model, policy, seed, stages) for seed in seeds for model, policy, stages in methods]
+
+
+def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Returns model, policy and stages of each training."""
+    adt = config.adt
+    found = [(m, p, plan) for m in adt.models for p in adt.policies for plan in adt.plans]
+    if adt.trainings:
+        found = [_parse(training) for training in adt.trainings]
+    # Without ADT no policy takes part: one training is enough.
+    methods = [(m, p if "adt" in plan.split("+") else "standard", tuple(plan.split("+"))) for m, p, plan in found]
+    return list(dict.fromkeys(methods))
+
+
+def _parse(training: str) -> tuple[str, str, str]:
+    model, *rest = training.split("-")
+    policy, plan = [*rest, ADT_ALONE][:2] if rest else ("", "")
+    try:
+        if not 1 <= len(rest) <= 2:
+            raise ConfigError("expected MODEL-POLICY or MODEL-POLICY-PLAN, such as gmf-t_ce")
+        return model, policy, check_plan(plan)
+    except ConfigError as error:
+        raise ConfigError(f"Setting 'adt.trainings': {error}. Received: '{training}'.") from error
+
+
+def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[Any, dict[str, Any]]:
+    """Returns the class registered under `name` and its settings in the configuration, checked."""
+    settings = getattr(config, section).get(name, {})
+    if not isinstance(settings, dict):
+        raise ConfigError(f"Setting '{section}.{name}' must be a section. Received: {settings!r}.")
+    reserved = _SIZES if section == "model" else 0
+    return resolve(section, registry, name, settings, reserved), settings
+
+
+def make_policy(name: str, config: Config) -> DenoisingPolicy:
+    """Builds a policy with its settings."""
+    policy: DenoisingPolicy = _build("policy", name, lambda cls, settings: cls(**settings), config)
+    return policy
+
+
+def check_policy(name: str, config: Config) -> None:
+    """Raises ConfigError if a policy's settings, or batches of the configured kind, do not suit it."""
+    share = 1.0 if get_objective(config.adt.objective).pairwise else 1.0 / (1.0 + config.adt.num_negatives)
+    make_policy(name, config).prepare(_ANY_LENGTH, share)
+
+
+def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:
+    """Builds a model for the data with its settings."""
+
+    def build(cls: Any, settings: dict[str, Any]) -> Recommender:
+        model: Recommender = cls.from_interactions(data, **{"seed": seed, **settings})
+        return model
+
+    return _build("model", name, build, config)
+
+
+def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built], config: Config) -> Built:
+    cls, settings = build_settings(section, MODELS if section == "model" else POLICIES, name, config)
+    try:
+        return make(cls, settings)
+    except ConfigError as error:
+        raise ConfigError(f"Setting '{section}.{name}': {error}") from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"Setting '{section}.{name}': {str(error).splitlines()[0]}. Received: {settings}.") from error
+
+
+def check_extra_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:
+    """Raises DataError if a stage, a model or a policy needs extra feedback and there is none."""
+    if data.extra_feedback is not None and len(data.extra_feedback):
+        return
+    for plan in todo:
+        asking = [f"The stage '{stage}' of the plan {plan.label}" for stage in plan.stages if stage in ON_EXTRA_FEEDBACK]
+        for section, registry, name in (("model", MODELS, plan.model), ("policy", POLICIES, plan.policy)):
+            if build_settings(section, registry, name, config)[0].needs_extra_feedback:
+                asking.append(f"The {section} '{name}'")
+        if asking:
+            raise DataError(
+                f"{asking[0]} trains on extra feedback. Received: none (see ingest.extra_feedback; where there is feedback, "
+                "a share of the true positives becomes known)."
+            )
+
+
+def check_neighbors(config: Config, data: InteractionData) -> None:
+    """Raises ConfigError if colliding inference is asked for with as many neighbours as there are users."""
+    most = max(config.collide.neighbors)
+    if config.collide.enabled and most >= data.num_users:
+        raise ConfigError(
+            f"Setting 'collide.neighbors': a user is not its own neighbour, and there are {data.num_users} users. Expected "
+            f"numbers below that. Received: {most}."
+        )
