@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
+from tfadt.training.plans import plans
 from tfadt.training.runs import ADT_ALONE, training_name
 
 
@@ -53,6 +55,12 @@ class SavedRun:
             raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         if not whole:
             raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
+        trained = sum(run["policy"] is not None for run in results["runs"])
+        if trained < (asked := len(plans(config))):
+            warnings.warn(
+                f"{folder} holds {trained} of {asked} trainings: the run was cut. Go on with: tfadt run --resume {folder}",
+                stacklevel=2,
+            )
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
 
     @property
