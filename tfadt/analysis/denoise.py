@@ -20,7 +20,7 @@ def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig, poli
         model: A trained model.
         data: The data set it was trained on.
         adt: The settings it was trained with.
-        policy: The policy of its stage `adt`. The model itself may have been compiled for a later stage, which drops nothing.
+        policy: The policy of its stage `adt`. The model may be compiled for a later stage, which drops none.
 
     Returns:
         One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy),
