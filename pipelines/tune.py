@@ -19,7 +19,7 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
         ConfigError: If several are named.
     """
     data, validated = data_steps(config)
-    settings = sections(config, "tune", "adt", "model", "policy", "evaluate")
+    settings = sections(config, "tune", "warmup", "adt", "finetune", "model", "policy", "evaluate")
     tuned = tune(interactions=data["interactions"], extra_feedback=data["extra_feedback"], settings=settings).after(
         validated
     )
