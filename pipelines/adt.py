@@ -1,10 +1,11 @@
-"""The training pipeline: ingest, validate_data, warmup, adt, finetune, evaluate, export, verify, push."""
+"""The training pipeline: ingest, validate_data, warmup, adt, finetune, evaluate, collide, export, verify, push."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tfadt.components.adt import adt
+from tfadt.components.collide import collide
 from tfadt.components.component import OutputRef, Step
 from tfadt.components.evaluate import evaluate
 from tfadt.components.export import export
@@ -70,11 +71,20 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
         plain=None if plain is None else plain["model"],
         settings=config.evaluate,
     )
+    steps.append(evaluated)
     run = evaluated["run"]
+    if config.collide.enabled:
+        if representation is None or "adt" not in config.adt.plans[0].split("+"):
+            raise ConfigError(
+                "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as adt.plans = "
+                f"['warmup+adt']. Received: {config.adt.plans[0]}."
+            )
+        steps.append(collide(run=run, settings=config.collide))
+        run = steps[-1]["collided"]
     exported = export(run=run, settings=config.export)
     verified = verify(run=run, saved_model=exported["saved_model"], settings=config.verify)
     pushed = push(run=run, evaluation=evaluated["evaluation"], verified=verified["verified"], settings=config.push)
-    return [*steps, evaluated, exported, verified, pushed]
+    return [*steps, exported, verified, pushed]
 
 
 def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step, tuned: Step | None) -> list[Step]:
