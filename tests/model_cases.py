@@ -49,3 +49,13 @@ def checkerboard(users: int = 20, items: int = 16, feedback: bool = True) -> Int
 def make(cls: type, data: InteractionData, **settings: Any) -> Any:
     """Builds a small model for the data."""
     return cls.from_interactions(data, **{**SMALL[cls], **settings})
+
+
+def random_neighbors(users: int, n: int, seed: int = 0) -> np.ndarray:
+    """Neighbours of each user without itself, rows of every length from none to n, padded with -1."""
+    rng = np.random.default_rng(seed)
+    table = np.full((users, n), -1)
+    for user in range(users):
+        others = rng.permutation(np.delete(np.arange(users), user))[: min(user % (n + 1), users - 1)]
+        table[user, : len(others)] = others
+    return table

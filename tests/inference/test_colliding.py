@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from model_cases import SMALL, checkerboard, make
+from model_cases import SMALL, checkerboard, make, random_neighbors
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator, rank
@@ -71,16 +71,6 @@ def test_the_ranking_changes_for_the_mixed_users_only():
     mixed = rank(CollidingScorer(model, NEIGHBORS, 0.0, "logits"), np.arange(4), 3).items.tolist()
     assert plain == [[1, 0, 2], [0, 1, 2], [2, 0, 1], [1, 2, 0]]
     assert mixed == [[2, 0, 1], [2, 0, 1], [2, 0, 1], [1, 0, 2]]
-
-
-def random_neighbors(users, n, seed=0):
-    """Neighbours without oneself, rows of every length from none to n."""
-    rng = np.random.default_rng(seed)
-    table = np.full((users, n), -1)
-    for user in range(users):
-        others = rng.permutation(np.delete(np.arange(users), user))[: min(user % (n + 1), users - 1)]
-        table[user, : len(others)] = others
-    return table
 
 
 def by_definition(model, neighbors, lambda_, mix):

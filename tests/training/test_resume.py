@@ -156,6 +156,18 @@ def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):
     assert f"Go on with: tfadt run --resume {out}" in errors
 
 
+def test_a_run_stopped_before_it_began_names_no_run_to_go_on_with(reference, monkeypatch, capsys):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfadt.training.experiment.ingest", strike)
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", "--seeds", "3", "--out", str(reference)])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 130
+    assert capsys.readouterr().err == "Stopped. Nothing was written yet.\n"
+
+
 def test_a_finished_run_resumed_trains_nothing(reference, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in (reference / "models").iterdir()}
     resume(reference)
@@ -211,6 +223,27 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(reference, tmp_path, mon
     assert "No space left on device. There is none yet; the training goes on." in str(warned[0].message)
     monkeypatch.undo()
     assert_same(tmp_path / "out", reference)
+
+
+def test_a_full_disk_at_the_users_metrics_is_one_sentence(tmp_path, monkeypatch, capsys):
+    import errno
+
+    from tfadt.training import atomic
+
+    replace = os.replace
+
+    def full(source, target):
+        if "most_popular" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", *sets, "--out", str(tmp_path / "out"), "--quiet"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    assert capsys.readouterr().err == "Error: The output cannot be written: No space left on device.\n"
 
 
 def test_what_is_out_of_all_proportion_is_refused_with_its_size(tmp_path):

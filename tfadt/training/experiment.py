@@ -189,7 +189,11 @@ def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:
         raise DataError(f"{start} is not the folder of an earlier run: it has no folder 'models'.")
     for plan in todo:
         if not (start / "models" / f"{plan.name}.keras").is_file():
-            raise DataError(f"{start} has no model {plan.name} to start from.")
+            known = sorted(path.stem for path in (start / "models").glob("*.keras"))
+            raise DataError(
+                f"{start} has no model {plan.name} to start from. It has: {', '.join(known) or 'none'} (choose among "
+                "them by adt.models, adt.policies, adt.plans and adt.seeds)."
+            )
     if start.resolve() == out.resolve():
         raise ConfigError(f"A run cannot start from and write to the same folder. Received: {out}.")
 

@@ -12,7 +12,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, did_you_mean
+from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
@@ -50,7 +50,7 @@ class SavedRun:
             config = Config.model_validate(results["config"])
             whole = isinstance(results["runs"], list)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not the result of a run: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         if not whole:
             raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
@@ -73,13 +73,24 @@ class SavedRun:
         row: dict[str, Any] = rows[name]
         return row
 
-    def best(self) -> str:
-        """Returns the name of the best model: by validation recall where that selected, else by test recall."""
-        trained = [r for r in self.results["runs"] if r["policy"] is not None]
+    def best(self, stage: str | None = None) -> str:
+        """Returns the name of the best model: by validation recall where that selected, else by test recall.
+
+        Args:
+            stage: Only trainings that had this stage count; default all.
+
+        Raises:
+            DataError: If none had it.
+        """
         metric = f"recall@{self.config.evaluate.k[0]}"
         by_validation = self.config.adt.selection == "val_recall"
-        scores = [r["selection_score"] if by_validation else r["metrics"][metric] for r in trained]
-        return self.names[max(range(len(trained)), key=lambda n: scores[n] or 0.0)]
+        rows = {name: self.row(name) for name in self.names}
+        if stage is not None:
+            rows = {name: r for name, r in rows.items() if stage in r.get("plan", ADT_ALONE).split("+")}
+        if not rows:
+            raise DataError(f"{self.folder} has no model that was trained in the stage '{stage}' (adt.plans).")
+        scores = {name: r["selection_score"] if by_validation else r["metrics"][metric] for name, r in rows.items()}
+        return max(scores, key=lambda name: scores[name] or 0.0)
 
     def load_model(self, name: str) -> Recommender:
         """Returns a trained model, compiled as it was.
