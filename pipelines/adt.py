@@ -79,7 +79,7 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
                 "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as adt.plans = "
                 f"['warmup+adt']. Received: {config.adt.plans[0]}."
             )
-        steps.append(collide(run=run, settings=config.collide))
+        steps.append(collide(run=run, settings=config.collide, **_found(tuned)))
         run = steps[-1]["collided"]
     exported = export(run=run, settings=config.export)
     verified = verify(run=run, saved_model=exported["saved_model"], settings=config.verify)
@@ -88,7 +88,7 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
 
 
 def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step, tuned: Step | None) -> list[Step]:
-    found = dict(given) if tuned is None else {**given, "hyperparameters": tuned["hyperparameters"]}
+    found = {**given, **_found(tuned)}
     settings = training_settings(config)
     steps: list[Step] = []
     for stage in config.adt.plans[0].split("+"):
@@ -103,6 +103,10 @@ def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step
             raise ConfigError(f"A pipeline finetunes what it has trained. Expected adt+finetune. Received: {stage}.")
         steps.append(made.after(validated))
     return steps
+
+
+def _found(tuned: Step | None) -> dict[str, OutputRef]:
+    return {} if tuned is None else {"hyperparameters": tuned["hyperparameters"]}
 
 
 def _last_model(steps: list[Step]) -> OutputRef | None:
