@@ -15,6 +15,7 @@ test: lint typecheck
 # What `make test` does three times, done often: kills at random moments, each time with another seed.
 soak: $(VENV)/.installed-dev
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
+	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
 	TFADT_SOAK_KILLS=30 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/serving/test_kills.py
 
 # Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.

@@ -47,12 +47,16 @@ def train_stage(
     Raises:
         ConfigError, DataError, DivergedError, OutOfMemoryError: As in `tfadt.training.stages.train`.
     """
+    import keras
+
     from tfadt.errors import DivergedError
     from tfadt.training.plans import Plan
     from tfadt.training.progress import PrintedProgress
     from tfadt.training.run_folder import RunFolder
     from tfadt.training.stages import train
 
+    # The graphs of an earlier step go, and Keras's names begin anew, so that equal steps leave equal files.
+    keras.backend.clear_session()
     if hyperparameters is not None:
         settings = hyperparameters.apply(settings)
     plan = Plan(settings.adt.models[0], settings.adt.policies[0], settings.adt.seed, (stage,))

@@ -1,10 +1,11 @@
-"""The training pipeline: ingest, validate_data, warmup, adt, finetune, evaluate, export, verify, push."""
+"""The training pipeline: ingest, validate_data, warmup, adt, finetune, evaluate, collide, export, verify, push."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tfadt.components.adt import adt
+from tfadt.components.collide import collide
 from tfadt.components.component import OutputRef, Step
 from tfadt.components.evaluate import evaluate
 from tfadt.components.export import export
@@ -70,15 +71,24 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
         plain=None if plain is None else plain["model"],
         settings=config.evaluate,
     )
+    steps.append(evaluated)
     run = evaluated["run"]
+    if config.collide.enabled:
+        if representation is None or "adt" not in config.adt.plans[0].split("+"):
+            raise ConfigError(
+                "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as adt.plans = "
+                f"['warmup+adt']. Received: {config.adt.plans[0]}."
+            )
+        steps.append(collide(run=run, settings=config.collide, **_found(tuned)))
+        run = steps[-1]["collided"]
     exported = export(run=run, settings=config.export)
     verified = verify(run=run, saved_model=exported["saved_model"], settings=config.verify)
     pushed = push(run=run, evaluation=evaluated["evaluation"], verified=verified["verified"], settings=config.push)
-    return [*steps, evaluated, exported, verified, pushed]
+    return [*steps, exported, verified, pushed]
 
 
 def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step, tuned: Step | None) -> list[Step]:
-    found = dict(given) if tuned is None else {**given, "hyperparameters": tuned["hyperparameters"]}
+    found = {**given, **_found(tuned)}
     settings = training_settings(config)
     steps: list[Step] = []
     for stage in config.adt.plans[0].split("+"):
@@ -93,6 +103,10 @@ def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step
             raise ConfigError(f"A pipeline finetunes what it has trained. Expected adt+finetune. Received: {stage}.")
         steps.append(made.after(validated))
     return steps
+
+
+def _found(tuned: Step | None) -> dict[str, OutputRef]:
+    return {} if tuned is None else {"hyperparameters": tuned["hyperparameters"]}
 
 
 def _last_model(steps: list[Step]) -> OutputRef | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfadt.components.artifacts.base import Artifact
@@ -10,6 +10,7 @@ from tfadt.components.artifacts.links import link_file, link_folder
 from tfadt.components.artifacts.model import Model
 from tfadt.components.artifacts.representation import Representation
 from tfadt.config import Config
+from tfadt.config_section import Section
 from tfadt.data.interactions import InteractionData
 
 if TYPE_CHECKING:
@@ -56,9 +57,13 @@ class TrainedRun(Artifact):
         history.to_parquet(self.path / "training.parquet", index=False)
         write_report(config, data, runs, self.path)
 
-    def copy(self, earlier: TrainedRun) -> None:
-        """Takes the files of an earlier run, to add to them."""
+    def copy(self, earlier: TrainedRun, sections: Mapping[str, Section]) -> None:
+        """Takes the files of an earlier run, to add to them, and gives it other settings in some sections."""
         link_folder(earlier.path, self.path)
+        results = self.read_json("results.json", ("config",))
+        results["config"] |= {name: section.model_dump(mode="json") for name, section in sections.items()}
+        (self.path / "results.json").unlink()  # it is the earlier run's file too
+        self.write_json("results.json", results)
 
     def read(self) -> SavedRun:
         """Returns the run.

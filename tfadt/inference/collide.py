@@ -195,6 +195,11 @@ def saved_scorer(run: SavedRun, name: str, model: Recommender) -> CollidingScore
     return CollidingScorer(model, table, widest.choice.lambda_, widest.mix)
 
 
+def has_collided(run: SavedRun, name: str) -> bool:
+    """Returns whether the stage left anything for a training."""
+    return (run.folder / "collide" / f"{name}.json").is_file()
+
+
 def read_collided(run: SavedRun, name: str) -> list[Collided]:
     """Returns what the stage left for a training.
 

@@ -19,7 +19,7 @@ from tfadt._version import __version__
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
-from tfadt.inference.collide import can_collide, saved_scorer
+from tfadt.inference.collide import has_collided, saved_scorer
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
@@ -79,10 +79,8 @@ def export_run(
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
         raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
     folder = Path(out) / served_name
-    colliding = None
-    if run.config.collide.enabled and can_collide(run, chosen):
-        colliding = saved_scorer(run, chosen, trained)
-    else:
+    colliding = saved_scorer(run, chosen, trained) if has_collided(run, chosen) else None
+    if colliding is None:
         say(f"No signature recommend_colliding: {chosen} was not trained with warm-up and collide.enabled.")
     return export_model(trained, run.data, folder, settings, seen, colliding, version, details)
 
