@@ -17,7 +17,6 @@ from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
-from tfadt.training.plans import plans
 from tfadt.training.runs import ADT_ALONE, training_name
 
 
@@ -55,10 +54,10 @@ class SavedRun:
             raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         if not whole:
             raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
-        trained = sum(run["policy"] is not None for run in results["runs"])
-        if trained < (asked := len(plans(config))):
+        unfinished = sorted(path.name for path in Path(folder).glob("checkpoints/*"))
+        if unfinished:
             warnings.warn(
-                f"{folder} holds {trained} of {asked} trainings: the run was cut. Go on with: tfadt run --resume {folder}",
+                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
                 stacklevel=2,
             )
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
