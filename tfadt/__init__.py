@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tfadt._version import __version__
 
 if TYPE_CHECKING:
-    from tfadt.config import Config, IngestConfig
+    from tfadt.config import Config
+    from tfadt.config_ingest import IngestConfig
     from tfadt.config_loading import load_config
     from tfadt.data.ingest import from_frame, ingest
     from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
@@ -36,7 +37,7 @@ _MODULES = {
     "CollidingScorer": "tfadt.inference.colliding",
     "Config": "tfadt.config",
     "DropRateSchedule": "tfadt.losses",
-    "IngestConfig": "tfadt.config",
+    "IngestConfig": "tfadt.config_ingest",
     "InteractionData": "tfadt.data.interactions",
     "Interactions": "tfadt.data.interactions",
     "NeuMF": "tfadt.models.neumf",

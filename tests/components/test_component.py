@@ -9,7 +9,8 @@ from pipeline_cases import Number, Text, add, constant, describe
 from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import OutputRef, component
 from tfadt.components.signature import Input, Output, Parameter
-from tfadt.config import Config, EvaluateConfig, IngestConfig
+from tfadt.config import Config, EvaluateConfig
+from tfadt.config_ingest import IngestConfig
 from tfadt.errors import ConfigError, DataError
 
 

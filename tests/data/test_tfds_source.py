@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tfadt
-from tfadt.config import Columns, Feedback, IngestConfig, Split
+from tfadt.config_ingest import Columns, Feedback, IngestConfig, Split
 from tfadt.data.ingest import ingest
 from tfadt.errors import DataError
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfadt.config import IngestConfig
+from tfadt.config_ingest import IngestConfig
 from tfadt.data.authors_format import SUFFIXES
 from tfadt.data.readers import read
 from tfadt.data.simulated import simulate

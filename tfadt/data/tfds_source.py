@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfadt.datasets  # noqa: F401 (registers our builders)
-from tfadt.config import Columns
+from tfadt.config_ingest import Columns
 from tfadt.data.tables import ReadResult, find_columns
 from tfadt.datasets.account import ROWS
 from tfadt.datasets.base import InteractionBuilder
