@@ -39,13 +39,11 @@ def test_there_is_a_pair_of_configurations_for_each_model_and_policy() -> None:
 
 
 @pytest.mark.parametrize("path", OF_PIPELINES, ids=lambda path: path.stem)
-def test_a_configuration_opens_with_its_command_time_and_figure(path: Path) -> None:
+def test_a_configuration_opens_with_its_command(path: Path) -> None:
     opening = re.match(r"(#.*\n)+", path.read_text())
     assert opening is not None
     lines = opening[0].splitlines()
     assert lines[0] == f"# tfadt pipeline run pipelines/configs/{path.name}"
-    assert re.search(r"(second|minute)s? on two cores", opening[0])
-    assert re.search(r"recall@20 \.\d{3}", opening[0])
 
 
 @pytest.mark.parametrize("path", OF_PIPELINES, ids=lambda path: path.stem)

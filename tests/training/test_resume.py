@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -251,6 +252,14 @@ def test_what_is_out_of_all_proportion_is_refused_with_its_size(tmp_path):
 
     with pytest.raises(OutOfMemoryError, match=r"The user table \(2 x 1,000,000,000,000 float32\) needs 8,000\.0 GB"):
         run(tmp_path / "out", "model.gmf.embedding_dim=1000000000000")
+
+
+def test_a_run_that_was_cut_is_not_taken_for_a_whole_one(reference, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    (out / "checkpoints" / "cdae-t_ce-0").mkdir()
+    with pytest.warns(UserWarning, match=f"was cut in the midst of cdae-t_ce-0. Go on with: tfadt run --resume {out}"):
+        SavedRun.open(out)
 
 
 def test_the_settings_of_a_run_are_those_it_goes_on_with(reference):

@@ -81,7 +81,7 @@ def export_run(
     folder = Path(out) / served_name
     colliding = saved_scorer(run, chosen, trained) if has_collided(run, chosen) else None
     if colliding is None:
-        say("No signature recommend_colliding: the run has no colliding inference for this model (collide.enabled).")
+        say(f"No signature recommend_colliding: {chosen} was not trained with warm-up and collide.enabled.")
     return export_model(trained, run.data, folder, settings, seen, colliding, version, details)
 
 
@@ -151,6 +151,7 @@ def export_model(
                 "exclude_seen": seen is not None,
                 "signatures": list(signatures),
                 "neighbors": None if colliding is None else colliding.neighbors.shape[1],
+                "colliding": None if colliding is None else {"lambda": colliding.lambda_, "mix": colliding.mix},
                 "denoise": {"calibrated": noise.probabilities is not None, "known_feedback": noise.known},
                 **(details or {}),
             },
@@ -195,7 +196,7 @@ def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScore
     if not isinstance(model, HistoryScorer):
         missing["recommend_from_history"] = f"{type(model).__name__} cannot rank for users whom training did not know"
     if colliding is None:
-        missing["recommend_colliding"] = "the run has no colliding inference for it"
+        missing["recommend_colliding"] = "the model was not trained with warm-up and collide.enabled"
     for name in wanted:
         if name not in SIGNATURES:
             raise ConfigError(f"Unknown signature '{name}'.{did_you_mean(name, SIGNATURES)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ class SavedRun:
             raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         if not whole:
             raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
+        unfinished = sorted(path.name for path in Path(folder).glob("checkpoints/*"))
+        if unfinished:
+            warnings.warn(
+                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
+                stacklevel=2,
+            )
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
 
     @property
