@@ -9,9 +9,19 @@ from tfadt.components.artifacts.trained_run import TrainedRun
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter
 from tfadt.config import ExportConfig
+from tfadt.registry import check_name
 
 
-@component
+def _check(settings: ExportConfig) -> None:
+    from tfadt.serving.contract import SIGNATURES
+    from tfadt.serving.requests import check_installed
+
+    check_installed()
+    for name in settings.signatures:
+        check_name("signature", SIGNATURES, name)
+
+
+@component(check=_check)
 def export(run: Input[TrainedRun], saved_model: Output[SavedModel], settings: Parameter[ExportConfig]) -> None:
     """Exports the model under the next version: seconds since 1970, so that a newer one is always the larger.
 

@@ -55,8 +55,8 @@ def train_stage(
     from tfadt.training.run_folder import RunFolder
     from tfadt.training.stages import train
 
-    # The graphs of an earlier step go, and Keras's names begin anew, so that equal steps leave equal files.
-    keras.backend.clear_session()
+    # Keras's names begin anew, so that equal steps leave equal files.
+    keras.backend.clear_session(free_memory=False)
     if hyperparameters is not None:
         settings = hyperparameters.apply(settings)
     plan = Plan(settings.adt.models[0], settings.adt.policies[0], settings.adt.seed, (stage,))

@@ -16,45 +16,67 @@ from tfadt.errors import ConfigError
 _NAMED_IN_TEXT = re.compile(r"(tfadt(?:\.\w+)+)(?::\w+)?")
 
 
-def code_version(module: str) -> str:
-    """Returns a SHA-256 (hex) that changes with the source of the module or of what it imports, however deep.
+class CodeVersions:
+    """The versions of the code of components, as it is now; nothing is imported for it.
 
-    Imports inside functions count, for a component imports most of the library only when it runs, and so do modules that
-    the code names in a text, as `tfadt.registry` does. Only modules of tfadt and of the component's own package are
-    followed: the versions of other packages stand in the execution record instead. Nothing is imported.
-
-    Args:
-        module: Name of the module that defines the component.
-
-    Raises:
-        ConfigError: If the module has no source file, as in an interactive session.
+    A version is a SHA-256 that changes with the source of a module or of what it imports, however deep. Imports inside
+    functions count, for a component imports most of the library only when it runs, and so do modules that the code names in
+    a text, as `tfadt.registry` does. Only modules of tfadt and of the component's own package are followed: the versions of
+    other packages stand in the execution record instead.
     """
-    digest = hashlib.sha256()
-    for name in sorted(_reach(module)):
-        digest.update(f"{name} {_source(name)[0]};".encode())
-    return digest.hexdigest()
 
+    def __init__(self) -> None:
+        self._specs: dict[str, ModuleSpec | None] = {}
+        self._sources: dict[str, tuple[str, frozenset[str]] | None] = {}
 
-def _reach(module: str) -> set[str]:
-    packages = {"tfadt", module.split(".")[0]}
-    reached: set[str] = set()
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name in reached:
-            continue
-        reached.add(name)
-        named = _source(name)[1]
-        waiting += [other for other in named if other.split(".")[0] in packages and _path(other) is not None]
-    return reached
+    def of(self, module: str) -> str:
+        """Returns the version of a module, hex.
 
+        Raises:
+            ConfigError: If it has no source file, as in an interactive session.
+        """
+        if self._source(module) is None:
+            raise ConfigError(
+                f"A component must be defined in a file, whose source its results depend on. Received: {module}."
+            )
+        digest = hashlib.sha256()
+        for name, source in sorted(self._reach(module).items()):
+            digest.update(f"{name} {source};".encode())
+        return digest.hexdigest()
 
-def _source(module: str) -> tuple[str, frozenset[str]]:
-    """Returns the digest of a module's source and the names in it that may be modules."""
-    path = _path(module)
-    if path is None or not path.is_file():
-        raise ConfigError(f"A component must be defined in a file, whose source its results depend on. Received: {module}.")
-    return _read(path, module, path.stat().st_mtime_ns)
+    def _reach(self, module: str) -> dict[str, str]:
+        """Returns the digest of each module that the code reaches."""
+        packages = {"tfadt", module.split(".")[0]}
+        reached: dict[str, str] = {}
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            source = None if name in reached or name.split(".")[0] not in packages else self._source(name)
+            if source is not None:
+                reached[name] = source[0]
+                waiting += source[1]
+        return reached
+
+    def _source(self, module: str) -> tuple[str, frozenset[str]] | None:
+        """Returns the digest of a module's source and the names in it that may be modules; None if it is no such module."""
+        if module not in self._sources:
+            # A script is the module `__main__`, which cannot be found but is loaded.
+            origin = getattr(sys.modules.get(module), "__file__", None) or getattr(self._spec(module), "origin", None)
+            path = Path(origin) if origin and origin.endswith(".py") else None
+            readable = path is not None and path.is_file()
+            self._sources[module] = _read(path, module, path.stat().st_mtime_ns) if path is not None and readable else None
+        return self._sources[module]
+
+    def _spec(self, module: str) -> ModuleSpec | None:
+        """Finds a module as an import would, but without importing its packages (`importlib.util.find_spec` does)."""
+        if module not in self._specs:
+            parent = module.rpartition(".")[0]
+            above = self._spec(parent) if parent else None
+            within = above.submodule_search_locations if above is not None else None
+            found = (finder.find_spec(module, within) for finder in sys.meta_path if hasattr(finder, "find_spec"))
+            lost = bool(parent) and within is None
+            self._specs[module] = None if lost else next((spec for spec in found if spec is not None), None)
+        return self._specs[module]
 
 
 @cache
@@ -80,24 +102,3 @@ def _named_modules(tree: ast.Module, package: str) -> Iterator[str]:
             named = _NAMED_IN_TEXT.fullmatch(node.value)
             if named:
                 yield named[1]
-
-
-def _path(module: str) -> Path | None:
-    """Returns the source file of a module, or None where the name is no module or has no Python source."""
-    loaded = getattr(sys.modules.get(module), "__file__", None)  # a script is the module `__main__`, which has no spec
-    spec = None if loaded else _spec(module)
-    origin = loaded or (spec.origin if spec is not None else None)
-    return Path(origin) if origin and origin.endswith(".py") else None
-
-
-def _spec(module: str) -> ModuleSpec | None:
-    """Finds a module as an import would, but without importing its packages (`importlib.util.find_spec` does)."""
-    parent = module.rpartition(".")[0]
-    within = None
-    if parent:
-        above = _spec(parent)
-        if above is None or above.submodule_search_locations is None:
-            return None
-        within = above.submodule_search_locations
-    found = (finder.find_spec(module, within) for finder in sys.meta_path if hasattr(finder, "find_spec"))
-    return next((spec for spec in found if spec is not None), None)

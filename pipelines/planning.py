@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import Step
 from tfadt.errors import DataError
-from tfadt.pipelines.code_version import code_version
+from tfadt.pipelines.code_version import CodeVersions
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.records import Identity, InputRecord, Record
@@ -58,10 +58,11 @@ def identities(pipeline: Pipeline, digests: Digests) -> Mapping[str, Identity]:
         DataError: If a file that a step reads is missing; names the step.
     """
     found: dict[str, Identity] = {}
+    code = CodeVersions()
     for step in pipeline:
         found[step.name] = Identity(
             component=step.component.path,
-            code=code_version(step.component.function.__module__),
+            code=code.of(step.component.function.__module__),
             parameters=step.parameters_as_json(),
             files=_files(step, digests),
             inputs={

@@ -99,3 +99,9 @@ def gated(number: Output[Number], a: Input[Number], gate: Parameter[str]) -> Non
     while not Path(gate).exists():
         time.sleep(0.01)
     number.write(a.read())
+
+
+@component
+def stopped(number: Output[Number], a: Input[Number]) -> None:
+    """Is stopped by the user."""
+    raise KeyboardInterrupt

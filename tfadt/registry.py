@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tfadt.errors import ConfigError, did_you_mean
@@ -26,7 +26,7 @@ POLICIES: dict[str, str] = {
 """Policy name -> `module:Class`. A new policy is one line here."""
 
 
-def check_name(kind: str, registry: Mapping[str, str], name: str) -> None:
+def check_name(kind: str, registry: Collection[str], name: str) -> None:
     """Raises ConfigError, with the nearest known name, if `name` is not registered."""
     if name not in registry:
         raise ConfigError(f"Unknown {kind} '{name}'.{did_you_mean(name, registry)}")

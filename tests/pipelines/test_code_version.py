@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tfadt.errors import ConfigError
-from tfadt.pipelines.code_version import code_version
+from tfadt.pipelines.code_version import CodeVersions
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_it_changes_with_what_is_imported_however_deep(file: str, counts: bool, package: Path) -> None:
-    before = code_version("shop.stage")
-    assert code_version("shop.stage") == before
+    before = CodeVersions().of("shop.stage")
+    assert CodeVersions().of("shop.stage") == before
     path = package / file
     path.write_text(path.read_text() + "# changed\n")
-    assert (code_version("shop.stage") != before) is counts
+    assert (CodeVersions().of("shop.stage") != before) is counts
     assert "shop" not in sys.modules
 
 
 def test_what_the_registry_names_in_texts_counts() -> None:
     program = (
         "import sys\nfrom tfadt.pipelines import code_version as c\n"
-        "reached = c._reach('tfadt.components.adt')\n"
-        "print({'tfadt.models.gmf', 'tfadt.denoising.truncated', 'tfadt.sampling.negatives'} <= reached,\n"
+        "reached = c.CodeVersions()._reach('tfadt.components.adt')\n"
+        "print({'tfadt.models.gmf', 'tfadt.denoising.truncated', 'tfadt.sampling.negatives'} <= set(reached),\n"
         "      any(name.startswith('tfadt.cli') for name in reached), 'tensorflow' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -62,14 +62,14 @@ def test_what_the_registry_names_in_texts_counts() -> None:
 
 
 def test_ingest_does_not_depend_on_training() -> None:
-    from tfadt.pipelines.code_version import _reach
-
-    assert not any(name.startswith(("tfadt.training", "tfadt.models")) for name in _reach("tfadt.components.ingest"))
+    assert not any(
+        name.startswith(("tfadt.training", "tfadt.models")) for name in CodeVersions()._reach("tfadt.components.ingest")
+    )
 
 
 def test_a_component_without_a_source_file_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"must be defined in a file.* Received: nowhere\.at_all\."):
-        code_version("nowhere.at_all")
+        CodeVersions().of("nowhere.at_all")
 
 
 def test_a_script_is_its_own_source(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_script_is_its_own_source(tmp_path: Path) -> None:
             "from tfadt.components.signature import Output\n"
             "from tfadt.components.artifacts.base import Artifact\n"
             "@component\ndef mine(out: Output[Artifact]) -> None: ...\n"
-            "from tfadt.pipelines.code_version import code_version\nprint(code_version(mine.function.__module__))\n"
+            "from tfadt.pipelines.code_version import CodeVersions\nprint(CodeVersions().of(mine.function.__module__))\n"
         )
         versions.add(subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout)
     assert len(versions) == 2

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pipeline_cases import Number, add, compared, constant, describe, limited
+from pipeline_cases import Number, add, compared, constant, describe, limited, stopped
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.pipelines.local_runner import Listener, StepError, StepResult, run
@@ -128,6 +128,18 @@ def test_after_a_failure_the_run_goes_on_where_it_was(tmp_path: Path) -> None:
         run(pipeline, tmp_path / "store")
     source.write_text("2")
     assert executed(run(pipeline, tmp_path / "store")) == ["two", "add"]
+
+
+def test_a_stopped_run_is_known_as_such(tmp_path: Path) -> None:
+    start = constant()
+    with pytest.raises(KeyboardInterrupt):
+        run(Pipeline("p", [start, stopped(a=start["number"])]), tmp_path / "store")
+    store = Store(tmp_path / "store")
+    state = store.state("p")
+    assert state is not None
+    assert state.error == "Stopped."
+    assert {name: step.state for name, step in state.steps.items()} == {"constant": "done", "stopped": "running"}
+    assert not store.is_locked()
 
 
 def test_settings_are_checked_before_any_step_runs(tmp_path: Path) -> None:

@@ -214,6 +214,7 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
         ("policy.t_ce.max_drop_rate=0.9", "max_drop_rate"),
         ("model.gmf.embedding_dim=0", "gmf"),
         ("adt.models=gmff", "Unknown model 'gmff'"),
+        ("export.signatures=recomend", "Unknown signature 'recomend'. Did you mean 'recommend'"),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_runs(override: str, message: str, tmp_path: Path) -> None:

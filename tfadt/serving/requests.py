@@ -112,6 +112,11 @@ def read_warmup(folder: Path) -> list[Exchange]:
     return list(_read(path))
 
 
+def check_installed() -> None:
+    """Raises ConfigError if tensorflow-serving-api, which warm-up records need, is not installed."""
+    _prediction_log()
+
+
 def _read(path: Path) -> Iterator[Exchange]:
     log = _prediction_log()
     try:
