@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+SOAK_SEED ?= $(shell date +%s)
 
 .PHONY: run test soak bench lint typecheck format
 
@@ -13,8 +14,9 @@ test: lint typecheck
 
 # What `make test` does three times, done often: kills at random moments, each time with another seed.
 soak: $(VENV)/.installed-dev
-	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$${RANDOM:-1} $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
-	TFADT_SOAK_KILLS=30 TFADT_SOAK_SEED=$${RANDOM:-1} $(BIN)/python -m pytest -q tests/serving/test_kills.py
+	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
+	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
+	TFADT_SOAK_KILLS=30 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/serving/test_kills.py
 
 # Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.
 bench: $(VENV)/.installed-dev

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import time
 
-from tfadt.components.artifacts.evaluation import Evaluation
-from tfadt.components.artifacts.interactions import Interactions
-from tfadt.components.artifacts.model import Model
 from tfadt.components.artifacts.saved_model import SavedModel
+from tfadt.components.artifacts.trained_run import TrainedRun
 from tfadt.components.component import component
-from tfadt.components.runs import as_run
 from tfadt.components.signature import Input, Output, Parameter
-from tfadt.config import Config
+from tfadt.config import ExportConfig
 
 
 @component
-def export(
-    interactions: Input[Interactions],
-    model: Input[Model],
-    evaluation: Input[Evaluation],
-    saved_model: Output[SavedModel],
-    settings: Parameter[Config],
-) -> None:
+def export(run: Input[TrainedRun], saved_model: Output[SavedModel], settings: Parameter[ExportConfig]) -> None:
     """Exports the model under the next version: seconds since 1970, so that a newer one is always the larger.
 
     Args:
-        interactions: The data set.
-        model: The trained model.
-        evaluation: Its metrics, which the served model must reach.
+        run: The model with its data, settings and metrics.
         saved_model: The version.
-        settings: Sections `export` and `evaluate` (what is left out as seen).
+        settings: Section `export`.
     """
     from tfadt.serving.exporter import export_run
 
-    run = as_run(interactions, model, evaluation, settings)
-    export_run(run, saved_model.path, version=int(time.time()), say=print)
+    export_run(run.read(), saved_model.path, config=settings, version=int(time.time()), say=print)

@@ -30,7 +30,7 @@ def tune(
         interactions: The data set; its test split is not touched.
         extra_feedback: What is known beyond it.
         hyperparameters: What was found.
-        settings: Sections `tune`, `adt`, `model`, `policy` and `evaluate` (the cut-offs).
+        settings: Sections `tune`, `warmup`, `adt`, `collide`, `model`, `policy` and `evaluate` (the cut-offs).
         work: Keeps the search's state.
     """
     from tfadt.data import artifact

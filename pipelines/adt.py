@@ -1,23 +1,27 @@
-"""The training pipeline: ingest, validate_data, adt, evaluate, export, verify, push."""
+"""The training pipeline: ingest, validate_data, warmup, adt, finetune, evaluate, collide, export, verify, push."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tfadt.components.adt import adt
-from tfadt.components.component import Step
+from tfadt.components.collide import collide
+from tfadt.components.component import OutputRef, Step
 from tfadt.components.evaluate import evaluate
 from tfadt.components.export import export
+from tfadt.components.finetune import finetune
 from tfadt.components.ingest import ingest
 from tfadt.components.push import push
 from tfadt.components.validate_data import validate_data
 from tfadt.components.verify import verify
+from tfadt.components.warmup import warmup
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
 
 _PLAIN = "standard"
+_OF_ADT_ALONE = {"policies", "epochs", "learning_rate"}
 
 
 def adt_pipeline(name: str, config: Config) -> Pipeline:
@@ -25,7 +29,7 @@ def adt_pipeline(name: str, config: Config) -> Pipeline:
 
     Args:
         name: What records call it.
-        config: The settings; one model, one policy and one seed.
+        config: The settings; one model, one policy, one plan and one seed.
 
     Raises:
         ConfigError: If several are named.
@@ -44,35 +48,69 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
     """Returns the steps from training to push.
 
     Args:
-        config: The settings; one model, one policy and one seed.
+        config: The settings; one model, one policy, one plan and one seed.
         data: The step `ingest`.
         validated: The step `validate_data`, for which training waits.
         tuned: The step `tune`, whose hyperparameters training takes.
 
     Raises:
-        ConfigError: If several models, policies or seeds are named.
+        ConfigError: If several models, policies, plans or seeds are named, or weights to start from.
     """
     _check_single(config)
-    found = {} if tuned is None else {"hyperparameters": tuned["hyperparameters"]}
-    settings = training_settings(config)
     given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
-    trained = adt(**given, settings=settings, **found).after(validated)
-    steps = [trained]
+    steps = _training_steps(config, given, validated, tuned)
+    trained, representation = _last_model(steps), next((s["representation"] for s in steps if s.name == "warmup"), None)
     plain = None
     if config.evaluate.blessing.baseline == _PLAIN:
-        plain = adt.step("adt_plain", **given, settings=_plainly(settings)).after(validated)
+        plain = adt.step("adt_plain", **given, settings=_plainly(training_settings(config))).after(validated)
         steps.append(plain)
     evaluated = evaluate(
-        interactions=data["interactions"],
-        model=trained["model"],
+        **given,
+        model=trained,
+        representation=representation,
         plain=None if plain is None else plain["model"],
-        settings=sections(config, "evaluate"),
+        settings=config.evaluate,
     )
-    made = {"interactions": data["interactions"], "model": trained["model"], "evaluation": evaluated["evaluation"]}
-    exported = export(**made, settings=sections(config, "export", "evaluate"))
-    verified = verify(**made, saved_model=exported["saved_model"], settings=sections(config, "verify", "evaluate"))
-    pushed = push(**made, verified=verified["verified"], settings=sections(config, "push", "evaluate"))
-    return [*steps, evaluated, exported, verified, pushed]
+    steps.append(evaluated)
+    run = evaluated["run"]
+    if config.collide.enabled:
+        if representation is None or "adt" not in config.adt.plans[0].split("+"):
+            raise ConfigError(
+                "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as adt.plans = "
+                f"['warmup+adt']. Received: {config.adt.plans[0]}."
+            )
+        steps.append(collide(run=run, settings=config.collide, **_found(tuned)))
+        run = steps[-1]["collided"]
+    exported = export(run=run, settings=config.export)
+    verified = verify(run=run, saved_model=exported["saved_model"], settings=config.verify)
+    pushed = push(run=run, evaluation=evaluated["evaluation"], verified=verified["verified"], settings=config.push)
+    return [*steps, exported, verified, pushed]
+
+
+def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step, tuned: Step | None) -> list[Step]:
+    found = {**given, **_found(tuned)}
+    settings = training_settings(config)
+    steps: list[Step] = []
+    for stage in config.adt.plans[0].split("+"):
+        own = _of_stage(stage, settings) if tuned is None else settings
+        if stage == "warmup":
+            made = warmup(**found, settings=own)
+        elif stage == "adt":
+            made = adt(**found, settings=own, warmed_up=_last_model(steps))
+        elif steps:
+            made = finetune(**found, settings=own, trained=_last_model(steps))
+        else:
+            raise ConfigError(f"A pipeline finetunes what it has trained. Expected adt+finetune. Received: {stage}.")
+        steps.append(made.after(validated))
+    return steps
+
+
+def _found(tuned: Step | None) -> dict[str, OutputRef]:
+    return {} if tuned is None else {"hyperparameters": tuned["hyperparameters"]}
+
+
+def _last_model(steps: list[Step]) -> OutputRef | None:
+    return steps[-1]["model"] if steps else None
 
 
 def sections(config: Config, *names: str) -> dict[str, Any]:
@@ -86,9 +124,18 @@ def training_settings(config: Config) -> dict[str, Any]:
     return {**sections(config, "warmup", "adt", "finetune", "model", "policy"), "evaluate": {"k": [config.evaluate.k[0]]}}
 
 
+def _of_stage(stage: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a stage depends on: what is only ADT's own is no reason to warm up or finetune again."""
+    adt_section = {name: value for name, value in settings["adt"].items() if stage == "adt" or name not in _OF_ADT_ALONE}
+    own = {"adt": {**adt_section, "plans": [stage]}, "model": settings["model"], "evaluate": settings["evaluate"]}
+    if stage == "adt":
+        return {**own, "policy": settings["policy"]}
+    return {**own, "adt": {**own["adt"], "policies": [_PLAIN]}, stage: settings[stage]}
+
+
 def _plainly(settings: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of plain training: the baseline `standard`."""
-    return {**settings, "adt": {**settings["adt"], "policies": [_PLAIN]}}
+    return _of_stage("adt", {**settings, "adt": {**settings["adt"], "policies": [_PLAIN]}, "policy": {}})
 
 
 def _check_single(config: Config) -> None:
@@ -106,3 +153,5 @@ def _check_single(config: Config) -> None:
         )
     if config.adt.seeds > 1:
         raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")
+    if config.adt.start_from is not None:
+        raise ConfigError(f"A pipeline trains from scratch. Expected no adt.start_from. Received: {config.adt.start_from}.")

@@ -11,6 +11,7 @@ from typing import Any
 from tfadt.errors import DataError
 from tfadt.pipelines.records import Record
 from tfadt.pipelines.store import Store
+from tfadt.serving.metadata import METADATA_FILE, read_metadata
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,22 @@ def trace(artifact: Path) -> Lineage:
     """Returns the lineage of an artifact.
 
     Args:
-        artifact: Its folder in a pipeline's folder, or any file in it.
+        artifact: Its folder in a pipeline's folder, or any file in it; or a version that a pipeline has exported, wherever
+            it was pushed to.
 
     Raises:
         DataError: If it lies in no pipeline's folder, or a record is missing or was changed.
     """
     place = Path(artifact).resolve()
+    if (place / METADATA_FILE).is_file():
+        place = Path(read_metadata(place).get("run", place))
     for folder in (place, *place.parents):
         if folder.parent.name == "artifacts" and Store.holds(folder.parent.parent):
             store = Store(folder.parent.parent)
             return Lineage(store, folder.name, records_of(store, [folder.name]))
     raise DataError(
-        f"{artifact} is no artifact of a pipeline. Expected a path below the 'artifacts' of a pipeline's folder."
+        f"{artifact} is no artifact of a pipeline. Expected a path below a pipeline's artifacts, or a version that it has "
+        "exported."
     )
 
 

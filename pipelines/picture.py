@@ -8,7 +8,7 @@ from html import escape
 from tfadt.components.component import Step
 from tfadt.pipelines.pipeline import Pipeline
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 290, 46, 40, 64, 24
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 340, 46, 40, 76, 24
 _TRACK = 14
 
 
@@ -72,25 +72,26 @@ def _corner(place: tuple[int, int]) -> tuple[int, int]:
     return _MARGIN + column * (_WIDTH + _GAP_X), _MARGIN + row * (_HEIGHT + _GAP_Y)
 
 
-def _sources(step: Step) -> dict[str, str]:
-    """Returns the outputs that the step reads of each other step; no text for one that it only waits for."""
+def _sources(step: Step) -> dict[str, list[str]]:
+    """Returns the outputs that the step reads of each other step; none of one that it only waits for."""
     outputs: dict[str, list[str]] = {name: [] for name in step.upstream}
     for ref in step.inputs.values():
         outputs[ref.step].append(ref.output)
-    return {name: ", ".join(dict.fromkeys(found)) for name, found in outputs.items()}
+    return {name: list(dict.fromkeys(found)) for name, found in outputs.items()}
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int], entry: float, track: int | None, label: str) -> str:
+def _arrow(start: tuple[int, int], end: tuple[int, int], entry: float, track: int | None, labels: list[str]) -> str:
     """Draws an arrow from the middle below a box to a place on the upper edge of another."""
     x1, y1 = start[0] + _WIDTH // 2, start[1] + _HEIGHT
     x2, y2 = end[0] + round(entry * _WIDTH), end[1]
     far = y2 - y1 > _GAP_Y
-    path = f"M{x1} {y1}V{y1 + 14}H{track}V{y2 - 22}H{x2}V{y2}" if far else f"M{x1} {y1}V{y1 + 14}L{x2} {y2 - 14}V{y2}"
-    style = "" if label else ' stroke-dasharray="5 4"'
-    return (
-        f'<path d="{path}" fill="none" stroke="#555"{style} marker-end="url(#arrow)"/>'
-        f'<text x="{x2 + 4}" y="{y2 - 8}" fill="#555" font-size="10">{escape(label)}</text>'
-    )
+    path = f"M{x1} {y1}V{y1 + 14}H{track}V{y2 - 34}H{x2}V{y2}" if far else f"M{x1} {y1}V{y1 + 14}L{x2} {y2 - 14}V{y2}"
+    style = "" if labels else ' stroke-dasharray="5 4"'
+    texts = [
+        f'<text x="{x2 + 4}" y="{y2 - 8 - 11 * n}" fill="#555" font-size="10">{escape(label)}</text>'
+        for n, label in enumerate(reversed(labels))
+    ]
+    return f'<path d="{path}" fill="none" stroke="#555"{style} marker-end="url(#arrow)"/>' + "".join(texts)
 
 
 def _box(corner: tuple[int, int], step: Step) -> str:

@@ -19,8 +19,10 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
         ConfigError: If several are named.
     """
     data, validated = data_steps(config)
-    settings = sections(config, "tune", "adt", "model", "policy", "evaluate")
-    tuned = tune(interactions=data["interactions"], extra_feedback=data["extra_feedback"], settings=settings).after(
-        validated
-    )
+    settings = {
+        **sections(config, "tune", "warmup", "adt", "collide", "model", "policy"),
+        "evaluate": {"k": list(config.evaluate.k)},
+    }
+    given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
+    tuned = tune(**given, settings=settings).after(validated)
     return Pipeline(name, [data, validated, tuned, *model_steps(config, data, validated, tuned)])

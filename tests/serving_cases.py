@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from tfadt.config import Config
@@ -15,16 +16,17 @@ MODELS = ("gmf", "neumf", "cdae")
 K = 10
 
 
-def small_config(models: tuple[str, ...] = MODELS) -> Config:
+def small_config(overrides: Sequence[str] = ()) -> Config:
     """Settings of a run that takes seconds."""
     return load_config(
+        overrides=overrides,
         base={
             "ingest": {"simulated": {"users": 120, "items": 60, "interactions": 2500}},
-            "adt": {"models": list(models), "policies": ["t_ce"], "epochs": 3},
+            "adt": {"models": list(MODELS), "policies": ["t_ce"], "epochs": 3},
             "evaluate": {"k": [5, 10]},
             "export": {"k": K},
             "model": {"gmf": {"embedding_dim": 8}, "neumf": {"embedding_dim": 4}, "cdae": {"hidden_dim": 16}},
-        }
+        },
     )
 
 

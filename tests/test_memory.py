@@ -10,6 +10,7 @@ from tfadt.errors import OutOfMemoryError
 def meminfo(monkeypatch, tmp_path):
     path = tmp_path / "meminfo"
     monkeypatch.setattr(memory, "_MEMINFO", path)
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path / "cgroup")
     return path
 
 
@@ -29,3 +30,14 @@ def test_what_does_not_fit_is_refused_with_its_size_and_what_to_lower(meminfo):
 
 def test_where_the_system_does_not_say_nothing_is_refused(meminfo):
     memory.require_memory("The user table", 10**18, "embedding_dim")
+
+
+def test_in_a_container_its_limit_counts(meminfo, tmp_path):
+    meminfo.write_text("MemAvailable: 4000000 kB\n")
+    (tmp_path / "cgroup").mkdir()
+    (tmp_path / "cgroup" / "memory.max").write_text("max\n")
+    assert memory.available_memory() == 4_096_000_000
+    (tmp_path / "cgroup" / "memory.max").write_text("1000000\n")
+    (tmp_path / "cgroup" / "memory.current").write_text("700000\n")
+    (tmp_path / "cgroup" / "memory.stat").write_text("anon 1\ninactive_file 200000\n")
+    assert memory.available_memory() == 500_000

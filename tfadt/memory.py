@@ -7,14 +7,24 @@ from pathlib import Path
 from tfadt.errors import OutOfMemoryError
 
 _MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int | None:
-    """Returns the bytes of memory that can still be had, page cache included; None where the system does not say."""
-    if not _MEMINFO.exists():
-        return None
-    fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
-    return int(fields["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in fields else None
+    """Returns the bytes of memory that can still be had, page cache included; None where the system does not say.
+
+    In a container, what its limit leaves counts.
+    """
+    found = []
+    if _MEMINFO.exists():
+        fields = dict(line.split(":", 1) for line in _MEMINFO.read_text().splitlines())
+        if "MemAvailable" in fields:
+            found.append(int(fields["MemAvailable"].split()[0]) * 1024)
+    limit = _CGROUP / "memory.max"
+    if limit.exists() and (text := limit.read_text().strip()) != "max":
+        cache = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines()).get("inactive_file", "0")
+        found.append(max(int(text) - int((_CGROUP / "memory.current").read_text()) + int(cache), 0))
+    return min(found, default=None)
 
 
 def require_memory(what: str, needed: int, remedy: str) -> None:

@@ -9,6 +9,7 @@ from tfadt.components.artifacts.base import Artifact
 from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
+from tfadt.data.interactions import Interactions as Pairs
 
 
 class Interactions(Artifact):
@@ -34,14 +35,19 @@ class Interactions(Artifact):
             DataError: If it is damaged or not what its manifest describes.
         """
         data = artifact.load(self.path)
-        return data if extra_feedback is None else data.with_extra_feedback(extra_feedback.read())
+        return data if extra_feedback is None else _with(data, extra_feedback.read())
 
     def write(self, data: InteractionData) -> None:
         """Writes the data without their extra feedback."""
-        bare = data.with_extra_feedback(None)
-        artifact.save(replace(bare, manifest={**data.manifest, "fingerprint": artifact.fingerprint(bare)}), self.path)
+        artifact.save(_with(data, None), self.path)
 
     def summary(self) -> dict[str, Any]:
         """Returns the counts and the content's fingerprint."""
         manifest = self.read_json("manifest.json", ("counts", "fingerprint", "source"))
         return {**manifest["counts"], "source": manifest["source"]["name"], "fingerprint": manifest["fingerprint"]}
+
+
+def _with(data: InteractionData, extra: Pairs | None) -> InteractionData:
+    """Returns the data with other extra feedback, and a manifest that describes them."""
+    changed = data.with_extra_feedback(extra)
+    return replace(changed, manifest={**data.manifest, "fingerprint": artifact.fingerprint(changed)})

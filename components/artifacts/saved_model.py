@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
+from tfadt.components.artifacts.links import link_folder
 from tfadt.errors import DataError
 
 
@@ -57,7 +57,7 @@ class VerifiedModel(SavedModel):
         """Copies an exported version into this artifact and returns its folder; files are linked where that is possible."""
         source = exported.version()
         target = self.path / source.parent.name / source.name
-        shutil.copytree(source, target, copy_function=_link)
+        link_folder(source, target)
         return target
 
     def validate(self) -> None:
@@ -73,11 +73,3 @@ class VerifiedModel(SavedModel):
         blessing = read_blessing(self.version())
         single = [timed for timed in blessing["latencies"] if (timed["batch"], timed["clients"]) == (1, 1)]
         return {**super().summary(), **{f"p50 ms of {timed['signature']}": timed["p50"] for timed in single}}
-
-
-def _link(source: str, target: str) -> None:
-    """Links a file, or copies it where file systems differ; artifacts are never written again."""
-    try:
-        Path(target).hardlink_to(source)
-    except OSError:
-        shutil.copy2(source, target)

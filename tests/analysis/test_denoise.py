@@ -16,7 +16,15 @@ def scored(policy, num_gradual=None):
     model = make(GMF, data)
     model.compile(policy=policy)
     model.fit(data, epochs=3, batch_size=48)
-    return noise_scores(model, data, ADTConfig()), data
+    return noise_scores(model, data, ADTConfig(epochs=3, batch_size=48), policy), data
+
+
+def test_a_model_finetuned_since_is_judged_by_the_policy_it_was_trained_with():
+    data = checkerboard()
+    model = make(GMF, data)
+    model.compile(policy=Standard())
+    scores = noise_scores(model, data, ADTConfig(epochs=3, batch_size=48), TCE(0.1, 0.5))
+    assert scores["dropped"].sum() == pytest.approx(0.2 * len(data.train), abs=1)
 
 
 def test_scores_are_the_share_of_positives_with_a_smaller_loss():

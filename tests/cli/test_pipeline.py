@@ -75,7 +75,8 @@ def test_status_without_a_file_shows_each_pipeline_as_it_last_ran(store: Path) -
 def test_show_prints_and_draws_the_graph(config: Path, tmp_path: Path) -> None:
     result = invoke("show", config, "--picture", tmp_path / "graph.svg")
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["ingest", "->", "interactions", "(Interactions)"]
+    made = ["interactions", "(Interactions),", "extra_feedback", "(ExtraFeedback)"]
+    assert lines[0].split() == ["ingest", "->", *made]
     assert [line.split()[0] for line in lines[:4]] == ["ingest", "validate_data", "adt", "evaluate"]
     ElementTree.parse(tmp_path / "graph.svg")
 

@@ -68,8 +68,10 @@ def test_missing_file_and_folder_without_manifest(tmp_path: Path) -> None:
         ingest(IngestConfig(data=tmp_path / "nowhere.csv"))
     with pytest.raises(DataError, match=r"x\.csv does not exist"):
         ingest(IngestConfig(data="x" * 5000 + ".csv"))
-    with pytest.raises(DataError, match="cannot be told from its name"):
-        ingest(IngestConfig(data="."))
+    with pytest.raises(DataError, match=r"nowhere does not exist"):
+        ingest(IngestConfig(data=tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"is a folder without manifest\.json.*\(of a run: its folder data\)"):
+        ingest(IngestConfig(data=tmp_path))
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(DataError, match=r"folder\.csv is a folder without manifest\.json"):
         ingest(IngestConfig(data=tmp_path / "folder.csv"))

@@ -66,6 +66,7 @@ def test_csv_by_hand(read) -> None:
     ]
     assert account.summary() == {
         "in": 10,
+        "ranges": {"rating": [2.5, 4.0]},
         "rejected": {
             "a quote is opened and not closed": 1,
             "item_id missing": 1,
@@ -107,6 +108,7 @@ def test_json_by_hand(read) -> None:
     assert [float(row["dwell_time"]) for row in rows] == pytest.approx([9.99, 10.0])
     assert account.summary() == {
         "in": 12,
+        "ranges": {"dwell_time": [9.99, 10.0]},
         "rejected": {
             "dwell_time missing": 1,
             "dwell_time negative": 1,
@@ -129,7 +131,11 @@ def test_the_authors_pair_is_parsed_and_never_evaluated(read, tmp_path: Path) ->
         ("5", "6", False),
     ]
     assert not (tmp_path / "evil").exists()
-    assert account.summary() == {"in": 4, "rejected": {"wrong number of fields": 1}}
+    assert account.summary() == {
+        "in": 4,
+        "ranges": {"false_positive": [0.0, 0.0]},
+        "rejected": {"wrong number of fields": 1},
+    }
 
 
 @pytest.mark.parametrize(

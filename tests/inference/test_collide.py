@@ -263,7 +263,7 @@ def test_options_of_colliding_inference_need_it(finished):
 def test_settings_that_cannot_be_are_refused_before_anything_is_trained(settings, message, tmp_path):
     with pytest.raises(TfadtError, match=message):
         run_experiment(load_config(None, [*SETTINGS, *settings]), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "config.json").exists()  # nothing was begun
 
 
 @pytest.mark.parametrize(

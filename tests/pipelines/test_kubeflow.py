@@ -57,7 +57,7 @@ def test_artifacts_are_typed(training: dict[str, Any]) -> None:
     }
     assert outputs["comp-ingest"] == {"interactions": "system.Interactions", "extra_feedback": "system.ExtraFeedback"}
     assert outputs["comp-adt"] == {"model": "system.Model"}
-    assert outputs["comp-evaluate"] == {"evaluation": "system.Metrics"}
+    assert outputs["comp-evaluate"] == {"evaluation": "system.Metrics", "run": "system.TrainedRun"}
     inputs = training["components"]["comp-evaluate"]["inputDefinitions"]["artifacts"]
     assert inputs["plain"]["artifactType"]["schemaTitle"] == "system.Model"
 

@@ -63,7 +63,10 @@ def test_an_export_that_fails_is_told_in_one_sentence(exports, tmp_path):
         (["push", "nowhere", "--to", "x"], "nowhere does not exist"),
         (["recommend", "--user", "1"], "Expected the folder of a run or --saved-model, one of them."),
         (["recommend", "run", "--saved-model", "m", "--user", "1"], "Expected the folder of a run or --saved-model"),
-        (["recommend", "--saved-model", "m", "--user", "1", "--include-seen"], "--model and --include-seen go with a run"),
+        (
+            ["recommend", "--saved-model", "m", "--user", "1", "--include-seen"],
+            "--model, --include-seen and --collide go with a run",
+        ),
         (["recommend", "--saved-model", "m", "--user", "1", "--k", "0"], "--k must be at least 1"),
     ],
 )

@@ -133,7 +133,8 @@ def test_the_best_model_of_the_run_is_exported_under_its_own_name(saved_run, tmp
     version = export_run(saved_run, tmp_path, config=ExportConfig(k=3), say=said.append)
     assert read_metadata(version)["trained_model"] == saved_run.best()
     assert version == tmp_path / saved_run.best().split("-")[0] / "1"
-    assert said == ["No signature recommend_colliding: the run has no extra feedback."]
+    reason = f"{saved_run.best()} was not trained with warm-up and collide.enabled."
+    assert said == [f"No signature recommend_colliding: {reason}"]
 
 
 def test_warm_up_records_carry_requests_and_answers(exports):
@@ -226,7 +227,7 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path):
     [
         (("recomend",), "Unknown signature 'recomend'. Did you mean 'recommend'?"),
         (("recommend_from_history",), "GMF cannot rank for users whom training did not know"),
-        (("recommend_colliding",), "the run has no extra feedback"),
+        (("recommend_colliding",), "the model was not trained with warm-up and collide.enabled"),
     ],
 )
 def test_a_signature_that_cannot_be_had_is_told(signatures, message, tmp_path):

@@ -239,6 +239,15 @@ def test_a_damaged_model_is_one_sentence(finished, tmp_path):
         SavedRun.open(copy).load_model("gmf-t_ce-0")
 
 
+def test_a_model_whose_reading_fails_without_a_word_is_one_sentence_too(finished, monkeypatch):
+    def fail(*_, **__):
+        raise EOFError
+
+    monkeypatch.setattr("keras.saving.load_model", fail)
+    with pytest.raises(DataError, match=r"gmf-t_ce-0\.keras cannot be loaded: EOFError"):
+        SavedRun.open(finished[0]).load_model("gmf-t_ce-0")
+
+
 def test_popularity_negatives_and_all_known_items_excluded(tmp_path):
     settings = [*SMALL, "adt.models=gmf", "adt.negatives=popularity", "adt.exclude=known", "adt.num_negatives=2"]
     _, runs = run_experiment(load_config(None, settings), tmp_path / "out")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +157,18 @@ def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):
     assert f"Go on with: tfadt run --resume {out}" in errors
 
 
+def test_a_run_stopped_before_it_began_names_no_run_to_go_on_with(reference, monkeypatch, capsys):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tfadt.training.experiment.ingest", strike)
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", "--seeds", "3", "--out", str(reference)])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 130
+    assert capsys.readouterr().err == "Stopped. Nothing was written yet.\n"
+
+
 def test_a_finished_run_resumed_trains_nothing(reference, monkeypatch):
     before = {path: path.stat().st_mtime_ns for path in (reference / "models").iterdir()}
     resume(reference)
@@ -213,11 +226,40 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(reference, tmp_path, mon
     assert_same(tmp_path / "out", reference)
 
 
+def test_a_full_disk_at_the_users_metrics_is_one_sentence(tmp_path, monkeypatch, capsys):
+    import errno
+
+    from tfadt.training import atomic
+
+    replace = os.replace
+
+    def full(source, target):
+        if "most_popular" in str(target):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr(atomic.os, "replace", full)
+    sets = [word for setting in SETTINGS for word in ("--set", setting)]
+    monkeypatch.setattr(sys, "argv", ["tfadt", "run", *sets, "--out", str(tmp_path / "out"), "--quiet"])
+    with pytest.raises(SystemExit) as exited:
+        main()
+    assert exited.value.code == 2
+    assert capsys.readouterr().err == "Error: The output cannot be written: No space left on device.\n"
+
+
 def test_what_is_out_of_all_proportion_is_refused_with_its_size(tmp_path):
     from tfadt.errors import OutOfMemoryError
 
     with pytest.raises(OutOfMemoryError, match=r"The user table \(2 x 1,000,000,000,000 float32\) needs 8,000\.0 GB"):
         run(tmp_path / "out", "model.gmf.embedding_dim=1000000000000")
+
+
+def test_a_run_that_was_cut_is_not_taken_for_a_whole_one(reference, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(reference, out)
+    (out / "checkpoints" / "cdae-t_ce-0").mkdir()
+    with pytest.warns(UserWarning, match=f"was cut in the midst of cdae-t_ce-0. Go on with: tfadt run --resume {out}"):
+        SavedRun.open(out)
 
 
 def test_the_settings_of_a_run_are_those_it_goes_on_with(reference):

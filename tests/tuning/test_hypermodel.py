@@ -12,8 +12,11 @@ from tfadt.config_loading import load_config
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.inference.colliding import CollidingScorer
+from tfadt.inference.neighbors import neighbor_table
 from tfadt.training.plans import Plan
 from tfadt.training.stages import train
+from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.hypermodel import ADTHyperModel
 
 STEPS = 6  # an epoch of 120 interactions and as many negatives, 40 a step
@@ -62,6 +65,49 @@ def test_a_trial_is_the_training_that_a_run_makes(data, rule):
     if rule != "last":
         assert score == trained.selection_score
     assert history.history["val_recall@2"] == [validation_metrics(data, trained.model)["recall@2"]]
+
+
+def test_a_trial_starts_from_a_warm_up_where_the_plan_has_one(data):
+    settings = ["adt.plans=warmup+adt+finetune", "warmup.epochs=3", "warmup.learning_rate=0.05", "adt.learning_rate=0.03"]
+    hyper = hypermodel(data, *settings)
+    for beta in (0.5, 0.1):
+        hp = keras_tuner.HyperParameters()
+        hp.values["policy.r_ce.beta"] = beta
+        history = hyper.fit(hp, hyper.build(hp))
+        config = load_config(overrides=[*SMALL, *settings, f"policy.r_ce.beta={beta}", "adt.models=gmf"])
+        trained = train(Plan("gmf", "r_ce", 0, ("warmup", "adt")), data, config)
+        assert history.history["selection_score"] == [trained.selection_score]
+        assert history.history["val_ndcg@5"] == [validation_metrics(data, trained.model)["ndcg@5"]]
+    nothing_known = InteractionData(data.train, data.valid, data.test, data.users, data.items)
+    with pytest.raises(DataError, match=r"The stage 'warmup' of the plan .* trains on extra feedback"):
+        hypermodel(nothing_known, *settings)
+    for wrong in (["adt.plans=adt,warmup+adt"], ["adt.plans=warmup"]):
+        with pytest.raises(ConfigError, match=r"A search needs one plan in adt\.plans, with the stage adt"):
+            hypermodel(data, *wrong)
+
+
+def test_lambda_and_the_number_of_neighbours_are_chosen_after_training(data):
+    settings = ["adt.plans=warmup+adt", "warmup.epochs=3", "warmup.learning_rate=0.05", "adt.learning_rate=0.01"]
+    settings += ["collide.enabled=true", "collide.neighbors=1,3", "collide.lambdas=0,0.5,1", "collide.ratios=2.0"]
+    hyper = hypermodel(data, *settings)
+    hp = keras_tuner.HyperParameters()
+    history = hyper.fit(hp, hyper.build(hp)).history
+    config = load_config(overrides=[*SMALL, *settings, "policy.r_ce.beta=0.25", "adt.models=gmf"])
+    trained = train(Plan("gmf", "r_ce", 0, ("warmup", "adt")), data, config)
+    ratio = data.extra_feedback_ratio
+    recalls = {}
+    for size in (1, 3):
+        table = neighbor_table(trained.warmup_space, ratio, ratio > 0, size)
+        for lambda_ in (0.0, 0.5, 1.0):
+            metrics = validation_metrics(data, CollidingScorer(trained.model, table, lambda_))
+            recalls[metrics["recall@2"], lambda_, -size] = metrics
+    best = max(recalls)
+    assert history["val_ndcg@5"] == [recalls[best]["ndcg@5"]]
+    assert collide_settings({name: values[0] for name, values in history.items()}) == {
+        "collide.lambdas": [best[1]],
+        "collide.neighbors": [-best[2]],
+    }
+    assert history["selection_score"] == [trained.selection_score]  # of the plain ranking: it chose the epoch before
 
 
 def test_bayesian_optimisation_and_a_model_that_trains_by_user(data, tmp_path):

@@ -143,6 +143,7 @@ def test_a_worker_hears_of_the_end_when_the_others_are_done(tmp_path):
     first.status = "FAILED"
     made.end_trial(first)
     assert made.create_trial("one").status == "IDLE"
+    assert made.tuner_ids == {"one", "two"}  # The chief would leave before a worker that it does not know of.
     second.status = "FAILED"
     made.end_trial(second)
     assert made.create_trial("one").status == "STOPPED"

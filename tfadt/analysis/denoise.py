@@ -7,18 +7,20 @@ import pandas as pd
 
 from tfadt.config import ADTConfig
 from tfadt.data.interactions import InteractionData
+from tfadt.denoising.base import DenoisingPolicy
 from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
 from tfadt.training.positive_logits import positive_logits
 
 
-def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> pd.DataFrame:
+def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig, policy: DenoisingPolicy) -> pd.DataFrame:
     """Scores every training interaction.
 
     Args:
-        model: A trained model, compiled with its policy.
+        model: A trained model.
         data: The data set it was trained on.
         adt: The settings it was trained with.
+        policy: The policy of its stage `adt`. The model may be compiled for a later stage, which drops none.
 
     Returns:
         One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy),
@@ -31,9 +33,11 @@ def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig) -> p
     loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
     positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)
-    steps = int(model.iteration)
-    model.policy.prepare(steps, positive_share)
-    share = model.policy.dropped_share(positive_share, max(steps - 1, 0))
+    batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
+    source = model.batch_source(train, model.negative_sampler(data), batch_size, adt.num_negatives)
+    steps = source.steps_per_epoch * adt.epochs
+    policy.prepare(steps, positive_share)
+    share = policy.dropped_share(positive_share, steps - 1)
     columns = {
         "user_id": data.users.decode(train.user),
         "item_id": data.items.decode(train.item),

@@ -27,11 +27,13 @@ def denoise(
 
     load_tensorflow()
     from tfadt.analysis.denoise import noise_scores
+    from tfadt.training.plans import make_policy
     from tfadt.training.saved import SavedRun
 
     saved = SavedRun.open(run)
     name = model or saved.best()
-    scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt)
+    policy = make_policy(saved.row(name)["policy"], saved.config)
+    scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy)
     try:
         if out.suffix == ".csv":
             scores.to_csv(out, index=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import warnings
 from typing import Annotated, Any
@@ -12,7 +13,9 @@ from tfadt._version import __version__
 from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
-from tfadt.errors import InterruptedRunError, TfadtError
+from tfadt.errors import InterruptedRunError, TfadtError, first_line
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 app = typer.Typer(
     name="tfadt",
@@ -68,11 +71,16 @@ def main() -> None:
     except MemoryError as error:
         print_error(f"There is not enough memory ({str(error) or 'no size given'}): lower the sizes in the configuration.")
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        print_error(f"{error.filename or 'The output'} cannot be written: {error.strerror}.")
+        sys.exit(2)
     except Exception as error:
         # TensorFlow's own word for it; its class is not to be had without importing TensorFlow.
         if type(error).__name__ != "ResourceExhaustedError":
             raise
-        print_error(f"There is not enough memory ({str(error).splitlines()[0]}): lower the sizes in the configuration.")
+        print_error(f"There is not enough memory ({first_line(error)}): lower the sizes in the configuration.")
         sys.exit(2)
 
 

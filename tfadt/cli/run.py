@@ -81,7 +81,9 @@ def run(
     except (InterruptedRunError, KeyboardInterrupt) as error:
         message = str(error) or "Stopped."
         code = error.exit_code if isinstance(error, InterruptedRunError) else 130
-        raise InterruptedRunError(f"{message} Go on with: tfadt run --resume {out}", code) from error
+        # Stopped before it began, the folder may hold an earlier run, which is not this one to go on with.
+        hint = f"Go on with: tfadt run --resume {out}" if RunFolder(out).holds(settings) else "Nothing was written yet."
+        raise InterruptedRunError(f"{message} {hint}", code) from error
     table = rows(runs)
     k = settings.evaluate.k[0]
     print_table(*report.table_cells(table, settings.evaluate.k))

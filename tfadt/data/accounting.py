@@ -32,8 +32,9 @@ class RowAccount:
         return frame[good]
 
     def summary(self) -> dict[str, Any]:
-        """Returns rows in, rejected, and the ranges of the numbers in them, for the manifest."""
-        return {"in": self.rows_in, "rejected": dict(sorted(self.rejected.items())), "ranges": self.ranges}
+        """Returns rows in, rejected, and the ranges of the numbers in them if there are any, for the manifest."""
+        ranges = {"ranges": self.ranges} if self.ranges else {}
+        return {"in": self.rows_in, "rejected": dict(sorted(self.rejected.items())), **ranges}
 
 
 def balance(accounts: list[RowAccount], kept: dict[str, int]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def read(path: Path, format: str = "auto", columns: Columns | None = None) -> Re
     """
     path = Path(path)
     columns = columns or Columns()
+    _check_file(path)
     kind = detect_format(path) if format == "auto" else format
     content = _content(path)
     if not content.removeprefix(_BOM).strip():
@@ -78,11 +79,17 @@ def detect_format(path: Path) -> str:
     )
 
 
-def _content(path: Path) -> bytes:
+def _check_file(path: Path) -> None:
     if not os.path.exists(path):
         raise DataError(f"{path} does not exist.")
     if path.is_dir():
-        raise DataError(f"{path} is a folder without manifest.json. Expected a file, or a folder written by ingest.")
+        raise DataError(
+            f"{path} is a folder without manifest.json. Expected a file, or a folder written by ingest "
+            "(of a run: its folder data)."
+        )
+
+
+def _content(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
         return gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw

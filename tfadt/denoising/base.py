@@ -71,7 +71,10 @@ class DenoisingPolicy(ABC):
         """
 
     def on_epoch_begin(self, epoch: int) -> None:  # noqa: B027 - optional hook
-        """Called before each epoch, outside the graph; a policy may change its own `tf.Variable`s here."""
+        """Called before each epoch, outside the graph; a policy may change its own `tf.Variable`s here.
+
+        What it sets must follow from the epoch alone: a resumed run begins in the midst of an epoch and has no more.
+        """
 
     def dropped_share(self, positive_share: float, step: int) -> float:
         """Returns the share of a batch's positives that the policy drops at iteration `step` (0 if it drops none)."""

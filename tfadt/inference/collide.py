@@ -119,13 +119,18 @@ def collide(run: SavedRun, progress: Progress | None = None) -> list[Collided]:
     listener = progress or Progress()
     found: list[Collided] = []
     for name in run.names:
-        if {"warmup", "adt"} <= set(run.row(name).get("plan", ADT_ALONE).split("+")):
+        if can_collide(run, name):
             path = run.folder / "collide" / f"{name}.json"
             if not path.is_file():
                 listener.say(f"{name}: colliding inference")
                 _write(run, name, _collide(run, name))
             found += read_collided(run, name)
     return found
+
+
+def can_collide(run: SavedRun, name: str) -> bool:
+    """Returns whether a training went through warm-up and ADT, which colliding inference needs."""
+    return {"warmup", "adt"} <= set(run.row(name).get("plan", ADT_ALONE).split("+"))
 
 
 def _collide(run: SavedRun, name: str) -> list[Collided]:
@@ -188,6 +193,11 @@ def saved_scorer(run: SavedRun, name: str, model: Recommender) -> CollidingScore
         run.warmup_space(name), ratio, widest.group.users(ratio), widest.choice.num_neighbors, run.config.collide.search
     )
     return CollidingScorer(model, table, widest.choice.lambda_, widest.mix)
+
+
+def has_collided(run: SavedRun, name: str) -> bool:
+    """Returns whether the stage left anything for a training."""
+    return (run.folder / "collide" / f"{name}.json").is_file()
 
 
 def read_collided(run: SavedRun, name: str) -> list[Collided]:

@@ -19,6 +19,7 @@ from tfadt._version import __version__
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
+from tfadt.inference.collide import has_collided, saved_scorer
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
@@ -78,8 +79,10 @@ def export_run(
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
         raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
     folder = Path(out) / served_name
-    say("No signature recommend_colliding: the run has no extra feedback.")
-    return export_model(trained, run.data, folder, settings, seen, version=version, details=details)
+    colliding = saved_scorer(run, chosen, trained) if has_collided(run, chosen) else None
+    if colliding is None:
+        say(f"No signature recommend_colliding: {chosen} was not trained with warm-up and collide.enabled.")
+    return export_model(trained, run.data, folder, settings, seen, colliding, version, details)
 
 
 def export_model(
@@ -148,6 +151,7 @@ def export_model(
                 "exclude_seen": seen is not None,
                 "signatures": list(signatures),
                 "neighbors": None if colliding is None else colliding.neighbors.shape[1],
+                "colliding": None if colliding is None else {"lambda": colliding.lambda_, "mix": colliding.mix},
                 "denoise": {"calibrated": noise.probabilities is not None, "known_feedback": noise.known},
                 **(details or {}),
             },
@@ -192,7 +196,7 @@ def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScore
     if not isinstance(model, HistoryScorer):
         missing["recommend_from_history"] = f"{type(model).__name__} cannot rank for users whom training did not know"
     if colliding is None:
-        missing["recommend_colliding"] = "the run has no extra feedback"
+        missing["recommend_colliding"] = "the model was not trained with warm-up and collide.enabled"
     for name in wanted:
         if name not in SIGNATURES:
             raise ConfigError(f"Unknown signature '{name}'.{did_you_mean(name, SIGNATURES)}")

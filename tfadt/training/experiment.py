@@ -70,14 +70,12 @@ def run_experiment(
         DivergedError, InterruptedRunError, OutOfMemoryError: As in `train`.
     """
     listener = progress or Progress()
-    todo = _checked_plans(config, out)
-    data = ingest(config.ingest, listener.say)
-    _check_vocabularies(data, config)
-    check_selection(config.adt.selection, data)
-    check_extra_feedback(todo, data, config)
-    check_neighbors(config, data)
+    todo = _checked_plans(config)
+    _check_start(config, todo, out)
     folder = RunFolder(out)
-    with folder.locked():
+    with folder.locked():  # before the data are read: a folder that cannot be had is told at once
+        data = ingest(config.ingest, listener.say)
+        _check_data(data, config, todo)
         folder.begin(config)
         artifact.save(data, folder.out / "data")
         return data, _train_all(folder, config, todo, data, listener, after_each)
@@ -105,22 +103,29 @@ def resume_experiment(
     listener = progress or Progress()
     folder = RunFolder(out)
     config = folder.config()
-    todo = _checked_plans(config, out)
+    todo = _checked_plans(config)
     with folder.locked():
         if artifact.is_artifact(folder.out / "data"):
             data = artifact.load(folder.out / "data")
         else:  # cut while it read the data
             data = ingest(config.ingest, listener.say)
+            _check_data(data, config, todo)
             artifact.save(data, folder.out / "data")
         return data, _train_all(folder, config, todo, data, listener, after_each)
 
 
-def _checked_plans(config: Config, out: Path) -> list[Plan]:
+def _checked_plans(config: Config) -> list[Plan]:
     todo = plans(config)
     for policy in dict.fromkeys(plan.policy for plan in todo):
         check_policy(policy, config)
-    _check_start(config, todo, out)
     return todo
+
+
+def _check_data(data: InteractionData, config: Config, todo: Sequence[Plan]) -> None:
+    _check_vocabularies(data, config)
+    check_selection(config.adt.selection, data)
+    check_extra_feedback(todo, data, config)
+    check_neighbors(config, data)
 
 
 def _train_all(
@@ -189,7 +194,11 @@ def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:
         raise DataError(f"{start} is not the folder of an earlier run: it has no folder 'models'.")
     for plan in todo:
         if not (start / "models" / f"{plan.name}.keras").is_file():
-            raise DataError(f"{start} has no model {plan.name} to start from.")
+            known = sorted(path.stem for path in (start / "models").glob("*.keras"))
+            raise DataError(
+                f"{start} has no model {plan.name} to start from. It has: {', '.join(known) or 'none'} (choose among "
+                "them by adt.models, adt.policies, adt.plans and adt.seeds)."
+            )
     if start.resolve() == out.resolve():
         raise ConfigError(f"A run cannot start from and write to the same folder. Received: {out}.")
 

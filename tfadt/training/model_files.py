@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from tfadt.errors import DataError
+from tfadt.errors import DataError, first_line
 from tfadt.models.recommender import Recommender
 
 
@@ -22,7 +22,7 @@ def load_model(path: Path, compile: bool = True) -> Recommender:
     try:
         model: Recommender = keras.saving.load_model(path, compile=compile)
     except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be loaded: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path} cannot be loaded: {first_line(error)}") from error
     return model
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from tfadt.config import Config, check_plan
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, POLICIES, resolve
@@ -129,7 +129,7 @@ def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built]
     except ConfigError as error:
         raise ConfigError(f"Setting '{section}.{name}': {error}") from error
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"Setting '{section}.{name}': {str(error).splitlines()[0]}. Received: {settings}.") from error
+        raise ConfigError(f"Setting '{section}.{name}': {first_line(error)}. Received: {settings}.") from error
 
 
 def check_extra_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:

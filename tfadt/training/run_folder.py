@@ -20,7 +20,7 @@ import pandas as pd
 
 from tfadt.config import Config
 from tfadt.config_loading import dump
-from tfadt.errors import DataError, DivergedError
+from tfadt.errors import DataError, DivergedError, first_line
 from tfadt.training.atomic import write_atomically
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.folders import locked
@@ -72,7 +72,14 @@ class RunFolder:
         try:
             return Config.model_validate_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}.") from error
+            raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
+
+    def holds(self, config: Config) -> bool:
+        """Returns whether a run with these settings began here."""
+        try:
+            return self.config() == config
+        except DataError:
+            return False
 
     @contextmanager
     def locked(self) -> Iterator[None]:

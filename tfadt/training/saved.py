@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, did_you_mean
+from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
@@ -29,14 +29,12 @@ class SavedRun:
         results: What `results.json` holds.
         config: Its settings.
         data: Its data set, fingerprint checked.
-        model_files: Where models lie that are not in the folder's `models`, by name.
     """
 
     folder: Path
     results: dict[str, Any]
     config: Config
     data: InteractionData
-    model_files: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> SavedRun:
@@ -53,9 +51,15 @@ class SavedRun:
             config = Config.model_validate(results["config"])
             whole = isinstance(results["runs"], list)
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not the result of a run: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         if not whole:
             raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
+        unfinished = sorted(path.name for path in Path(folder).glob("checkpoints/*"))
+        if unfinished:
+            warnings.warn(
+                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
+                stacklevel=2,
+            )
         return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
 
     @property
@@ -104,7 +108,7 @@ class SavedRun:
         kind = self.row(name)["model"]
         check_name("model", MODELS, kind)
         resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
-        return load_model(self.model_files.get(name, self.folder / "models" / f"{name}.keras"))
+        return load_model(self.folder / "models" / f"{name}.keras")
 
     def warmup_space(self, name: str) -> np.ndarray:
         """Returns the users' vectors after warm-up, float32 `[num_users, d]`, in which neighbours are looked for.

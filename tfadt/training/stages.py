@@ -81,6 +81,7 @@ def train(
     logs: Path | None = None,
     progress: Progress | None = None,
     checkpoints: CheckpointStore | None = None,
+    weights: Path | None = None,
 ) -> Trained:
     """Trains one model under one policy through the stages of its plan, from its newest checkpoint on if it has one.
 
@@ -91,6 +92,7 @@ def train(
         logs: Folder for TensorBoard; None for none.
         progress: Hears how the training goes on.
         checkpoints: Where to keep checkpoints; None for none.
+        weights: A model file whose weights to start from; default: what `adt.start_from` has of the plan, if it is set.
 
     Raises:
         ConfigError: If a setting does not fit.
@@ -102,8 +104,10 @@ def train(
     check_extra_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)
-    if config.adt.start_from is not None:
-        start_from(model, config.adt.start_from / "models" / f"{plan.name}.keras")
+    if weights is None and config.adt.start_from is not None:
+        weights = config.adt.start_from / "models" / f"{plan.name}.keras"
+    if weights is not None:
+        start_from(model, weights)
     done: list[Trained] = []
     for stage in plan.stages:
         # A stage that is finished goes on from its last checkpoint: no step is left, and its selected weights come back.

@@ -13,18 +13,20 @@ import tensorflow as tf
 from tfadt.config import Config
 from tfadt.config_loading import with_settings
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, TfadtError
+from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import Plan, make_model, make_policy
+from tfadt.training.plans import Plan, check_extra_feedback, check_neighbors, make_model, make_policy
 from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import check_memory, make_sampler
+from tfadt.tuning.collide import collided_metrics
 from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
+from tfadt.tuning.warm_start import WarmStart
 
 SELECTED_EPOCH = "selected_epoch"
 SECONDS = "seconds"
@@ -42,8 +44,9 @@ class ADTHyperModel(keras_tuner.HyperModel):
     model = tuner.get_best_models()[0]
     ```
 
-    A trial is one training as `tfadt run` makes it, with the first seed, measured on validation after each epoch. The
-    policy's schedule is that of a run of `adt.epochs` however early the trial ends: `Hyperband` wants that as `max_epochs`.
+    A trial is one training as `tfadt run` makes it up to the end of stage `adt` (after a warm-up where `adt.plans` has one),
+    with the first seed, measured on validation after each epoch. The policy's schedule is that of a run of `adt.epochs`
+    however early the trial ends: `Hyperband` wants that as `max_epochs`.
 
     Args:
         data: The data set.
@@ -64,13 +67,16 @@ class ADTHyperModel(keras_tuner.HyperModel):
         super().__init__(name=f"{model}-{policy}")
         self._data = data
         self._config = config or Config()
-        self._plan = Plan(model, policy, self._config.adt.seed)
+        self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
         self.space = search_space(self._config, model, policy)
         metric, k = objective_metric(self._config)
         self.objective = SelectedObjective(f"{metric}@{k}")
         if len(data.valid) == 0:
             raise DataError("A search needs validation interactions to judge its trials by. Received: none.")
         check_selection(self._config.adt.selection, data)
+        check_extra_feedback([self._plan], data, self._config)
+        check_neighbors(self._config, data)
+        self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
         self._evaluator = RankingEvaluator(data.valid, data.history(), sorted({*self._config.evaluate.k, k}))
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
@@ -143,8 +149,11 @@ class ADTHyperModel(keras_tuner.HyperModel):
         try:
             sampler = make_sampler(self._data, config, self._plan.seed)
             batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
-            source = model.batch_source(self._data.train, sampler, batch_size, adt.num_negatives)
-            judge = Judge(self._evaluator, self._rule(model, sampler, config))
+            if self._warm_start is not None and initial_epoch == 0:
+                self._warm_start(config).give(model)
+            source = model.batch_source(model.training_rows(self._data), sampler, batch_size, adt.num_negatives)
+            collides = self._warm_start is not None and config.collide.enabled
+            judge = Judge(self._evaluator, self._rule(model, sampler, config), restore=collides)
             last = adt.epochs if epochs is None else epochs
             model.fit_source(
                 source,
@@ -155,11 +164,16 @@ class ADTHyperModel(keras_tuner.HyperModel):
                 initial_epoch=initial_epoch,
                 horizon=max(adt.epochs, last) * source.steps_per_epoch,
             )
+            history = judge.history()
+            if self._warm_start is not None and collides:
+                space = self._warm_start(config).space
+                history.history |= collided_metrics(model, space, self._data, config, self._evaluator)
+        except InterruptedRunError as error:
+            raise KeyboardInterrupt from error  # it ends the search, not the trial alone
         except _FAILURES as error:
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         except OSError as error:
             raise keras_tuner.errors.FatalError(f"What a trial leaves cannot be written: {error}.") from error
-        history = judge.history()
         history.history |= {SELECTED_EPOCH: [judge.epoch + 1], SECONDS: [time.perf_counter() - begun]}
         return history
 
@@ -172,6 +186,22 @@ class ADTHyperModel(keras_tuner.HyperModel):
             return lambda metrics: metrics[f"recall@{k}"]  # measured already
         score = selection_score(adt.selection, model, self._data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)
         return None if score is None else lambda metrics: score()
+
+
+def searched_stages(config: Config) -> tuple[str, ...]:
+    """Returns the stages of a trial: those of the one plan, up to `adt`.
+
+    Raises:
+        ConfigError: If the configuration has several plans or one without `adt`, or another start beside a warm-up.
+    """
+    adt = config.adt
+    (plan, *others) = adt.plans
+    stages = tuple(stage for stage in plan.split("+") if stage != "finetune")
+    if others or "adt" not in stages:
+        raise ConfigError(f"A search needs one plan in adt.plans, with the stage adt. Received: {', '.join(adt.plans)}.")
+    if "warmup" in stages and adt.start_from is not None:
+        raise ConfigError("A search starts from a warm-up or from an earlier run (adt.start_from). Received: both.")
+    return stages
 
 
 def _sentence(error: BaseException) -> str:

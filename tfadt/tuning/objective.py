@@ -16,7 +16,7 @@ from tfadt.evaluation.metrics import METRICS
 from tfadt.evaluation.ranking import RankingEvaluator
 
 SELECTION_SCORE = "selection_score"
-_PREFIX = "val_"
+VALIDATION = "val_"  # begins the names of what is measured on validation
 
 
 def objective_metric(config: Config) -> tuple[str, int]:
@@ -48,7 +48,7 @@ class SelectedObjective(keras_tuner.Objective):
     """
 
     def __init__(self, metric: str):
-        super().__init__(_PREFIX + metric, "max")
+        super().__init__(VALIDATION + metric, "max")
 
     def has_value(self, logs: dict[str, Any]) -> bool:
         """Returns whether an epoch was measured."""
@@ -67,14 +67,19 @@ class Judge(keras.callbacks.Callback):
     Args:
         evaluator: Ranks the validation split.
         score: The rule: takes the metrics and returns what is to be maximised; None chooses the last epoch.
+        restore: Give the model the weights of the chosen epoch when training ends.
 
     Attributes:
         epoch: The chosen epoch, from 0; -1 before the first.
         logs: Its logs.
     """
 
-    def __init__(self, evaluator: RankingEvaluator, score: Callable[[dict[str, float]], float] | None):
+    def __init__(
+        self, evaluator: RankingEvaluator, score: Callable[[dict[str, float]], float] | None, restore: bool = False
+    ):
         super().__init__()
+        self._restore = restore
+        self._weights: list[np.ndarray] | None = None
         self._evaluator = evaluator
         self._score = score
         self.epoch = -1
@@ -86,10 +91,20 @@ class Judge(keras.callbacks.Callback):
         with self.model.looking():
             metrics = self._evaluator(self.model).metrics
             score = float(epoch) if self._score is None else self._score(metrics)
-        logs.update({_PREFIX + name: value for name, value in metrics.items()})
+            better = self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]
+            if better and self._restore:
+                self._weights = [variable.numpy() for variable in self.model.trainable_variables]
+        logs.update({VALIDATION + name: value for name, value in metrics.items()})
         logs[SELECTION_SCORE] = score
-        if self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]:
+        if better:
             self.epoch, self.logs = epoch, dict(logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Gives the model the weights of the chosen epoch back, if that was asked for."""
+        del logs
+        if self._weights is not None:
+            for variable, value in zip(self.model.trainable_variables, self._weights, strict=True):
+                variable.assign(value)
 
     def history(self) -> keras.callbacks.History:
         """Returns Keras's history of the chosen epoch alone: what the trial is judged by."""

@@ -36,6 +36,7 @@ class _Durable(keras_tuner.Oracle):
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
             trial.status = TrialStatus.IDLE
+            self.tuner_ids.add(tuner_id)  # The chief stays until this worker, too, has heard of the end.
         return trial
 
     def save(self) -> None:

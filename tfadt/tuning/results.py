@@ -16,13 +16,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, TfadtError
-from tfadt.search_space import Value
 from tfadt.toml_writing import to_toml
 from tfadt.training.atomic import write_text
 
@@ -36,7 +36,8 @@ class Trial:
 
     Attributes:
         trial: Its number, as text.
-        settings: The searched settings under their own names, such as `adt.learning_rate`.
+        settings: The searched settings under their own names, such as `adt.learning_rate`, and with colliding inference
+            `collide.lambdas` and `collide.neighbors`, the one value of each that was chosen after training.
         score: The objective at the chosen epoch; None where the trial failed.
         epoch: The chosen epoch, from 1; None where the trial failed.
         metrics: All that was measured at that epoch.
@@ -44,7 +45,7 @@ class Trial:
     """
 
     trial: str
-    settings: dict[str, Value]
+    settings: dict[str, Any]
     score: float | None
     epoch: int | None
     metrics: dict[str, float]
@@ -164,6 +165,6 @@ class Hyperparameters:
         return to_toml(config, comments)
 
 
-def set_options(settings: dict[str, Value]) -> Sequence[str]:
+def set_options(settings: dict[str, Any]) -> Sequence[str]:
     """Returns settings as the command line takes them, such as `adt.learning_rate=0.001`."""
     return [f"{key}={json.dumps(value) if isinstance(value, bool) else value}" for key, value in settings.items()]

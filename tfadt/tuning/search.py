@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial as TunerTrial
@@ -20,8 +21,9 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.training.atomic import write_text
 from tfadt.training.folders import locked
 from tfadt.training.plans import check_policy, plans
+from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
-from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel
+from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel, searched_stages
 from tfadt.tuning.objective import objective_metric
 from tfadt.tuning.oracles import make_oracle
 from tfadt.tuning.processes import FreshProcess, tensorboard
@@ -108,6 +110,7 @@ def check(config: Config, part: Role | None = None) -> None:
     """
     plans(config)
     objective_metric(config)
+    searched_stages(config)
     for policy in config.adt.policies:
         check_policy(policy, config)
         for model in config.adt.models:
@@ -169,11 +172,12 @@ def _trials(tuner: SearchTuner) -> tuple[Trial, ...]:
 
 
 def _trial(trial: TunerTrial) -> Trial:
-    settings = trial_settings(trial.hyperparameters.values)
+    settings: dict[str, Any] = trial_settings(trial.hyperparameters.values)
     if trial.status != TrialStatus.COMPLETED:
         return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
     metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
     epoch = int(metrics.pop(SELECTED_EPOCH))
+    settings |= collide_settings(metrics)
     return Trial(trial.trial_id, settings, float(trial.score), epoch, metrics, None)
 
 

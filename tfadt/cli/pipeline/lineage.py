@@ -12,12 +12,14 @@ from tfadt.cli.console import print_lines
 
 
 def lineage(
-    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder or file below a pipeline's artifacts.")],
+    artifact: Annotated[
+        Path, typer.Argument(metavar="ARTIFACT", help="A path below a pipeline's artifacts, or a version that it exported.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the execution records as JSON.")] = False,
 ) -> None:
-    """Tell which data, settings and code made an artifact.
+    """Tell which data, settings and code made an artifact, or a served model.
 
-    Example: tfadt pipeline lineage runs/clicks/artifacts/adt-0123456789abcdef/model
+    Example: tfadt pipeline lineage saved_models/gmf/1795574621
     """
     from tfadt.pipelines.lineage import trace
 

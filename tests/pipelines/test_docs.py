@@ -1,0 +1,56 @@
+"""The Python of docs/pipelines.md runs as it stands, and every configuration describes a pipeline."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfadt.config import Config
+from tfadt.config_loading import load_config
+from tfadt.pipelines.from_config import pipeline_from_config
+
+ROOT = Path(__file__).parent.parent.parent
+CONFIGS = sorted((ROOT / "pipelines" / "configs").glob("*.toml"))
+OF_PIPELINES = [path for path in CONFIGS if path.read_text().startswith("# tfadt pipeline run")]
+
+
+def test_the_component_of_the_documentation_runs(tmp_path: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "pipelines.md").read_text(), re.DOTALL)
+    small = "simulate=True, simulated={'users': 120, 'items': 60, 'interactions': 2500}"
+    assert "simulate=True" in code
+    (tmp_path / "popular.py").write_text(code.replace("simulate=True", small))
+    command = [sys.executable, "popular.py"]
+    first = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert len(first.stdout.strip().splitlines()[-6:]) == 6
+    executions = sorted((tmp_path / "runs" / "popular" / "artifacts").iterdir())
+    assert [path.name.split("-")[0] for path in executions] == ["ingest", "popularity"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert sorted((tmp_path / "runs" / "popular" / "artifacts").iterdir()) == executions
+
+
+def test_there_is_a_pair_of_configurations_for_each_model_and_policy() -> None:
+    names = {path.stem for path in OF_PIPELINES}
+    pairs = {f"{model}_{policy}" for model in ("gmf", "neumf", "cdae") for policy in ("standard", "t_ce", "r_ce")}
+    assert names == pairs | {f"{name}-search" for name in pairs}
+
+
+@pytest.mark.parametrize("path", OF_PIPELINES, ids=lambda path: path.stem)
+def test_a_configuration_opens_with_its_command(path: Path) -> None:
+    opening = re.match(r"(#.*\n)+", path.read_text())
+    assert opening is not None
+    lines = opening[0].splitlines()
+    assert lines[0] == f"# tfadt pipeline run pipelines/configs/{path.name}"
+
+
+@pytest.mark.parametrize("path", OF_PIPELINES, ids=lambda path: path.stem)
+def test_a_configuration_names_one_model_and_policy_and_its_pair_the_same(path: Path) -> None:
+    config = load_config(path)
+    model, _, policy = path.stem.removesuffix("-search").partition("_")
+    assert (config.adt.models, config.adt.policies) == ((model,), (policy,))
+    assert ("tune" in pipeline_from_config(path.stem, config).steps) == path.stem.endswith("-search")
+    other = load_config(path.with_name(f"{model}_{policy}.toml"))
+    assert config.model_copy(update={"tune": Config().tune, "pipeline": Config().pipeline}) == other
