@@ -9,6 +9,7 @@ so that a busy machine disturbs the ratio little.
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 
@@ -52,7 +53,12 @@ def main() -> None:
     for mix, limit in LIMITS.items():
         print(f"colliding, {mix}: {best[mix] / best['plain']:.2f} times plain (limit {limit:g})")
 
+    print(f"peak memory of the process: {peak_memory():,.0f} MB")
+
     space = model.user_table.numpy()
+    nobody = np.zeros(sizes.users, bool)
+    nobody[0] = True
+    neighbor_table(space, np.ones(sizes.users), nobody, sizes.neighbors)  # imports TensorFlow Recommenders
     for share in (0.1, 1.0):
         ratio = np.where(rng.random(sizes.users) < share, 0.05, 0.0)
         searched = np.zeros(sizes.users, bool)
@@ -62,6 +68,11 @@ def main() -> None:
             f"exact search among {np.count_nonzero(ratio):,} candidates of {sizes.users:,} users: "
             f"{len(users) / taken:,.0f} users/s (limit {SEARCH_LIMIT:,.0f})"
         )
+
+
+def peak_memory() -> float:
+    """Returns the largest resident size of this process so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -77,7 +77,8 @@ class CollidingScorer(tf.Module):
 
         def mixed() -> tf.Tensor:
             own_part = predict(tf.gather(own, rows), self.mix)
-            scores = self.lambda_ * own_part + (1.0 - self.lambda_) * self._neighbor_mean(tf.gather(neighbors, rows))
+            mean = _in_pieces(self._neighbor_mean, tf.gather(neighbors, rows), self._rows_a_piece, self.num_items)
+            scores = self.lambda_ * own_part + (1.0 - self.lambda_) * mean
             return tf.tensor_scatter_nd_update(own, rows[:, None], scores)
 
         return tf.cond(tf.size(rows) > 0, mixed, lambda: own)
@@ -85,31 +86,25 @@ class CollidingScorer(tf.Module):
     def _mixed_vectors(self, users: tf.Tensor, neighbors: tf.Tensor) -> tf.Tensor:
         """Returns the vector whose logits are the mixture of the logits, float32 `[B, d]`."""
         own = self.model.user_representation(users)
-        present = neighbors >= 0
-        distinct, index = tf.unique(tf.boolean_mask(neighbors, present), out_idx=tf.int64)
-        # Not `_mean_of`: Grappler joins its lookup and mean into one operation that copies the whole table of users.
-        vectors = tf.gather(self.model.user_representation(distinct), index)
-        mean = tf.math.unsorted_segment_mean(vectors, tf.where(present)[:, 0], tf.size(users, tf.int64))
+        width = own.shape[1]
+        size = max(1, _ALL_BYTES // (_FLOAT_BYTES * width * neighbors.shape[1]))
+        mean = _in_pieces(self._vector_mean, neighbors, size, width)
         mixed = self.lambda_ * own + (1.0 - self.lambda_) * mean
-        return tf.where(tf.reduce_any(present, axis=1, keepdims=True), mixed, own)
+        return tf.where(tf.reduce_any(neighbors >= 0, axis=1, keepdims=True), mixed, own)
+
+    def _vector_mean(self, neighbors: tf.Tensor) -> tf.Tensor:
+        """Returns the mean vector of each row's neighbours, `[R, d]`."""
+        distinct, index, rows = _distinct(neighbors)
+        # Not as in `_neighbor_mean`: Grappler joins lookup and mean into one operation that copies the whole table of users.
+        vectors = tf.gather(self.model.user_representation(distinct), index)
+        return tf.math.unsorted_segment_mean(vectors, rows, tf.size(neighbors[:, 0], tf.int64))
 
     def _neighbor_mean(self, neighbors: tf.Tensor) -> tf.Tensor:
-        """Returns the mean prediction of each row's neighbours, `[R, num_items]`, a few rows at a time."""
-        size = self._rows_a_piece
-        pieces = -(-tf.size(neighbors[:, 0], tf.int64) // size)
-        shape = [None, self.num_items]
-        means = tf.TensorArray(tf.float32, tf.cast(pieces, tf.int32), infer_shape=False, element_shape=shape)
-
-        def predictions(users: tf.Tensor) -> tf.Tensor:
-            return predict(self.model.score_users(users), self.mix)
-
-        def piece(k: tf.Tensor, means: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            mean = _mean_of(predictions, neighbors[k * size : (k + 1) * size])
-            return k + 1, means.write(tf.cast(k, tf.int32), mean)
-
-        start = (tf.zeros([], tf.int64), means)
-        _, means = tf.while_loop(lambda k, _: k < pieces, piece, start, parallel_iterations=_PARALLEL_PIECES)
-        return means.concat()
+        """Returns the mean prediction of each row's neighbours, `[R, num_items]`."""
+        distinct, index, rows = _distinct(neighbors)
+        predictions = predict(self.model.score_users(distinct), self.mix)
+        # Gathers and adds in one: `[R, N, num_items]` never exists.
+        return tf.sparse.segment_mean(predictions, index, rows, num_segments=tf.size(neighbors[:, 0], tf.int64))
 
 
 def predict(logits: tf.Tensor, mix: Mix) -> tf.Tensor:
@@ -133,21 +128,24 @@ def rows_a_piece(num_distinct: int, num_items: int, num_neighbors: int) -> int:
     return max(1, _PIECE_BYTES // (_FLOAT_BYTES * num_items * num_neighbors))
 
 
-def _mean_of(values: Callable[[tf.Tensor], tf.Tensor], neighbors: tf.Tensor) -> tf.Tensor:
-    """Returns the mean over each row's neighbours of what `values` gives for users `[n]`; each user is asked for once.
-
-    Args:
-        values: int64 `[n]` to float32 `[n, m]`.
-        neighbors: int64 `[R, N]`, -1 for none.
-
-    Returns:
-        float32 `[R, m]`, 0 for a row without neighbours.
-    """
+def _distinct(neighbors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the distinct neighbours, and for each that is present in `[R, N]` which of these it is, and its row."""
     present = neighbors >= 0
     distinct, index = tf.unique(tf.boolean_mask(neighbors, present), out_idx=tf.int64)
-    # Gathers and adds in one: `[R, N, m]` never exists.
-    rows = tf.where(present)[:, 0]
-    return tf.sparse.segment_mean(values(distinct), index, rows, num_segments=tf.size(neighbors[:, 0], tf.int64))
+    return distinct, index, tf.where(present)[:, 0]
+
+
+def _in_pieces(mean: Callable[[tf.Tensor], tf.Tensor], neighbors: tf.Tensor, size: int, width: int) -> tf.Tensor:
+    """Returns `mean(neighbors)`, float32 `[R, width]`, worked out for `size` rows of int64 `[R, N]` at a time."""
+    pieces = -(-tf.size(neighbors[:, 0], tf.int64) // size)
+    means = tf.TensorArray(tf.float32, tf.cast(pieces, tf.int32), infer_shape=False, element_shape=[None, width])
+
+    def piece(k: tf.Tensor, means: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return k + 1, means.write(tf.cast(k, tf.int32), mean(neighbors[k * size : (k + 1) * size]))
+
+    start = (tf.zeros([], tf.int64), means)
+    _, means = tf.while_loop(lambda k, _: k < pieces, piece, start, parallel_iterations=_PARALLEL_PIECES)
+    return means.concat()
 
 
 def _check_neighbors(neighbors: np.ndarray, num_users: int) -> None:

@@ -18,9 +18,9 @@ class NMTR(Recommender):
     """Two cascaded heads over the same user and item vectors; it ranks by the second.
 
     `click = h1 . (p_u * q_i) + b1`, `satisfaction = h2 . (p_u * q_i) + b2 + click`, and the loss of a row is
-    `click_weight * loss(click) + (1 - click_weight) * loss(satisfaction)`. A click that is not known to be liked is a
-    negative of the second task, as in the original, where every interaction carries a label of each task. It is the baseline
-    of the paper's Table 4 that uses extra feedback by multi-task learning.
+    `click_weight * loss(click) + (1 - click_weight) * loss(satisfaction)`. Positives of the second task are the clicks that
+    are known to be liked, its negatives the sampled items; of any other click it says nothing, for nobody knows whether it
+    was liked. It is the baseline of the paper's Table 4 that uses extra feedback by multi-task learning.
 
     Args:
         num_users: Number of users.
@@ -66,18 +66,15 @@ class NMTR(Recommender):
     def row_loss(self, batch: Batch, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the satisfaction logit of each row and both tasks' losses combined.
 
-        Of a pair (BPR) whose click is not known to be liked, the second task says nothing. Where nothing is known at all (in
-        validation), every click counts as liked.
+        Where nothing is known at all (in validation), every click counts as liked.
         """
         del training
         click, satisfaction = (batch.per_row(head) for head in self.heads(*batch.pairs))
         known = batch.labels if batch.known_positive is None else batch.known_positive
-        if batch.negatives is None:
-            second = self._objective.loss(known, satisfaction)
-        else:
-            second = known * self._objective.loss(batch.labels, satisfaction)
-        first = self._objective.loss(batch.labels, click)
-        return satisfaction, self.click_weight * first + (1.0 - self.click_weight) * second
+        # For a pair (BPR) the label is 1 and the sampled item stands beside the click.
+        in_second = tf.maximum(known, 1.0 - batch.labels)
+        first, second = (self._objective.loss(batch.labels, head) for head in (click, satisfaction))
+        return satisfaction, self.click_weight * first + (1.0 - self.click_weight) * in_second * second
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns p_u."""
