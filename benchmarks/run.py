@@ -24,6 +24,7 @@ SECTIONS = {
     "memory": "benchmarks.engine",
     "ranking": "benchmarks.evaluation",
     "preparation": "benchmarks.evaluation",
+    "colliding": "benchmarks.colliding",
 }
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "performance.md"
