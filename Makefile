@@ -10,7 +10,7 @@ run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
 
 test: lint typecheck
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # What `make test` does three times, done often: kills at random moments, each time with another seed.
 soak: $(VENV)/.installed-dev
