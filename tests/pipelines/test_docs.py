@@ -39,11 +39,13 @@ def test_there_is_a_pair_of_configurations_for_each_model_and_policy() -> None:
 
 
 @pytest.mark.parametrize("path", OF_PIPELINES, ids=lambda path: path.stem)
-def test_a_configuration_opens_with_its_command(path: Path) -> None:
+def test_a_configuration_opens_with_its_command_and_what_to_expect(path: Path) -> None:
     opening = re.match(r"(#.*\n)+", path.read_text())
     assert opening is not None
     lines = opening[0].splitlines()
     assert lines[0] == f"# tfadt pipeline run pipelines/configs/{path.name}"
+    if not path.stem.endswith("-search"):
+        assert re.search(r"minutes? on two cores; recall@20 \.\d{3} on the simulated default", opening[0])
 
 
 @pytest.mark.parametrize("path", OF_PIPELINES, ids=lambda path: path.stem)
