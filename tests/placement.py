@@ -13,7 +13,7 @@ from typing import Any
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.python.framework import kernels
 
-# Arguments that belong on the host: shapes, axes, sizes and positions of slices, numbers of things.
+# Arguments that belong on the host: shapes, axes, sizes and positions of slices, numbers of things, handles of variables.
 _DESCRIBING = {
     ("ArgMax", "dimension"),
     ("BroadcastTo", "shape"),
@@ -24,6 +24,7 @@ _DESCRIBING = {
     ("Fill", "dims"),
     ("GatherV2", "axis"),
     ("ResourceGather", "resource"),
+    *(("ResourceApplyAdam", handle) for handle in ("var", "m", "v")),
     ("Reshape", "shape"),
     ("ScatterNd", "shape"),
     ("Slice", "begin"),

@@ -171,3 +171,18 @@ def test_a_constant_rate_needs_no_horizon():
         dense_step(dense, reference, ids, gradient)
         deferred_step(optimizer, table, ids, gradient)
     np.testing.assert_allclose(shown(optimizer, table), reference.numpy(), rtol=0, atol=1e-5)
+
+
+def test_dense_variables_move_as_under_keras_adam():
+    def rate():
+        return keras.optimizers.schedules.ExponentialDecay(0.05, 10, 0.5)
+
+    start = np.random.default_rng(3).normal(size=(4, DIM)).astype("float32")
+    kernel, reference = keras.Variable(start), keras.Variable(start)
+    optimizer, dense = DeferredAdam(rate(), epsilon=1e-8), keras.optimizers.Adam(rate(), epsilon=1e-8)
+    for step in range(40):
+        gradient = tf.constant(np.random.default_rng(step).normal(size=(4, DIM)), tf.float32)
+        optimizer.apply([gradient], [kernel])
+        dense.apply([gradient], [reference])
+    np.testing.assert_allclose(kernel.numpy(), reference.numpy(), rtol=0, atol=1e-5)
+    assert int(optimizer.iterations) == 40
