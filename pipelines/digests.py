@@ -8,8 +8,8 @@ import os
 import time
 from pathlib import Path
 
+from tfadt.atomic import write_text
 from tfadt.errors import DataError
-from tfadt.training.atomic import write_text
 
 # A file written less than this before it was read might change again without its times showing it.
 _SETTLED_NS = 2_000_000_000

@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tfadt.errors import DataError
+from tfadt.atomic import write_text
+from tfadt.errors import DataError, first_line
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.records import Record
-from tfadt.training.atomic import write_text
 from tfadt.training.folders import is_locked, locked
 
 RECORD = "execution.json"
@@ -167,7 +167,7 @@ class Store:
         try:
             return RunState.model_validate_json(path.read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             raise DataError(f"{path} is damaged: {reason}. Delete it; the next run writes it anew.") from error
 
 
@@ -181,5 +181,5 @@ def read_record(path: Path) -> Record:
         return Record.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
         raise DataError(
-            f"{path} is damaged: {str(error).splitlines()[0]}. Delete {path.parent} to have the step run again."
+            f"{path} is damaged: {first_line(error)}. Delete {path.parent} to have the step run again."
         ) from error

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.data.statistics import Statistics
-from tfadt.errors import DataError
+from tfadt.errors import DataError, first_line
 
 
 class DataValidation(Artifact):
@@ -39,7 +39,7 @@ class DataValidation(Artifact):
             counts = pd.read_parquet(path).set_index("id")["count"]
             return Statistics(**values, item_counts=counts)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self.path} has no statistics of this version: {str(error).splitlines()[0]}.") from error
+            raise DataError(f"{self.path} has no statistics of this version: {first_line(error)}.") from error
 
     def anomalies(self) -> list[str]:
         """Returns the anomalies."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.data.interactions import InteractionData, Interactions
-from tfadt.errors import DataError
+from tfadt.errors import DataError, first_line
 
 
 class ExtraFeedback(Artifact):
@@ -41,7 +41,7 @@ class ExtraFeedback(Artifact):
             pairs = pd.read_parquet(path)
             return Interactions(pairs["user"].to_numpy("int64"), pairs["item"].to_numpy("int64"))
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path} is damaged: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{path} is damaged: {first_line(error)}") from error
 
     def summary(self) -> dict[str, Any]:
         """Returns the account."""

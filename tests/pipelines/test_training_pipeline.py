@@ -5,25 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
+from training_pipeline_cases import SMALL, content, settings
 
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
-from tfadt.config import Config
-from tfadt.config_loading import load_config
 from tfadt.config_pipeline import KubeflowConfig
-from tfadt.errors import ConfigError
 from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
 from tfadt.pipelines.lineage import trace
@@ -33,34 +28,8 @@ from tfadt.pipelines.store import Store
 from tfadt.training.experiment import run_experiment
 from tfadt.training.saved import SavedRun
 
-SMALL = [
-    "ingest.simulated.users=120",
-    "ingest.simulated.items=60",
-    "ingest.simulated.interactions=2500",
-    "adt.models=gmf",
-    "adt.policies=t_ce",
-    "adt.plans=warmup+adt+finetune",
-    "warmup.epochs=2",
-    "adt.epochs=2",
-    "finetune.epochs=2",
-    "collide.enabled=true",
-    "collide.neighbors=1,5",
-    "evaluate.k=5,10",
-    "evaluate.blessing.min_difference=-1",
-    "model.gmf.embedding_dim=8",
-    "policy.t_ce.max_drop_rate=0.2",
-    "policy.t_ce.num_gradual=0.5",
-    "export.k=10",
-    "verify.loader=skip",
-]
-
-
 SOAK = "TFADT_SOAK_KILLS" in os.environ
 """Whether `make soak` runs, which does more of what takes long."""
-
-
-def settings(served: Path, *more: str) -> Config:
-    return load_config(None, [*SMALL, f"push.to={served}", *more])
 
 
 def executed(results: dict[str, StepResult]) -> list[str]:
@@ -207,40 +176,6 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
     assert blessing["test"]["users"] > 0
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("policy.t_ce.max_drop_rat=0.1", "Unknown setting policy.t_ce.max_drop_rat"),
-        ("policy.t_ce.max_drop_rate=0.9", "max_drop_rate"),
-        ("model.gmf.embedding_dim=0", "gmf"),
-        ("adt.models=gmff", "Unknown model 'gmff'"),
-        ("export.signatures=recomend", "Unknown signature 'recomend'. Did you mean 'recommend'"),
-    ],
-)
-def test_wrong_settings_are_refused_before_anything_runs(override: str, message: str, tmp_path: Path) -> None:
-    config = settings(tmp_path / "served", override)
-    with pytest.raises(ConfigError, match=message):
-        run(pipeline_from_config("small", config), tmp_path / "store")
-    assert list((tmp_path / "store" / "artifacts").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("adt.models=gmf,cdae", r"Expected one of adt.models. Received: gmf, cdae\."),
-        ("adt.policies=t_ce,r_ce", r"Expected one of adt.policies. Received: t_ce, r_ce\."),
-        ("adt.plans=adt,warmup+adt", r"Expected one of adt.plans. Received: adt, warmup\+adt\."),
-        ("adt.plans=adt", r"'collide.enabled': colliding inference needs a training with warm-up and ADT"),
-        ("adt.plans=finetune", r"Expected adt\+finetune. Received: finetune\."),
-        ("adt.start_from=runs/latest", r"Expected no adt.start_from. Received: runs/latest\."),
-        ("adt.seeds=2", r"expected adt.seeds = 1. Received: 2\."),
-    ],
-)
-def test_a_pipeline_makes_one_model(override: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=message):
-        pipeline_from_config("small", settings(tmp_path, override))
-
-
 def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
     more = ("pipeline.search=true", "tune.trials=2", "tune.over=training", "adt.plans=adt", "collide.enabled=false")
     config = settings(ran.served, *more)
@@ -302,26 +237,3 @@ def test_killed_at_random_moments_it_ends_with_the_same_artifacts(ran: Ran, tmp_
         for name, folder in result.outputs.items():
             assert content(store / "artifacts" / folder.parent.name / name) == content(folder), name
     assert list((store / "partial").iterdir()) == []
-
-
-def content(artifact: Path) -> dict[str, object]:
-    """Returns what an artifact holds, without times and version numbers, which are those of the making."""
-    found: dict[str, object] = {}
-    for path in sorted(path for path in artifact.rglob("*") if path.is_file() and "logs" not in path.parts):
-        name = re.sub(r"\d{10}", "VERSION", path.relative_to(artifact).as_posix())
-        if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive:
-                found[name] = {part: archive.read(part) for part in archive.namelist() if part != "metadata.json"}
-        elif path.name == "variables.index":
-            reader = tf.train.load_checkpoint(str(path.with_suffix("")))
-            keys = [key for key in reader.get_variable_to_shape_map() if key.endswith("VARIABLE_VALUE")]
-            # Their order in the graph is that of a set.
-            found[name] = sorted(str(reader.get_tensor(key).tolist()) for key in keys)
-        elif path.suffix == ".json" and "VERSION" in name:
-            found[name] = sorted(json.loads(path.read_text()))
-        elif path.suffix != ".pb" and not {"variables", "assets.extra"} & set(path.parts):
-            found[name] = _MADE.sub(b"", path.read_bytes())
-    return found
-
-
-_MADE = re.compile(rb'\d{10}|"seconds": [\d.]+|\| [\d.]+ \|$', re.MULTILINE)  # versions and times

@@ -107,7 +107,7 @@ def test_files_are_replaced_whole(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tfadt.training.atomic.os.replace", full)
+    monkeypatch.setattr("tfadt.atomic.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         made.save()
     assert (tmp_path / "search" / "oracle.json").read_text() == before

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
 from tfadt.analysis.extra_feedback import colliding_table, training_table, uses_extra_feedback
+from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.data.interactions import InteractionData
@@ -37,8 +37,8 @@ def write_report(
         "config": dump(config),
         "versions": versions(),
     }
-    _write(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    _write(out / "results.md", markdown(config, data, rows(runs), tests, runs, collided))
+    write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / "results.md", markdown(config, data, rows(runs), tests, runs, collided))
     return results
 
 
@@ -171,9 +171,3 @@ def _number(value: float | None) -> str:
 def _markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfadt.errors import DataError
+from tfadt.atomic import write_atomically, write_text
+from tfadt.errors import DataError, first_line
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.inference.choosing import Choice, choose
 from tfadt.inference.colliding import CollidingScorer, Mix
 from tfadt.inference.mixtures import mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.recommender import Recommender
-from tfadt.training.atomic import write_atomically
 from tfadt.training.experiment import seen_at_test
 from tfadt.training.progress import Progress
 from tfadt.training.runs import ADT_ALONE
@@ -217,7 +217,7 @@ def read_collided(run: SavedRun, name: str) -> list[Collided]:
         users = pd.read_parquet(path.with_suffix(".parquet"))
         return [_from_record(record, users) for record in records]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def _write(run: SavedRun, name: str, found: list[Collided]) -> None:
@@ -233,7 +233,7 @@ def _write(run: SavedRun, name: str, found: list[Collided]) -> None:
         users = pd.concat(frames, ignore_index=True)
         write_atomically(path.with_suffix(".parquet"), lambda to: users.to_parquet(to, index=False))
         text = json.dumps(records, indent=2) + "\n"
-        write_atomically(path, lambda to: to.write_text(text, encoding="utf-8"))
+        write_text(path, text)
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 

@@ -13,7 +13,7 @@ from tfadt.data.interactions import CSR, InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranker, Ranking
 from tfadt.memory import require_memory
-from tfadt.models.base import DenoisingModel
+from tfadt.models.fitting import FittingModel
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import SearchSpace
@@ -21,7 +21,7 @@ from tfadt.search_space import SearchSpace
 _BLOCK_USERS = 8192
 
 
-class Recommender(DenoisingModel):
+class Recommender(FittingModel):
     """A model of user-item preference, trained on observed interactions and sampled negatives.
 
     A subclass makes its weights in `__init__` and implements `call`, `user_representation`, `score_vectors` and

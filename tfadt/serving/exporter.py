@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt._version import __version__
+from tfadt.atomic import write_text
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
@@ -31,7 +32,7 @@ from tfadt.serving.requests import Exchange, answer, difference, write_warmup
 from tfadt.serving.sample_requests import sample_requests
 from tfadt.serving.server_files import server_files
 from tfadt.serving.signatures import HistoryScorer, ServedModel
-from tfadt.serving.versions import publishing, versions, write_atomically
+from tfadt.serving.versions import publishing, versions
 from tfadt.training.experiment import seen_at_test
 from tfadt.training.positive_logits import positive_logits
 from tfadt.training.saved import SavedRun
@@ -164,7 +165,7 @@ def write_server_files(folder: Path, tensorflow: str) -> None:
     """Writes what a server of the versions in a model's folder needs, into `folder/server`."""
     (folder / "server").mkdir(exist_ok=True)
     for name, text in server_files(folder.name, versions(folder), tensorflow).items():
-        write_atomically(folder / "server" / name, text)
+        write_text(folder / "server" / name, text)
 
 
 def check_finite(model: Recommender) -> None:

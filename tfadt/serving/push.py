@@ -11,13 +11,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadt.atomic import write_text
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
 from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import is_remote, remote_versions, remove_remote_version, upload_version, write_remote
 from tfadt.serving.server_files import server_files
 from tfadt.serving.verify import blessing_path, read_blessing
-from tfadt.serving.versions import publishing, remove_version, versions, write_atomically
+from tfadt.serving.versions import publishing, remove_version, versions
 from tfadt.training.saved import SavedRun
 
 SERVED = "served"
@@ -129,7 +130,7 @@ class _Place:
         else:
             path = Path(self.folder) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, text)
+            write_text(path, text)
 
 
 def _other(wanted: str, present: list[int], folder: str) -> str | None:

@@ -11,11 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadt.atomic import write_text
 from tfadt.errors import DataError
 from tfadt.serving.loader_check import Latency, build_loader
 from tfadt.serving.metadata import check_files, fingerprint, read_metadata
 from tfadt.serving.proofs import Proofs
-from tfadt.serving.versions import write_atomically
 from tfadt.training.saved import SavedRun
 
 
@@ -146,7 +146,7 @@ def verify(
         tuple(proofs.latencies),
         proofs.metrics,
     )
-    write_atomically(blessing_path(folder), json.dumps(blessing.as_dict(), indent=2) + "\n")
+    write_text(blessing_path(folder), json.dumps(blessing.as_dict(), indent=2) + "\n")
     return blessing
 
 

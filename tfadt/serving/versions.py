@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tfadt.atomic import sync_folder
 from tfadt.errors import ConfigError, DataError
 
 _VERSION = re.compile(r"[0-9]{1,18}")
@@ -83,7 +84,7 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
                 yield partial, target
                 _sync(partial)
                 partial.rename(target)
-                _sync_folder(folder)
+                sync_folder(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
@@ -95,13 +96,6 @@ def remove_version(folder: Path, version: int) -> None:
     hidden = folder / f"{PARTIAL}removed-{version}"
     (folder / str(version)).rename(hidden)
     shutil.rmtree(hidden)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file under another name and renames it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
 
 
 @contextmanager
@@ -118,12 +112,4 @@ def _sync(folder: Path) -> None:
         for name in files:
             with open(os.path.join(root, name), "rb") as file:
                 os.fsync(file.fileno())
-        _sync_folder(Path(root))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(Path(root))

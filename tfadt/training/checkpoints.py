@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tfadt.training.atomic import write_atomically
+from tfadt.atomic import write_atomically
 
 _NAME = re.compile(r"step-(\d{12})\.npz")
 _KEPT = 2

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfadt.atomic import write_atomically, write_text
 from tfadt.config import Config
 from tfadt.config_loading import dump
 from tfadt.errors import DataError, DivergedError, first_line
-from tfadt.training.atomic import write_atomically
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.folders import locked
 from tfadt.training.plans import Plan
@@ -142,4 +142,4 @@ class RunFolder:
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        write_atomically(self.out / name, lambda path: path.write_text(text, encoding="utf-8"))
+        write_text(self.out / name, text)

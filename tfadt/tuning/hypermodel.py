@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfadt.config import Config
 from tfadt.config_loading import with_settings
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError
+from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
@@ -207,4 +207,4 @@ def searched_stages(config: Config) -> tuple[str, ...]:
 def _sentence(error: BaseException) -> str:
     if isinstance(error, TfadtError):
         return str(error)
-    return f"There is not enough memory: {str(error).splitlines()[0] if str(error) else 'no size given'}."
+    return f"There is not enough memory: {first_line(error)}."

@@ -14,8 +14,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.training.atomic import write_text
 
 _NEVER = 1_000_000_000  # failures in a row that end a search: keras-tuner wants a number
 _GOLDEN = (math.sqrt(5) - 1) / 2

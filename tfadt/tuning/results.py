@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, TfadtError
+from tfadt.errors import DataError, TfadtError, first_line
 from tfadt.toml_writing import to_toml
-from tfadt.training.atomic import write_text
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1
@@ -129,7 +129,7 @@ class Hyperparameters:
         except FileNotFoundError as error:
             raise DataError(f"{folder} is not the folder of a search: it has no {FILE}.") from error
         except (OSError, ValueError, KeyError, TypeError, TfadtError) as error:
-            raise DataError(f"{path} is not the result of a search: {str(error).splitlines()[0]}") from error
+            raise DataError(f"{path} is not the result of a search: {first_line(error)}") from error
 
     def write(self, folder: Path, data: InteractionData) -> None:
         """Writes `hyperparameters.json` and the TOML files."""

@@ -12,13 +12,13 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial as TunerTrial
 from keras_tuner.engine.trial import TrialStatus
 
+from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config_loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import ConfigError, DataError
-from tfadt.training.atomic import write_text
+from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.training.folders import locked
 from tfadt.training.plans import check_policy, plans
 from tfadt.tuning.collide import collide_settings
@@ -99,7 +99,7 @@ def saved_config(out: Path) -> Config:
     try:
         return load_config(base=json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, ConfigError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def check(config: Config, part: Role | None = None) -> None:

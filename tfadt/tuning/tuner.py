@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from tfadt.atomic import write_text
 from tfadt.search_space import Value
-from tfadt.training.atomic import write_text
 from tfadt.tuning.hypermodel import ADTHyperModel
 from tfadt.tuning.progress import SearchProgress
 

@@ -1,0 +1,46 @@
+"""Settings that the training pipeline refuses, before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from training_pipeline_cases import settings
+
+from tfadt.errors import ConfigError
+from tfadt.pipelines.from_config import pipeline_from_config
+from tfadt.pipelines.local_runner import run
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("policy.t_ce.max_drop_rat=0.1", "Unknown setting policy.t_ce.max_drop_rat"),
+        ("policy.t_ce.max_drop_rate=0.9", "max_drop_rate"),
+        ("model.gmf.embedding_dim=0", "gmf"),
+        ("adt.models=gmff", "Unknown model 'gmff'"),
+        ("export.signatures=recomend", "Unknown signature 'recomend'. Did you mean 'recommend'"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_runs(override: str, message: str, tmp_path: Path) -> None:
+    config = settings(tmp_path / "served", override)
+    with pytest.raises(ConfigError, match=message):
+        run(pipeline_from_config("small", config), tmp_path / "store")
+    assert list((tmp_path / "store" / "artifacts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("adt.models=gmf,cdae", r"Expected one of adt.models. Received: gmf, cdae\."),
+        ("adt.policies=t_ce,r_ce", r"Expected one of adt.policies. Received: t_ce, r_ce\."),
+        ("adt.plans=adt,warmup+adt", r"Expected one of adt.plans. Received: adt, warmup\+adt\."),
+        ("adt.plans=adt", r"'collide.enabled': colliding inference needs a training with warm-up and ADT"),
+        ("adt.plans=finetune", r"Expected adt\+finetune. Received: finetune\."),
+        ("adt.start_from=runs/latest", r"Expected no adt.start_from. Received: runs/latest\."),
+        ("adt.seeds=2", r"expected adt.seeds = 1. Received: 2\."),
+    ],
+)
+def test_a_pipeline_makes_one_model(override: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pipeline_from_config("small", settings(tmp_path, override))
