@@ -56,10 +56,12 @@ def nearest_users(
         def nearest(queries: tf.Tensor) -> tf.Tensor:
             return index(queries, k=wanted)[1]
 
+        # The concrete function: TensorFlow takes those of several searches for one that is traced too often, and warns.
+        search_block = nearest.get_concrete_function()
         step = block or block_size(len(candidates))
         for first in range(0, len(users), step):
             rows = slice(first, first + step)
-            found[rows, :wanted] = nearest(tf.constant(space[users[rows]], tf.float32))
+            found[rows, :wanted] = search_block(tf.constant(space[users[rows]], tf.float32))
     return _without_self(found, users)[:, :k]
 
 
