@@ -9,7 +9,14 @@ from tfadt.components.signature import Input, Output, Parameter
 from tfadt.config import CollideConfig
 
 
-@component(accelerated=True)
+def _check(settings: CollideConfig) -> None:
+    if settings.search == "scann":
+        from tfadt.inference.tfrs import scann_layer
+
+        scann_layer()
+
+
+@component(check=_check, accelerated=True)
 def collide(
     run: Input[TrainedRun],
     collided: Output[TrainedRun],

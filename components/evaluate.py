@@ -40,7 +40,7 @@ def evaluate(
     from tfadt.training.experiment import most_popular, test_evaluator
 
     data = interactions.read(extra_feedback)
-    config = model.settings(settings)
+    config = model.settings(data, settings)
     evaluator = test_evaluator(data, config)
     runs = [most_popular(data, evaluator)]
     if plain is not None:

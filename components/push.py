@@ -47,7 +47,7 @@ def push(
         settings.tolerance,
         run.path,
         print,
-        resume=True,
+        again=True,
     )
     pushed.write(place, blessing["reason"])
     print(f"Pushed to {place}.")

@@ -15,7 +15,7 @@ from tfadt.components.push import push
 from tfadt.components.validate_data import validate_data
 from tfadt.components.verify import verify
 from tfadt.components.warmup import warmup
-from tfadt.config import Config
+from tfadt.config import CollideConfig, Config
 from tfadt.config_loading import dump
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
@@ -41,7 +41,8 @@ def adt_pipeline(name: str, config: Config) -> Pipeline:
 def data_steps(config: Config) -> tuple[Step, Step]:
     """Returns the steps `ingest` and `validate_data`."""
     data = ingest(settings=config.ingest)
-    return data, validate_data(interactions=data["interactions"], settings=config.validate_data)
+    collide_settings = CollideConfig(enabled=config.collide.enabled, neighbors=config.collide.neighbors)
+    return data, validate_data(interactions=data["interactions"], settings=config.validate_data, collide=collide_settings)
 
 
 def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None = None) -> list[Step]:
@@ -120,8 +121,11 @@ def sections(config: Config, *names: str) -> dict[str, Any]:
 
 
 def training_settings(config: Config) -> dict[str, Any]:
-    """Returns what training depends on; of evaluation only the cut-off that selects checkpoints."""
-    return {**sections(config, "warmup", "adt", "finetune", "model", "policy"), "evaluate": {"k": [config.evaluate.k[0]]}}
+    """Returns what training depends on: no other model or policy, and of evaluation the cut-off that selects."""
+    settings = sections(config, "warmup", "adt", "finetune", "model", "policy")
+    for section, chosen in (("model", config.adt.models), ("policy", config.adt.policies)):
+        settings[section] = {name: value for name, value in settings[section].items() if name in chosen}
+    return {**settings, "evaluate": {"k": [config.evaluate.k[0]]}}
 
 
 def _of_stage(stage: str, settings: dict[str, Any]) -> dict[str, Any]:

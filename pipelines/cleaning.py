@@ -1,4 +1,4 @@
-"""Removes from a pipeline's folder what no pipeline's last run refers to."""
+"""Removes from a pipeline's folder what no pipeline refers to any more."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfadt.components.artifacts.pushed_model import PushedModel
+from tfadt.pipelines.lineage import records_of
 from tfadt.pipelines.store import Store
 
 
@@ -25,9 +27,10 @@ class Cleaned:
 
 
 def clean(folder: Path, dry_run: bool = False) -> Cleaned:
-    """Removes the executions that are no step of any pipeline's last run in the folder.
+    """Removes the executions that nothing refers to.
 
-    Of steps that are part of a last run, everything stays, the checkpoints of one that was interrupted included.
+    What stays: for each pipeline the steps of its last run, with the checkpoints of one that was interrupted, and those of
+    its last whole run that ended well; and all that made a version which is served from this machine.
 
     Args:
         folder: A pipeline's folder.
@@ -39,21 +42,32 @@ def clean(folder: Path, dry_run: bool = False) -> Cleaned:
     """
     Store(folder)  # refuses a folder that is none, rather than make one
     with Store.locked(folder) as store:
-        referenced = {step.execution for _, state in store.states() for step in state.steps.values()}
+        complete = store.executions()
+        kept = {execution for _, state in store.states() for execution in state.executions}
+        kept |= {*records_of(store, [name for name in complete if _is_served(store, name)])}
         doomed = [
             path
             for part in ("artifacts", "partial", "logs")
             for path in sorted((folder / part).iterdir())
-            if path.name.removesuffix(".log") not in referenced
+            # What is left in `partial` of a complete execution is of a kill just after it was complete.
+            if path.name.removesuffix(".log") not in kept or (part == "partial" and path.name in complete)
         ]
         size = sum(_size(path) for path in doomed)
         for path in doomed if not dry_run else []:
-            if path.is_dir():
+            if path.parent.name == "artifacts":
+                store.remove(path.name)
+            elif path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        kept = [name for name in store.executions() if name in referenced]
-    return Cleaned(doomed, size, len(kept))
+    return Cleaned(doomed, size, len(kept.intersection(complete)))
+
+
+def _is_served(store: Store, execution: str) -> bool:
+    """Returns whether an execution pushed a version that still lies where it was pushed to."""
+    record = store.record(execution)
+    pushed = [] if record is None else [name for name, made in record.outputs.items() if made.type == PushedModel.__name__]
+    return any(PushedModel(store.artifact(execution, name)).is_served() for name in pushed)
 
 
 def _size(path: Path) -> int:

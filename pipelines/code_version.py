@@ -11,8 +11,10 @@ from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
+from tfadt import registry
 from tfadt.errors import ConfigError
 
+_FILE_NAME = re.compile(r"\w+\.\w+")
 _NAMED_IN_TEXT = re.compile(r"(tfadt(?:\.\w+)+)(?::\w+)?")
 
 
@@ -21,8 +23,9 @@ class CodeVersions:
 
     A version is a SHA-256 that changes with the source of a module or of what it imports, however deep. Imports inside
     functions count, for a component imports most of the library only when it runs, and so do modules that the code names in
-    a text, as `tfadt.registry` does. Only modules of tfadt and of the component's own package are followed: the versions of
-    other packages stand in the execution record instead.
+    a text, as `tfadt.registry` does, models and policies that are registered there from elsewhere, and files beside a module
+    that it names in a text. Only modules of tfadt, of the component's own package and of the packages of registered classes
+    are followed: the versions of other packages stand in the execution record instead.
     """
 
     def __init__(self) -> None:
@@ -46,7 +49,8 @@ class CodeVersions:
 
     def _reach(self, module: str) -> dict[str, str]:
         """Returns the digest of each module that the code reaches."""
-        packages = {"tfadt", module.split(".")[0]}
+        registered = {named.partition(":")[0] for names in (registry.MODELS, registry.POLICIES) for named in names.values()}
+        packages = {name.split(".")[0] for name in ("tfadt", module, *registered)}
         reached: dict[str, str] = {}
         waiting = [module]
         while waiting:
@@ -55,6 +59,7 @@ class CodeVersions:
             if source is not None:
                 reached[name] = source[0]
                 waiting += source[1]
+                waiting += registered if name == registry.__name__ else ()
         return reached
 
     def _source(self, module: str) -> tuple[str, frozenset[str]] | None:
@@ -84,7 +89,17 @@ def _read(path: Path, module: str, mtime_ns: int) -> tuple[str, frozenset[str]]:
     del mtime_ns  # part of the key: a file that changes while the process lives is read again
     content = path.read_bytes()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    return hashlib.sha256(content).hexdigest(), frozenset(_named_modules(ast.parse(content), package))
+    tree = ast.parse(content)
+    digest = hashlib.sha256(content)
+    for file in sorted(_named_files(tree, path.parent)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest(), frozenset(_named_modules(tree, package))
+
+
+def _named_files(tree: ast.Module, folder: Path) -> set[Path]:
+    """Returns the files beside a module that it names in a text, such as a program that it compiles."""
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return {folder / text for text in texts if _FILE_NAME.fullmatch(text) and (folder / text).is_file()}
 
 
 def _named_modules(tree: ast.Module, package: str) -> Iterator[str]:

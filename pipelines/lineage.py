@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfadt.components.artifacts.saved_model import SavedModel
 from tfadt.errors import DataError
 from tfadt.pipelines.records import Record
 from tfadt.pipelines.store import Store
@@ -69,16 +70,27 @@ def trace(artifact: Path) -> Lineage:
         DataError: If it lies in no pipeline's folder, or a record is missing or was changed.
     """
     place = Path(artifact).resolve()
-    if (place / METADATA_FILE).is_file():
-        place = Path(read_metadata(place).get("run", place))
+    metadata = read_metadata(place) if (place / METADATA_FILE).is_file() else {}
+    place = Path(metadata.get("run", place))
     for folder in (place, *place.parents):
         if folder.parent.name == "artifacts" and Store.holds(folder.parent.parent):
             store = Store(folder.parent.parent)
-            return Lineage(store, folder.name, records_of(store, [folder.name]))
+            root = _export(store, metadata) if metadata else folder.name
+            return Lineage(store, root, records_of(store, [root]))
     raise DataError(
         f"{artifact} is no artifact of a pipeline. Expected a path below a pipeline's artifacts, or a version that it has "
         "exported."
     )
+
+
+def _export(store: Store, metadata: dict[str, Any]) -> str:
+    """Returns the execution that exported a version, given what the version says of itself."""
+    for name in store.executions():
+        record = store.record(name)
+        for made in record.outputs.values() if record is not None else ():
+            if made.type == SavedModel.__name__ and all(made.summary[key] == metadata[key] for key in ("name", "version")):
+                return name
+    raise DataError(f"{store.folder} has no record of the export of {metadata['name']} {metadata['version']}.")
 
 
 def records_of(store: Store, executions: list[str]) -> dict[str, Record]:

@@ -105,13 +105,16 @@ class _Run:
         self._listener = listener
         self._made: dict[str, Record] = {}
         steps = {each.step.name: StepState(execution=each.execution, state="waiting") for each in planned}
-        self._state = RunState(config=config, started=now(), steps=steps)
+        last = store.state(pipeline.name)
+        self._state = RunState(config=config, started=now(), steps=steps, complete=last.complete if last else {})
 
     def all_steps(self) -> dict[str, StepResult]:
         results = {}
         try:
             for each in self._planned:
                 results[each.step.name] = self._step(each)
+            if not self._pipeline.is_part:
+                self._state.complete = {each.step.name: each.execution for each in self._planned}
         except (StepError, InterruptedRunError) as error:
             self._state.error = str(error)
             raise
@@ -152,7 +155,6 @@ class _Run:
         (partial / "work").mkdir(exist_ok=True)
         inputs = {name: store.artifact(ref.execution, ref.output) for name, ref in planned.identity.inputs.items()}
         outputs = {name: partial / "outputs" / name for name in step.component.signature.outputs}
-        previous = self._previous(planned)
         started, begun = now(), time.perf_counter()
         listed = ", ".join(f"{name} = {path}" for name, path in inputs.items()) or "none"
         try:
@@ -161,6 +163,7 @@ class _Run:
                 f"step {step.name}; inputs: {listed}; parameters: {planned.identity.parameters}",
                 lambda text: self._listener.line(step.name, text),
             ):
+                previous = self._previous(planned)
                 made = step.component.execute(
                     inputs,
                     outputs,
@@ -168,6 +171,12 @@ class _Run:
                     partial / "work",
                     {name: store.artifact(ref.execution, ref.output) for name, ref in previous.items()},
                 )
+                described = {
+                    name: OutputRecord(
+                        type=type(artifact).__name__, digest=store.digests.of_path(artifact.path), summary=artifact.summary()
+                    )
+                    for name, artifact in made.items()
+                }
         except InterruptedRunError:
             raise
         except Exception as error:
@@ -179,12 +188,7 @@ class _Run:
             identity=planned.identity,
             step=step.name,
             pipeline=self._pipeline.name,
-            outputs={
-                name: OutputRecord(
-                    type=type(artifact).__name__, digest=store.digests.of_path(artifact.path), summary=artifact.summary()
-                )
-                for name, artifact in made.items()
-            },
+            outputs=described,
             previous=previous,
             started=started,
             seconds=round(time.perf_counter() - begun, 3),
@@ -207,6 +211,7 @@ class _Run:
         if not earlier:
             return {}
         last = max(earlier, key=lambda record: datetime.fromisoformat(record.started))
+        self._store.check_outputs(last.identity.execution, last)
         return {
             argument: InputRecord(execution=last.identity.execution, output=output)
             for argument, kind in wanted.items()

@@ -21,6 +21,7 @@ class Pipeline:
     Attributes:
         name: As given.
         steps: By name, each after all that it waits for.
+        is_part: Whether it is what `until` has left of another pipeline.
 
     Raises:
         ConfigError: If two steps have one name, an input comes from nowhere or from an output of another type, or steps
@@ -31,6 +32,7 @@ class Pipeline:
         if not _NAME.fullmatch(name):
             raise ConfigError(f"The name of a pipeline has letters, digits, '_', '.' and '-' only. Received: '{name}'.")
         self.name = name
+        self.is_part = False
         by_name: dict[str, Step] = {}
         for step in steps:
             if step.name in by_name:
@@ -58,7 +60,9 @@ class Pipeline:
             if name not in self.steps:
                 raise ConfigError(f"The pipeline {self.name} has no step '{name}'.{did_you_mean(name, self.steps)}")
             wanted += [other for other in self.steps[name].upstream if other not in wanted]
-        return Pipeline(self.name, [step for step in self if step.name in wanted])
+        part = Pipeline(self.name, [step for step in self if step.name in wanted])
+        part.is_part = self.is_part or len(part) < len(self)
+        return part
 
     def __len__(self) -> int:
         return len(self.steps)

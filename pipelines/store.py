@@ -5,7 +5,8 @@ Layout::
     artifacts/COMPONENT-FINGERPRINT/   one folder an execution: execution.json (its record) and a folder for each output
     partial/COMPONENT-FINGERPRINT/     of a step that runs or was interrupted: outputs (begun anew) and work (checkpoints)
     logs/COMPONENT-FINGERPRINT.log     what the step printed, attempt after attempt
-    pipelines/NAME.json                the last run of each pipeline: its settings and which execution each step is
+    pipelines/NAME.json                the last run of each pipeline: its settings, which execution each step is, and which
+                                       it was when all were complete
     digests.json, .tfadt-pipeline
 
 Several pipelines can share a folder: a step that one of them has run is complete for all.
@@ -53,6 +54,13 @@ class RunState(BaseModel):
     finished: str | None = None
     error: str | None = None
     steps: dict[str, StepState]
+    complete: dict[str, str] = {}
+    """Execution of each step in the last run of the whole pipeline that ended well."""
+
+    @property
+    def executions(self) -> set[str]:
+        """Names of the executions that this run or the last that ended well refers to."""
+        return {*self.complete.values(), *(step.execution for step in self.steps.values())}
 
 
 class Store:
@@ -108,11 +116,19 @@ class Store:
 
     def commit(self, execution: str) -> None:
         """Makes what lies in the partial folder's `outputs` the artifact folder of a complete execution."""
-        place = self.folder / "artifacts" / execution
+        place, partial = self.folder / "artifacts" / execution, self.partial(execution)
         if place.exists():  # without a record, or what it tells of the world outside no longer holds
-            shutil.rmtree(place)
-        (self.partial(execution) / "outputs").rename(place)
-        shutil.rmtree(self.partial(execution))
+            shutil.rmtree(partial / "replaced", ignore_errors=True)
+            place.rename(partial / "replaced")
+        (partial / "outputs").rename(place)
+        shutil.rmtree(partial)
+
+    def remove(self, execution: str) -> None:
+        """Removes a complete execution: out of sight first, so that a kill leaves it whole or gone."""
+        hidden = self.partial(f"removed-{execution}")
+        shutil.rmtree(hidden, ignore_errors=True)
+        (self.folder / "artifacts" / execution).rename(hidden)
+        shutil.rmtree(hidden)
 
     def executions(self) -> list[str]:
         """Returns the names of the complete executions."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
+from tfadt.components.artifacts.pushed_model import PushedModel
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter, Previous, WorkFolder
 from tfadt.errors import DataError
@@ -105,3 +106,12 @@ def gated(number: Output[Number], a: Input[Number], gate: Parameter[str]) -> Non
 def stopped(number: Output[Number], a: Input[Number]) -> None:
     """Is stopped by the user."""
     raise KeyboardInterrupt
+
+
+@component
+def publish(number: Input[Number], pushed: Output[PushedModel], to: Parameter[str]) -> None:
+    """Puts what looks like a served version into a directory, under the next number."""
+    place = Path(to) / str(len(list(Path(to).glob("*"))) + 1)
+    place.mkdir(parents=True)
+    (place / "saved_model.pb").write_text(str(number.read()))
+    pushed.write(str(place), "It is a number.")

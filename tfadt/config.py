@@ -164,6 +164,15 @@ class CollideConfig(Section):
             raise PydanticCustomError("grid", "expected each value once, ascending")
         return values
 
+    def check_users(self, num_users: int) -> None:
+        """Raises ConfigError if colliding inference is asked for with as many neighbours as there are users."""
+        most = max(self.neighbors)
+        if self.enabled and most >= num_users:
+            raise ConfigError(
+                f"Setting 'collide.neighbors': a user is not its own neighbour, and there are {num_users} users. Expected "
+                f"numbers below that. Received: {most}."
+            )
+
 
 class TuneConfig(Section):
     """Stage `tune`: a search for the settings that rank validation best, one search for each model and policy of `adt`.

@@ -71,10 +71,10 @@ class PushConfig(Section):
     """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
     keep: int | None = Field(default=None, ge=1)
     """How many versions to keep there, the newest ones; default: all."""
-    unless_worse_than: str | None = None
+    unless_worse_than: str | None = Field(default=None, pattern=r"^(served|\d+)$")
     """`served` or a version there: push only what ranks the clean test no worse."""
-    metric: str | None = None
-    """What is compared; default: recall at the first cut-off."""
+    metric: str | None = Field(default=None, pattern=r"^(recall|ndcg|precision|mrr|hit)@[1-9]\d*$")
+    """What is compared, such as `ndcg@50`; default: recall at the first cut-off."""
     tolerance: float = Field(default=0.0, ge=0)
     """How much worse it may be."""
 

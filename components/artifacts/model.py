@@ -14,6 +14,7 @@ from tfadt.config_loading import dump, load_config
 from tfadt.registry import MODELS, check_name, resolve
 
 if TYPE_CHECKING:
+    from tfadt.data.interactions import InteractionData
     from tfadt.evaluation.ranking import RankingEvaluator
     from tfadt.models.recommender import Recommender
     from tfadt.training.plans import Plan
@@ -62,6 +63,7 @@ class Model(Artifact):
                 without_negative=max(before["without_negative"], trained.without_negative),
                 seconds=before["seconds"] + trained.seconds,
             )
+        used = {**used, "adt": {**used["adt"], "plans": [plan.label]}}
         self.write_json(
             "training.json",
             {
@@ -99,9 +101,10 @@ class Model(Artifact):
         """Returns the account of the training."""
         return self.read_json("training.json", ("model", "policy", "plan", "seed", "selection", "best_step", "settings"))
 
-    def settings(self, evaluation: EvaluateConfig) -> Config:
-        """Returns the settings that the model was made with, and those of its evaluation."""
-        return load_config(base={**self.training()["settings"], "evaluate": evaluation.model_dump(mode="json")})
+    def settings(self, data: InteractionData, evaluation: EvaluateConfig) -> Config:
+        """Returns the settings that the data and the model were made with, and those of the evaluation."""
+        made_with = {"ingest": data.manifest.get("settings", {}), **self.training()["settings"]}
+        return load_config(base={**made_with, "evaluate": evaluation.model_dump(mode="json")})
 
     def as_run(self, evaluator: RankingEvaluator) -> Run:
         """Evaluates the model; returns it as a row of results."""

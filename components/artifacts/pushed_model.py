@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
+from tfadt.serving.versions import is_remote, versions
 
 
 class PushedModel(Artifact):
@@ -21,9 +22,19 @@ class PushedModel(Artifact):
         self.write_json("pushed.json", {"pushed": place is not None, "place": place, "reason": reason})
 
     def is_current(self) -> bool:
-        """Returns whether the version still lies where it was pushed to; of other machines that is not asked."""
+        """Returns whether the version is still the largest where it was pushed to, the one that a server takes.
+
+        Of other machines that is not asked.
+        """
         place = self.summary()["place"]
-        return place is None or "://" in place or (Path(place) / "saved_model.pb").is_file()
+        if place is None or is_remote(place):
+            return True
+        return self.is_served() and versions(Path(place).parent)[-1] == int(Path(place).name)
+
+    def is_served(self) -> bool:
+        """Returns whether the version still lies where it was pushed to, on this machine."""
+        place = self.summary()["place"]
+        return place is not None and not is_remote(place) and (Path(place) / "saved_model.pb").is_file()
 
     def summary(self) -> dict[str, Any]:
         """Returns the content."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tfadt.errors import ConfigError
-from tfadt.pipelines.code_version import CodeVersions
+from tfadt.pipelines.code_version import CodeVersions, _named_files
+from tfadt.registry import POLICIES
+from tfadt.serving import loader_check
 
 
 @pytest.fixture
@@ -59,6 +63,31 @@ def test_what_the_registry_names_in_texts_counts() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False", "False"]
+
+
+def test_a_registered_policy_and_what_it_imports_count(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = CodeVersions().of("tfadt.components.adt")
+    monkeypatch.setitem(POLICIES, "mine", "shop.top:Policy")
+    (package / "top.py").write_text("from shop import near\n")
+    before = CodeVersions().of("tfadt.components.adt")
+    assert before != plain
+    (package / "near.py").write_text("N = 2  # another number\n")
+    assert CodeVersions().of("tfadt.components.adt") != before
+
+
+def test_a_file_that_a_module_names_counts(package: Path) -> None:
+    (package / "top.py").write_text('PROGRAM = "proof.cc"\n')
+    versions = set()
+    for program in ("int a;", "int b;"):
+        (package / "proof.cc").write_text(program)
+        os.utime(package / "top.py", ns=(0, len(versions)))  # within a process a source is read again if its time changes
+        versions.add(CodeVersions().of("shop.stage"))
+    assert len(versions) == 2
+
+
+def test_the_loaders_program_is_part_of_verify() -> None:
+    source = Path(loader_check.__file__)
+    assert _named_files(ast.parse(source.read_text()), source.parent) == {source.with_suffix(".cc")}
 
 
 def test_ingest_does_not_depend_on_training() -> None:

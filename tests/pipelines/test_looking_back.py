@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from pipeline_cases import add, compared, constant, limited
+from pipeline_cases import add, compared, constant, limited, publish
 
+from tfadt.components.artifacts.pushed_model import PushedModel
 from tfadt.errors import DataError
 from tfadt.pipelines.cleaning import clean
 from tfadt.pipelines.lineage import trace
-from tfadt.pipelines.local_runner import StepError, run
+from tfadt.pipelines.local_runner import StepError, StepResult, run
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.status import status
 from tfadt.pipelines.store import RunState, StepState, Store
@@ -117,6 +119,45 @@ def test_clean_keeps_what_the_last_run_of_any_pipeline_refers_to(tmp_path: Path)
     results = run(pair(plus=3.0), tmp_path)
     assert not any(result.executed for result in results.values())
     assert clean(tmp_path).paths == []
+
+
+def test_clean_keeps_the_last_whole_run_beside_a_part_and_a_failure(tmp_path: Path) -> None:
+    start = constant(value=5.0)
+
+    def pipeline(limit: float) -> Pipeline:
+        return Pipeline("p", [start, limited(a=start["number"], limit=limit)])
+
+    run(pipeline(9.0), tmp_path)
+    run(pipeline(9.0).until("constant"), tmp_path)
+    with pytest.raises(StepError):
+        run(pipeline(1.0), tmp_path)
+    assert clean(tmp_path).kept == 2
+    assert not any(result.executed for result in run(pipeline(9.0), tmp_path).values())
+    # A whole run that ends well takes the place of the last.
+    run(pipeline(8.0), tmp_path)
+    assert {path.name.split("-")[0] for path in clean(tmp_path).paths} == {"limited"}
+
+
+def test_clean_keeps_what_a_served_version_was_made_of(tmp_path: Path) -> None:
+    def served(value: float) -> dict[str, StepResult]:
+        start = constant(value=value)
+        pushed = publish(number=start["number"], to=str(tmp_path / "served"))
+        return run(Pipeline("p", [start, pushed]), tmp_path / "store")
+
+    first = served(1.0)
+    served(2.0)
+    assert clean(tmp_path / "store").paths == []
+    place = Path(PushedModel(first["publish"].outputs["pushed"]).summary()["place"])
+    shutil.rmtree(place)
+    assert clean(tmp_path / "store").kept == 2
+
+
+def test_clean_removes_what_a_kill_left_beside_a_complete_execution(tmp_path: Path) -> None:
+    results = run(pair(), tmp_path)
+    left = Store(tmp_path).partial(results["add"].record.identity.execution) / "work"
+    left.mkdir(parents=True)
+    assert clean(tmp_path).paths == [left.parent]
+    assert not any(result.executed for result in run(pair(), tmp_path).values())
 
 
 def test_clean_keeps_the_checkpoints_of_an_interrupted_step(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tfadt.pipelines.lineage import trace
 from tfadt.pipelines.local_runner import StepResult, run
 from tfadt.pipelines.status import status
 from tfadt.pipelines.store import Store
+from tfadt.serving.verify import read_blessing
 from tfadt.training.experiment import run_experiment
 from tfadt.training.saved import SavedRun
 
@@ -80,15 +81,17 @@ def test_it_goes_from_raw_data_to_a_pushed_version(ran: Ran) -> None:
 def test_the_lineage_of_the_pushed_version_goes_back_to_the_data(ran: Ran) -> None:
     place = json.loads((ran.results["push"].outputs["pushed"] / "pushed.json").read_text())["place"]
     found = trace(Path(place))
-    assert found.root.startswith("collide-")
+    assert found.root == ran.results["export"].record.identity.execution
     steps = {record.step for record in found.records.values()}
-    assert steps == {"ingest", "warmup", "adt", "finetune", "evaluate", "collide"}
+    assert steps == {"ingest", "warmup", "adt", "finetune", "evaluate", "collide", "export"}
 
 
 def test_the_librarys_verbs_read_the_run_of_a_pipeline(ran: Ran) -> None:
     saved = SavedRun.open(ran.results["collide"].outputs["collided"])
     assert saved.names == ["gmf-t_ce-warmup+adt+finetune-0"]
     assert saved.config.collide.enabled
+    assert saved.config.adt.plans == ("warmup+adt+finetune",)
+    assert saved.config.ingest.split == settings(ran.served, "ingest.split.seed=0").ingest.split
     assert saved.load_model(saved.names[0]).num_users == saved.data.num_users
     assert saved.data.extra_feedback is not None
 
@@ -129,6 +132,24 @@ def test_a_pushed_version_that_was_removed_is_pushed_again(ran: Ran) -> None:
     assert (place / "saved_model.pb").is_file()
 
 
+def test_where_a_newer_version_would_be_served_its_own_is_pushed_again(ran: Ran) -> None:
+    place = Path(json.loads((ran.run()["push"].outputs["pushed"] / "pushed.json").read_text())["place"])
+    other = place.with_name(str(int(place.name) + 10))
+    shutil.copytree(place, other)
+    (other / "assets.extra" / "tfadt.json").write_text("{}")  # of another model
+    results = ran.run("push.keep=1")
+    assert executed(results) == ["push"]
+    pushed = Path(json.loads((results["push"].outputs["pushed"] / "pushed.json").read_text())["place"])
+    assert int(pushed.name) > int(other.name)
+    assert [path.name for path in pushed.parent.glob("[0-9]*") if path.is_dir()] == [pushed.name]
+    assert read_blessing(pushed)["blessed"]
+    assert trace(pushed).root == ran.results["export"].record.identity.execution
+    assert executed(ran.run("push.keep=1")) == []
+    # With other settings of the push it is the newest there already.
+    assert executed(ran.run()) == ["push"]
+    assert [path.name for path in pushed.parent.glob("[0-9]*") if path.is_dir()] == [pushed.name]
+
+
 def test_a_model_that_is_not_blessed_is_not_pushed(ran: Ran, tmp_path: Path) -> None:
     outputs = {name: folder for result in ran.results.values() for name, folder in result.outputs.items()}
     shutil.copytree(outputs["evaluation"], tmp_path / "evaluation")
@@ -152,6 +173,8 @@ def test_a_model_that_is_not_blessed_is_not_pushed(ran: Ran, tmp_path: Path) -> 
         ("collide.ratios=0.2", ["collide", "export", "verify", "push"]),
         ("export.k=12", ["export", "verify", "push"]),
         ("push.keep=3", ["push"]),
+        ("policy.r_ce.beta=0.3", []),
+        ("model.neumf.embedding_dim=4", []),
         ("evaluate.k=5,20", ["evaluate", "collide", "export", "verify", "push"]),
         ("validate_data.min_users=3", ["validate_data"]),
         ("ingest.split.seed=1", ["ingest", "validate_data", "warmup", "adt"]),
@@ -162,7 +185,7 @@ def test_a_setting_runs_the_steps_that_it_decides_again(override: str, steps: li
     found = [each.step for each in status(pipeline, Store(ran.store)) if each.state != "complete"]
     # After training comes all the rest.
     rest = {name: list(pipeline.steps)[list(pipeline.steps).index(name) + 1 :] for name in ("adt", "finetune")}
-    assert found == [*steps, *rest.get(steps[-1], [])]
+    assert found == [*steps, *rest.get(steps[-1] if steps else "", [])]
 
 
 def test_plain_training_as_the_baseline(ran: Ran) -> None:
@@ -180,8 +203,8 @@ def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
     more = ("pipeline.search=true", "tune.trials=2", "tune.over=training", "adt.plans=adt", "collide.enabled=false")
     config = settings(ran.served, *more)
     results = run(pipeline_from_config("search", config).until("adt"), ran.store)
-    # What the training pipeline has made of the same data is taken from there.
-    assert executed(results) == ["tune", "adt"]
+    # The data are those that the training pipeline has ingested; without colliding inference less is asked of them.
+    assert executed(results) == ["validate_data", "tune", "adt"]
     best = json.loads((results["tune"].outputs["hyperparameters"] / "hyperparameters.json").read_text())["best"]
     trained = Model.open(results["adt"].outputs["model"]).training()
     assert trained["settings"]["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]

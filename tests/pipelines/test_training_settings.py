@@ -9,7 +9,7 @@ from training_pipeline_cases import settings
 
 from tfadt.errors import ConfigError
 from tfadt.pipelines.from_config import pipeline_from_config
-from tfadt.pipelines.local_runner import run
+from tfadt.pipelines.local_runner import StepError, run
 
 
 @pytest.mark.parametrize(
@@ -19,14 +19,23 @@ from tfadt.pipelines.local_runner import run
         ("policy.t_ce.max_drop_rate=0.9", "max_drop_rate"),
         ("model.gmf.embedding_dim=0", "gmf"),
         ("adt.models=gmff", "Unknown model 'gmff'"),
+        ("push.metric=recal@20", "push.metric"),
+        ("push.unless_worse_than=best", "push.unless_worse_than"),
+        ("collide.search=scann", "needs the package scann"),
         ("export.signatures=recomend", "Unknown signature 'recomend'. Did you mean 'recommend'"),
     ],
 )
 def test_wrong_settings_are_refused_before_anything_runs(override: str, message: str, tmp_path: Path) -> None:
-    config = settings(tmp_path / "served", override)
     with pytest.raises(ConfigError, match=message):
+        run(pipeline_from_config("small", settings(tmp_path / "served", override)), tmp_path / "store")
+    assert list(tmp_path.glob("store/artifacts/*")) == []
+
+
+def test_too_few_users_for_the_neighbours_are_told_before_training(tmp_path: Path) -> None:
+    config = settings(tmp_path / "served", "collide.neighbors=1,120")
+    with pytest.raises(StepError, match=r"'validate_data' failed: Setting 'collide.neighbors': .* there are \d+ users"):
         run(pipeline_from_config("small", config), tmp_path / "store")
-    assert list((tmp_path / "store" / "artifacts").iterdir()) == []
+    assert not list((tmp_path / "store" / "artifacts").glob("warmup-*"))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfadt.errors import ConfigError, DataError
 from tfadt.serving.requests import TOLERANCE
 
-_SOURCE = Path(__file__).with_suffix(".cc")
+_SOURCE = Path(__file__).with_name("loader_check.cc")
 _COMPILERS = ("g++", "c++", "clang++")
 
 

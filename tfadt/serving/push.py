@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from tfadt.atomic import write_text
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
 from tfadt.serving.quality import served_metrics
-from tfadt.serving.remote import is_remote, remote_versions, remove_remote_version, upload_version, write_remote
+from tfadt.serving.remote import remote_versions, remove_remote_version, upload_version, write_remote
 from tfadt.serving.server_files import server_files
 from tfadt.serving.verify import blessing_path, read_blessing
-from tfadt.serving.versions import publishing, remove_version, versions
+from tfadt.serving.versions import is_remote, publishing, remove_version, versions
 from tfadt.training.saved import SavedRun
 
 SERVED = "served"
@@ -33,7 +34,7 @@ def push(
     tolerance: float = 0.0,
     run: Path | SavedRun | None = None,
     say: Callable[[str], object] = lambda text: None,
-    resume: bool = False,
+    again: bool = False,
 ) -> str:
     """Copies a blessed version into a serving directory, under its own name and number.
 
@@ -47,7 +48,8 @@ def push(
         tolerance: How much worse it may be.
         run: The version's run, or the folder of that; default where it lay at export.
         say: Hears what is done.
-        resume: Go on where an interrupted push was: this very version may be there already.
+        again: Push what may have been pushed before: if it is the newest there it stays, and if a newer one is there, which
+            a server would take, it goes in once more under a number of its own.
 
     Returns:
         Where the version lies now.
@@ -65,6 +67,11 @@ def push(
     version = metadata["version"]
     place = _Place(f"{to.rstrip('/')}/{metadata['name']}")
     present = place.versions()
+    is_newest = again and bool(present) and served_fingerprint(f"{place.folder}/{present[-1]}") == fingerprint(folder)
+    if is_newest:
+        version = present[-1]
+    elif again and present and version < present[-1]:
+        version = max(int(time.time()), present[-1] + 1)
     if present and version < present[-1]:
         raise DataError(
             f"Version {version} would not be served: {place.folder} has version {present[-1]}, and a server takes the "
@@ -74,9 +81,7 @@ def push(
         other = _other(unless_worse_than, present, place.folder)
         say(_compare(folder, metadata, other, metric, tolerance, run) if other else "Nothing is served yet.")
     try:
-        there = f"{place.folder}/{version}"
-        resumed = resume and version in present and served_fingerprint(there) == fingerprint(folder)
-        pushed = there if resumed else place.add(folder, version)
+        pushed = f"{place.folder}/{version}" if is_newest else place.add(folder, version)
         place.write(blessing_path(Path(str(version))).name, json.dumps(blessing, indent=2) + "\n")
         for old in place.versions()[: -keep if keep else 0]:
             place.remove(old)

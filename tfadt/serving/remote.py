@@ -16,11 +16,6 @@ from tfadt.serving.versions import PARTIAL, is_version
 _LAST = "saved_model.pb"
 
 
-def is_remote(path: str) -> bool:
-    """Returns whether a path names a file system other than this machine's."""
-    return "://" in path
-
-
 def remote_versions(folder: str) -> list[int]:
     """Returns the versions that can be loaded, ascending."""
     if not tf.io.gfile.isdir(folder):

@@ -28,6 +28,11 @@ def is_version(name: str) -> bool:
     return _VERSION.fullmatch(name) is not None
 
 
+def is_remote(path: str) -> bool:
+    """Returns whether a path names a file system other than this machine's."""
+    return "://" in path
+
+
 def versions(folder: Path) -> list[int]:
     """Returns the versions in a model's folder, ascending; none where there is no such folder."""
     return sorted(int(path.name) for path in folder.iterdir() if is_version(path.name)) if folder.is_dir() else []

@@ -17,7 +17,7 @@ from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.popularity import MostPopular
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.training.plans import Plan, check_extra_feedback, check_neighbors, check_policy, plans
+from tfadt.training.plans import Plan, check_extra_feedback, check_policy, plans
 from tfadt.training.progress import Progress
 from tfadt.training.run_folder import RunFolder
 from tfadt.training.runs import POPULAR, Run
@@ -125,7 +125,7 @@ def _check_data(data: InteractionData, config: Config, todo: Sequence[Plan]) -> 
     _check_vocabularies(data, config)
     check_selection(config.adt.selection, data)
     check_extra_feedback(todo, data, config)
-    check_neighbors(config, data)
+    config.collide.check_users(data.num_users)
 
 
 def _train_all(

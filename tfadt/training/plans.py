@@ -146,13 +146,3 @@ def check_extra_feedback(todo: Sequence[Plan], data: InteractionData, config: Co
                 f"{asking[0]} trains on extra feedback. Received: none (see ingest.extra_feedback; where there is feedback, "
                 "a share of the true positives becomes known)."
             )
-
-
-def check_neighbors(config: Config, data: InteractionData) -> None:
-    """Raises ConfigError if colliding inference is asked for with as many neighbours as there are users."""
-    most = max(config.collide.neighbors)
-    if config.collide.enabled and most >= data.num_users:
-        raise ConfigError(
-            f"Setting 'collide.neighbors': a user is not its own neighbour, and there are {data.num_users} users. Expected "
-            f"numbers below that. Received: {most}."
-        )

@@ -20,7 +20,7 @@ from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import Plan, check_extra_feedback, check_neighbors, make_model, make_policy
+from tfadt.training.plans import Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import check_memory, make_sampler
 from tfadt.tuning.collide import collided_metrics
@@ -75,7 +75,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             raise DataError("A search needs validation interactions to judge its trials by. Received: none.")
         check_selection(self._config.adt.selection, data)
         check_extra_feedback([self._plan], data, self._config)
-        check_neighbors(self._config, data)
+        self._config.collide.check_users(data.num_users)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
         self._evaluator = RankingEvaluator(data.valid, data.history(), sorted({*self._config.evaluate.k, k}))
 

@@ -10,6 +10,13 @@ from tfadt.config_loading import load_config
 
 def status(
     config: options.Config = None,
+    data: options.Data = None,
+    train: options.Train = None,
+    valid: options.Valid = None,
+    test: options.Test = None,
+    dataset: options.Dataset = None,
+    simulate: options.Simulate = False,
+    format: options.Format = None,
     model: common.Model = None,
     policy: common.Policy = None,
     set_: options.Sets = None,
@@ -17,16 +24,17 @@ def status(
 ) -> None:
     """Tell which steps are complete, and why the others would run; without a configuration, as each pipeline last ran.
 
-    Example: tfadt pipeline status pipelines/configs/gmf_t_ce.toml --out runs/clicks
+    Example: tfadt pipeline status pipelines/configs/gmf_t_ce.toml --data clicks.csv --out runs/clicks
     """
     from tfadt.pipelines.status import status as status_of
     from tfadt.pipelines.store import Store
 
     store = Store(out)
-    if config is None and model is None and policy is None and not set_:
+    source = options.source_settings(data, train, valid, test, dataset, simulate, format)
+    if config is None and model is None and policy is None and not set_ and not source:
         pipelines = [common.named_pipeline(name, load_config(base=state.config)) for name, state in store.states()]
     else:
-        pipelines = [common.pipeline_of(config, common.settings_of(config, {}, model, policy, set_))]
+        pipelines = [common.pipeline_of(config, common.settings_of(config, source, model, policy, set_))]
     for pipeline in pipelines:
         print_lines([f"{pipeline.name}:"])
         print_table(
