@@ -216,7 +216,7 @@ def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path)
 
     # Each step is a process that imports TensorFlow: `make soak` runs them all, `make test` those of the plain plan.
     plan = [] if SOAK else ["adt.plans=adt", "collide.enabled=false"]
-    pipeline = pipeline_from_config("small", settings(ran.served, *plan)).until("collide" if SOAK else "evaluate")
+    pipeline = pipeline_from_config("small", settings(ran.served, *plan)).until("push" if SOAK else "evaluate")
     compile_pipeline(pipeline, tmp_path / "small.yaml", KubeflowConfig(image="python:3.11"))
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(tmp_path / "root"))
     components.load_component_from_file(str(tmp_path / "small.yaml"))()
@@ -230,6 +230,8 @@ def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path)
         folders = (root / "collide" / "collided", results["collide"].outputs["collided"])
         tables = [next((folder / "collide").glob("*.json")) for folder in folders]
         assert tables[0].read_text() == tables[1].read_text()
+        pushed = json.loads((root / "push" / "pushed" / "pushed.json").read_text())
+        assert read_blessing(Path(pushed["place"]))["blessed"]
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_artifacts(ran: Ran, tmp_path: Path) -> None:
