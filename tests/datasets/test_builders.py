@@ -164,6 +164,15 @@ def test_order_is_kept_where_tfds_sorts_on_disk(prepare, monkeypatch: pytest.Mon
     assert examples(prepare("adressa/raw", dummy("adressa"), num_shards=4)) == plain
 
 
+def test_gzipped_days_keep_their_order(prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = examples(prepare("adressa/raw", dummy("adressa")))
+    (tmp_path / "manual" / "one_week").mkdir(parents=True)
+    for day in (dummy("adressa") / "one_week").iterdir():
+        (tmp_path / "manual" / "one_week" / f"{day.name}.gz").write_bytes(gzip.compress(day.read_bytes()))
+    monkeypatch.setattr(files, "BATCH_LINES", 3)
+    assert examples(prepare("adressa/raw", tmp_path / "manual")) == plain
+
+
 def test_what_could_not_be_used_is_reported(prepare, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "tfadt.datasets.base"):
         builder = prepare("modcloth", dummy("modcloth"))

@@ -126,7 +126,8 @@ def _lines(part: FileRange) -> Iterator[tuple[int, bytes]]:
                 stream.seek(part.start - 1)
                 position += len(_read_line(stream, part.path)) - 1
             while zipped or position < part.stop:
-                place = min(raw.tell(), part.stop) if zipped else position
+                # Read to its end, a gzip file would stand where the next one begins, whose rows are counted anew.
+                place = min(raw.tell(), part.stop - 1) if zipped else position
                 line = _read_line(stream, part.path)
                 if not line:
                     return
