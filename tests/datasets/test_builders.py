@@ -204,7 +204,9 @@ def test_files_that_are_not_there_are_named(prepare, tmp_path: Path) -> None:
     ):
         prepare("yelp", manual)
     (manual / "yelp_academic_dataset_business.json").unlink()
-    with pytest.raises(DataError, match=r"yelp/raw reads yelp_academic_dataset_business\.json.*tells restaurants"):
+    with pytest.raises(
+        DataError, match=r"yelp/raw reads yelp_academic_dataset_business\.json \(or \.gz\), which .*manual does not hold\."
+    ):
         prepare("yelp/raw", manual)
     (manual / "yelp_academic_dataset_business.json").write_text('{"business_id": "b", "categories": "Spas"}\nx\n')
     with pytest.raises(DataError, match=r"business\.json has no business of the category Bars or Restaurants"):

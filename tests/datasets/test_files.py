@@ -111,10 +111,3 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "log.gz").write_bytes(gzip.compress(b"1\n2\n" * 1000)[:-9])
     with pytest.raises(DataError, match=r"log\.gz is not a complete gzip file"):
         read([tmp_path / "log.gz"], 100)
-
-
-def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    for name in ("log", "log.gz"):
-        (tmp_path / name).write_bytes(b"")
-    with pytest.raises(DataError, match=r"log is there both plain and as \.gz"):
-        files.find_files(tfds.core.Path(tmp_path), "log")

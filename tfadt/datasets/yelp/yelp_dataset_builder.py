@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
 from tfadt.data.json_lines import parse_object
+from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.datasets.base import InteractionBuilder
-from tfadt.datasets.configs import DATES, Source, authors_config, choose_source, raw_configs
+from tfadt.datasets.configs import DATES, authors_config, raw_configs, read_all_by
 from tfadt.datasets.files import read_batches, split_files
 from tfadt.datasets.formats import JsonLines
 from tfadt.datasets.rows import ItemFilter
 from tfadt.errors import DataError
 
 _REVIEWS = JsonLines({"user": "user_id", "item": "business_id", "rating": "stars", "timestamp": "date"})
-_BUSINESSES = Source("yelp_academic_dataset_business.json", JsonLines({}))
+_BUSINESSES = JsonLines({})
 # "Businesses in the catering industry (e.g., restaurants and bars)", the paper's section 5.
 _CATERING = frozenset({"Restaurants", "Bars"})
 
@@ -25,7 +26,13 @@ class Builder(InteractionBuilder):
 
     BUILDER_CONFIGS = [
         authors_config("yelp"),
-        *raw_configs("rating", [Source("yelp_academic_dataset_review.json", _REVIEWS, DATES)]),
+        *raw_configs(
+            "rating",
+            {
+                **read_all_by(_REVIEWS, {"train": MANUAL_FILES["yelp"]["raw"]["train"]}, DATES),
+                **read_all_by(_BUSINESSES, {"businesses": MANUAL_FILES["yelp"]["raw"]["businesses"]}),
+            },
+        ),
     ]
     HOMEPAGE = "https://www.yelp.com/dataset"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -34,24 +41,19 @@ class Builder(InteractionBuilder):
     yelp/raw: yelp_academic_dataset_review.json and yelp_academic_dataset_business.json of https://www.yelp.com/dataset.
     """
 
-    def _item_filter(self, places: Sequence[tfds.core.Path]) -> ItemFilter | None:
+    def _item_filter(self, files: Mapping[str, Sequence[tfds.core.Path]]) -> ItemFilter | None:
         """Returns the businesses of the catering industry; the authors' files hold no others."""
-        if self.builder_config.name == "authors":
+        if "businesses" not in files:
             return None
-        chosen = choose_source(places, [_BUSINESSES])
-        if chosen is None:
-            raise DataError(
-                f"{self._label} reads {_BUSINESSES.pattern} (or .gz), which tells restaurants and bars from other "
-                f"businesses and which {places[-1]} does not hold."
-            )
+        paths = files["businesses"]
         items = set()
-        for part in split_files(chosen[1], _BUSINESSES.format.header):
+        for part in split_files(paths, _BUSINESSES.header):
             for _, lines in read_batches(part):
                 for record in map(parse_object, lines):
                     if record is not None and _categories(record) & _CATERING:
                         items.add(str(record.get("business_id")))
         if not items:
-            raise DataError(f"{chosen[1][0]} has no business of the category {' or '.join(sorted(_CATERING))}.")
+            raise DataError(f"{paths[0]} has no business of the category {' or '.join(sorted(_CATERING))}.")
         return ItemFilter(frozenset(items), "business outside the catering industry")
 
 
