@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,47 @@ def test_a_data_set_of_one_split_is_a_log(data_dir: Path) -> None:
     strict = Feedback(rule="dwell_time", dwell_time_below=1000)
     data = ingest(IngestConfig(dataset="adressa/raw", feedback=strict, split=Split(test=0.3), clean_test=False))
     assert data.manifest["false_positive_share"]["train"] == 1.0
+
+
+@pytest.mark.parametrize("name", ["adressa/raw", "adressa/raw:1.0.0", "yelp/raw"])
+def test_a_build_of_other_files_is_refused(name: str, data_dir: Path, tmp_path: Path) -> None:
+    dataset, _, _ = name.partition("/")
+    config = IngestConfig(dataset=name, manual_dir=tmp_path / "manual", split=Split(test=0.3), clean_test=False)
+    shutil.copytree(FOLDER / dataset / "dummy_data", tmp_path / "manual")
+    before = ingest(config).manifest
+    assert ingest(config).manifest["rows"] == before["rows"]
+    changed = {"adressa": "one_week/20170102", "yelp": "yelp_academic_dataset_business.json"}[dataset]
+    text = (tmp_path / "manual" / changed).read_text()
+    (tmp_path / "manual" / changed).write_text(text + text.splitlines()[-1])
+    build = data_dir / dataset / "raw" / "1.0.0"
+    with pytest.raises(DataError, match=rf"^{build} was built from other .*: {tmp_path}/manual/{changed} differs\. Delete"):
+        ingest(config)
+    # Following the message gives what is there now; where no file is there, a build stands on its own.
+    shutil.rmtree(build)
+    assert ingest(config).manifest["rows"]["in"] == before["rows"]["in"] + (dataset == "adressa")
+    shutil.rmtree(tmp_path / "manual")
+    ingest(config)
+
+
+def test_a_build_of_more_or_fewer_files_is_refused(data_dir: Path, tmp_path: Path) -> None:
+    config = IngestConfig(dataset="adressa/raw", manual_dir=tmp_path / "manual", split=Split(test=0.3))
+    shutil.copytree(FOLDER / "adressa" / "dummy_data", tmp_path / "manual")
+    ingest(config)
+    days = tmp_path / "manual" / "one_week"
+    shutil.copy(days / "20170102", days / "20170103")
+    with pytest.raises(DataError, match=r"one_week/20170103 was not among them\. Delete"):
+        ingest(config)
+    (days / "20170103").unlink()
+    (days / "20170101").unlink()
+    with pytest.raises(DataError, match=r"20170101 is missing in .*one_week\. Delete"):
+        ingest(config)
+
+
+def test_the_same_files_in_another_place_are_the_same(data_dir: Path, tmp_path: Path) -> None:
+    first = ingest(IngestConfig(dataset="yelp", manual_dir=FOLDER / "yelp" / "dummy_data"))
+    shutil.copytree(FOLDER / "yelp" / "dummy_data", tmp_path / "manual" / "yelp")
+    again = ingest(IngestConfig(dataset="yelp", manual_dir=tmp_path / "manual"))
+    assert again.manifest["fingerprint"] == first.manifest["fingerprint"]
 
 
 def test_files_that_are_missing_are_told_in_the_builders_words(data_dir: Path) -> None:

@@ -95,6 +95,27 @@ def test_yelp_keeps_restaurants_and_bars(prepare) -> None:
     assert builder.info.metadata["rows"]["train"]["rejected"]["business outside the catering industry"] == 8
 
 
+@pytest.mark.parametrize("name", ["yelp/raw", "yelp/raw_beam"])
+def test_reviews_of_a_broken_business_have_a_reason_of_their_own(
+    name: str, prepare, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(dummy("yelp"), tmp_path / "manual")
+    businesses = tmp_path / "manual" / "yelp_academic_dataset_business.json"
+    pizza, bar, *others = businesses.read_text().splitlines()
+    businesses.write_text("\n".join([pizza[:-2], bar, '{"categories": "Bars"}', "[]", *others]))
+    with caplog.at_level(logging.WARNING, "tfadt.datasets.base"):
+        builder = prepare(name, tmp_path / "manual")
+    rejected = {"business_id missing": 1, "not a JSON object": 2}
+    assert builder.info.metadata["businesses"] == {"in": 7, "kept": 4, "rejected": rejected}
+    assert (
+        "yelp/raw, businesses: 7 rows in, 4 kept. Rejected: business_id missing: 1, not a JSON object: 2."
+    ) in caplog.text.replace(name, "yelp/raw")
+    rejected = builder.info.metadata["rows"]["train"]["rejected"]
+    assert rejected["business not in yelp_academic_dataset_business.json"] == 4  # reviews of b-pizza
+    assert rejected["business outside the catering industry"] == 8
+    assert {row["item_id"] for row in examples(builder)} == {"b-bar", "b-old"}
+
+
 def test_modcloth_tables(prepare) -> None:
     row = examples(prepare("modcloth", dummy("modcloth")))[5]
     assert row["user_id"] == "Kim, R."
@@ -164,6 +185,15 @@ def test_order_is_kept_where_tfds_sorts_on_disk(prepare, monkeypatch: pytest.Mon
     assert examples(prepare("adressa/raw", dummy("adressa"), num_shards=4)) == plain
 
 
+def test_gzipped_days_keep_their_order(prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = examples(prepare("adressa/raw", dummy("adressa")))
+    (tmp_path / "manual" / "one_week").mkdir(parents=True)
+    for day in (dummy("adressa") / "one_week").iterdir():
+        (tmp_path / "manual" / "one_week" / f"{day.name}.gz").write_bytes(gzip.compress(day.read_bytes()))
+    monkeypatch.setattr(files, "BATCH_LINES", 3)
+    assert examples(prepare("adressa/raw", tmp_path / "manual")) == plain
+
+
 def test_what_could_not_be_used_is_reported(prepare, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "tfadt.datasets.base"):
         builder = prepare("modcloth", dummy("modcloth"))
@@ -195,7 +225,9 @@ def test_files_that_are_not_there_are_named(prepare, tmp_path: Path) -> None:
     ):
         prepare("yelp", manual)
     (manual / "yelp_academic_dataset_business.json").unlink()
-    with pytest.raises(DataError, match=r"yelp/raw reads yelp_academic_dataset_business\.json.*tells restaurants"):
+    with pytest.raises(
+        DataError, match=r"yelp/raw reads yelp_academic_dataset_business\.json \(or \.gz\), which .*manual does not hold\."
+    ):
         prepare("yelp/raw", manual)
     (manual / "yelp_academic_dataset_business.json").write_text('{"business_id": "b", "categories": "Spas"}\nx\n')
     with pytest.raises(DataError, match=r"business\.json has no business of the category Bars or Restaurants"):

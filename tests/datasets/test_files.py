@@ -52,6 +52,19 @@ def test_each_line_is_read_once_and_keys_ascend(
     assert all(0 <= key < 2**128 for key in keys)
 
 
+@given(counts=st.lists(st.integers(1, 9), min_size=2, max_size=3), batch=st.integers(1, 4))
+@REPEATED
+def test_keys_ascend_over_several_gzip_files(counts: list[int], batch: int, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.gz" for number in range(len(counts))]
+    for path, count in zip(paths, counts, strict=True):
+        path.write_bytes(gzip.compress(b"".join(b"%s %d\n" % (path.name.encode(), row) for row in range(count))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "BATCH_LINES", batch)
+        lines, keys = read(paths, 100)
+    assert len(lines) == sum(counts)
+    assert all(low < high for low, high in itertools.pairwise(keys))
+
+
 def test_keys_fill_the_space_that_tfds_sorts_by(tmp_path: Path) -> None:
     """TFDS divides 2**128 keys among 1,000 files on disk, of which it holds one in memory at a time."""
     (tmp_path / "log").write_bytes(b"0123456\n" * 4096)
@@ -98,10 +111,3 @@ def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "log.gz").write_bytes(gzip.compress(b"1\n2\n" * 1000)[:-9])
     with pytest.raises(DataError, match=r"log\.gz is not a complete gzip file"):
         read([tmp_path / "log.gz"], 100)
-
-
-def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    for name in ("log", "log.gz"):
-        (tmp_path / name).write_bytes(b"")
-    with pytest.raises(DataError, match=r"log is there both plain and as \.gz"):
-        files.find_files(tfds.core.Path(tmp_path), "log")

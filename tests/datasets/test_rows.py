@@ -84,12 +84,13 @@ def test_json_by_hand(read) -> None:
         JsonLines({"user": "u", "item": "i", "dwell_time": "t", "timestamp": "when"}),
         "dwell_time",
         1_000_000,
-        ItemFilter(frozenset({"a", "7"}), "not of interest"),
+        ItemFilter(frozenset({"a", "7"}), frozenset({"a", "b", "7"}), "not of interest", "not known"),
     )
     lines = [
         '{"u": "x", "i": "a", "t": 9.99, "when": "2018-01-01 00:00:01"}',
         '{"u": "x", "i": 7, "t": 10, "when": "1970-01-01T00:00:00Z"}',
         '{"u": "x", "i": "b", "t": 10, "when": "2018-01-01 00:00:01"}',
+        '{"u": "x", "i": "c", "t": 10, "when": "2018-01-01 00:00:01"}',
         '{"u": "x", "t": 10, "when": "2018-01-01 00:00:01"}',
         '{"u": null, "i": "a", "t": 10, "when": "2018-01-01 00:00:01"}',
         '{"u": ["x"], "i": "a", "t": 10, "when": "2018-01-01 00:00:01"}',
@@ -107,7 +108,7 @@ def test_json_by_hand(read) -> None:
     ]
     assert [float(row["dwell_time"]) for row in rows] == pytest.approx([9.99, 10.0])
     assert account.summary() == {
-        "in": 12,
+        "in": 13,
         "ranges": {"dwell_time": [9.99, 10.0]},
         "rejected": {
             "dwell_time missing": 1,
@@ -115,6 +116,7 @@ def test_json_by_hand(read) -> None:
             "dwell_time not finite": 1,
             "item_id missing": 1,
             "not a JSON object": 2,
+            "not known": 1,
             "not of interest": 1,
             "timestamp missing, or no number and no ISO 8601 date": 1,
             "user_id missing": 2,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tfadt.config_ingest import IngestConfig
 from tfadt.data.authors_format import SUFFIXES
+from tfadt.data.manual_files import manual_files
 from tfadt.data.readers import read
 from tfadt.data.simulated import simulate
 from tfadt.data.tables import ReadResult
@@ -86,8 +87,14 @@ def read_sources(config: IngestConfig, on_progress: Callable[[str], None]) -> li
 
 
 def source_files(config: IngestConfig) -> list[Path]:
-    """Returns the files, or the ingested folder, that the configuration names; a data set by name or simulated has none."""
-    files = list(_files(config).values()) if source_kind(config) in ("data", "splits") else []
+    """Returns the files, or the ingested folder, whose content decides what the configuration's source gives.
+
+    Of a data set of ours they are its manual files, as far as they are there; another data set, or the simulation, has none.
+    """
+    kind = source_kind(config)
+    files = list(_files(config).values()) if kind in ("data", "splits") else []
+    if kind == "dataset":
+        files = manual_files(str(config.dataset), config.manual_dir)
     return files if config.extra_feedback.file is None else [*files, config.extra_feedback.file]
 
 

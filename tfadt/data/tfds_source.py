@@ -13,6 +13,7 @@ import tensorflow_datasets as tfds
 
 import tfadt.datasets  # noqa: F401 (registers our builders)
 from tfadt.config_ingest import Columns
+from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.data.tables import ReadResult, find_columns
 from tfadt.datasets.account import ROWS
 from tfadt.datasets.base import InteractionBuilder
@@ -37,11 +38,12 @@ def read_dataset(name: str, columns: Columns, manual_dir: Path | None = None) ->
 
     Raises:
         ConfigError: If Apache Beam is needed and not installed.
-        DataError: If there is no such data set, it cannot be prepared, has no `train`, or lacks a feature.
+        DataError: If there is no such data set, it cannot be prepared, has no `train`, or lacks a feature; if it is one of
+            ours and was built from other files than those that are there now.
     """
     source = f"The data set {name}"
     try:
-        builder = tfds.builder(name)
+        builder = _builder(name)
         builder.download_and_prepare(download_config=tfds.download.DownloadConfig(manual_dir=manual_dir))
         features = dict(builder.info.features.items())
     except TfadtError:
@@ -51,6 +53,14 @@ def read_dataset(name: str, columns: Columns, manual_dir: Path | None = None) ->
         raise DataError(f"{source} cannot be prepared by TensorFlow Datasets: {_first_line(error)}") from error
     splits = _GIVEN if _GIVEN.keys() <= builder.info.splits.keys() else {"train": ""}
     return {ours: _read_split(builder, theirs, features, columns, source) for theirs, ours in splits.items()}
+
+
+def _builder(name: str) -> tfds.core.DatasetBuilder:
+    builder = tfds.builder(name)
+    if builder.name in MANUAL_FILES and not isinstance(builder, InteractionBuilder):
+        # A name with a version gives what was built before without asking our builder, which compares its files.
+        return tfds.builder_cls(builder.name)(config=builder.builder_config.name, version=builder.version)
+    return builder
 
 
 def _read_split(

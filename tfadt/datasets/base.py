@@ -1,4 +1,4 @@
-"""What the builders share: features, generation with or without Beam, and the account of every row."""
+"""What the builders share: features, generation with or without Beam, the account of every row, and the build's origin."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import tensorflow_datasets as tfds
 
 from tfadt.data.accounting import RowAccount
 from tfadt.datasets.account import ROWS, total
-from tfadt.datasets.configs import choose_source
+from tfadt.datasets.configs import Source, choose_source
 from tfadt.datasets.files import FileRange, split_files
+from tfadt.datasets.origin import FILES, check_origin, digests
 from tfadt.datasets.rows import Example, ItemFilter, RowReader
 from tfadt.errors import ConfigError, DataError
 
@@ -56,12 +57,21 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
             metadata=tfds.core.BeamMetadataDict() if config.beam else tfds.core.MetadataDict(),
         )
 
-    def download_and_prepare(self, **kwargs: Any) -> None:
-        """Builds the data set where it is not yet, and reports how many lines could not be used, and why."""
-        was_prepared = self.is_prepared()
-        super().download_and_prepare(**kwargs)
-        if not was_prepared:
-            for split, rows in (self.info.metadata or {}).get(ROWS, {}).items():
+    def download_and_prepare(self, *, download_dir: Any = None, download_config: Any = None, **kwargs: Any) -> None:
+        """Builds the data set where it is not yet, and reports how many lines could not be used, and why.
+
+        Raises:
+            DataError: If it was built from other files than those that are there now, or cannot be built.
+        """
+        config = download_config or tfds.download.DownloadConfig()
+        reused = self.is_prepared() and not config.download_mode.overwrite_dataset
+        if reused:
+            folder = config.manual_dir or tfds.core.Path(download_dir or self.data_dir_root / "downloads") / "manual"
+            files = self._files(self._places(tfds.core.Path(folder).expanduser()))
+            check_origin(self.data_path, self.info.metadata.get(FILES, {}), _all_of(files))
+        super().download_and_prepare(download_dir=download_dir, download_config=config, **kwargs)
+        if not reused:
+            for split, rows in self.info.metadata.get(ROWS, {}).items():
                 self._report(split, rows)
 
     def _report(self, split: str, rows: Mapping[str, Any]) -> None:
@@ -78,28 +88,39 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         folder = self._folder(dl_manager)
-        places = [folder / self.name, folder]
-        item_filter = self._item_filter(places)
-        generators = {}
-        for split, sources in self.builder_config.sources.items():
-            chosen = choose_source(places, sources)
-            if chosen is None:
+        chosen = self._files(self._places(folder))
+        for table, sources in self.builder_config.sources.items():
+            if table not in chosen:
                 expected = " or ".join(source.pattern for source in sources)
                 raise DataError(
-                    f"{self._label} reads {expected} (or .gz), which {folder} does not hold.{self._others(places)}"
+                    f"{self._label} reads {expected} (or .gz), which {folder} does not hold.{self._others(folder)}"
                 )
-            source, paths = chosen
+        # Before they are read, so that a file that changes meanwhile is found later.
+        self.info.metadata[FILES] = digests(_all_of(chosen))
+        item_filter = self._item_filter({table: paths for table, (_, paths) in chosen.items()})
+        generators = {}
+        for split in self.builder_config.splits:
+            source, paths = chosen[split]
             reader = RowReader(source.format, self.builder_config.rule, source.ticks_per_second, item_filter)
             generators[split] = self._generate_examples(split, reader, split_files(paths, source.format.header))
         return generators
 
-    def _item_filter(self, places: Sequence[tfds.core.Path]) -> ItemFilter | None:
+    def _item_filter(self, files: Mapping[str, Sequence[tfds.core.Path]]) -> ItemFilter | None:
         """Returns which items the data set is about, None for all.
 
         Args:
-            places: Folders that users may have put files into.
+            files: Files of each table, of which some may tell it.
         """
         return None
+
+    def _places(self, folder: tfds.core.Path) -> list[tfds.core.Path]:
+        """Returns the folders that users may have put files into."""
+        return [folder / self.name, folder]
+
+    def _files(self, places: Sequence[tfds.core.Path]) -> dict[str, tuple[Source, list[tfds.core.Path]]]:
+        """Returns the source and the files of each table that has some."""
+        chosen = {table: choose_source(places, sources) for table, sources in self.builder_config.sources.items()}
+        return {table: found for table, found in chosen.items() if found is not None}
 
     def _generate_examples(self, split: str, reader: RowReader, parts: list[FileRange]) -> Any:
         if not self.builder_config.beam:
@@ -127,15 +148,19 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
             reason = str(error).split(". ")[0]
             raise DataError(f"{reason}. Expected the files of {self._label}: {self.builder_config.patterns}.") from error
 
-    def _others(self, places: Sequence[tfds.core.Path]) -> str:
+    def _others(self, folder: tfds.core.Path) -> str:
         """Returns a hint at the configurations whose files are there."""
         names = [
             f"{self.name}/{config.name}"
             for config in self.BUILDER_CONFIGS
-            if not config.beam and all(choose_source(places, sources) for sources in config.sources.values())
+            if not config.beam and all(choose_source(self._places(folder), sources) for sources in config.sources.values())
         ]
         return f" It holds the files of {' and '.join(names)}." if names else ""
 
     @property
     def _label(self) -> str:
         return f"{self.name}/{self.builder_config.name}"
+
+
+def _all_of(files: Mapping[str, tuple[Source, list[tfds.core.Path]]]) -> list[tfds.core.Path]:
+    return [path for _, paths in files.values() for path in paths]

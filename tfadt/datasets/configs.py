@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
-from tfadt.data.authors_format import SUFFIXES
-from tfadt.datasets.files import find_files
+from tfadt.data.manual_files import MANUAL_FILES, SPLITS, Tables, choose_files
 from tfadt.datasets.formats import AuthorsFormat, Format
-from tfadt.errors import DataError
 
 DATES = 1_000_000
 """Ticks a second of times that are written as dates."""
-_TFDS_SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +34,7 @@ class InteractionConfig(tfds.core.BuilderConfig):
     """One way to build a data set.
 
     Attributes:
-        sources: Split -> the sources that it may be read from, of which one must be there. A lone `train` is a whole log.
+        sources: Table -> the sources that it may be read from, of which one must be there. A lone `train` is a whole log.
         rule: Feedback that tells a false positive: `rating`, `dwell_time` or `false_positive`.
         beam: Whether Apache Beam reads the files, in parallel.
     """
@@ -47,9 +44,14 @@ class InteractionConfig(tfds.core.BuilderConfig):
     beam: bool = False
 
     @property
+    def splits(self) -> list[str]:
+        """The tables that are splits; others are read beside them."""
+        return [table for table in self.sources if table in SPLITS]
+
+    @property
     def timed(self) -> bool:
         """Whether rows have a time."""
-        return all(source.ticks_per_second for sources in self.sources.values() for source in sources)
+        return all(source.ticks_per_second for split in self.splits for source in self.sources[split])
 
     @property
     def patterns(self) -> str:
@@ -59,38 +61,31 @@ class InteractionConfig(tfds.core.BuilderConfig):
 
 def authors_config(dataset: str) -> InteractionConfig:
     """Returns the configuration `authors`: the method authors' three files, which are a given split."""
-    files = {_TFDS_SPLITS[split]: [Source(f"{dataset}{suffix}", AuthorsFormat())] for split, suffix in SUFFIXES.items()}
     return InteractionConfig(
-        name="authors", description="The processed files of the method's authors.", sources=files, rule="false_positive"
+        name="authors",
+        description="The processed files of the method's authors.",
+        sources=read_all_by(AuthorsFormat(), MANUAL_FILES[dataset]["authors"]),
+        rule="false_positive",
     )
 
 
-def raw_configs(rule: str, sources: Sequence[Source]) -> list[InteractionConfig]:
+def raw_configs(rule: str, sources: Mapping[str, Sequence[Source]]) -> list[InteractionConfig]:
     """Returns the configurations `raw` and `raw_beam` of a whole log: the same rows in the same order."""
-    files = {"train": sources}
     return [
-        InteractionConfig(name="raw", description="The published log.", sources=files, rule=rule),
+        InteractionConfig(name="raw", description="The published log.", sources=sources, rule=rule),
         InteractionConfig(
-            name="raw_beam", description="The published log, read by Apache Beam.", sources=files, rule=rule, beam=True
+            name="raw_beam", description="The published log, read by Apache Beam.", sources=sources, rule=rule, beam=True
         ),
     ]
 
 
+def read_all_by(format: Format, tables: Tables, ticks_per_second: int | None = None) -> dict[str, list[Source]]:
+    """Returns the sources of tables whose files are all in one format."""
+    return {table: [Source(pattern, format, ticks_per_second) for pattern in patterns] for table, patterns in tables.items()}
+
+
 def choose_source(places: Sequence[tfds.core.Path], sources: Sequence[Source]) -> tuple[Source, list[tfds.core.Path]] | None:
-    """Returns the source whose files are there, and the files; None if there are none.
-
-    Args:
-        places: Folders to look into; the first that holds files of any source counts.
-        sources: What may be there.
-
-    Raises:
-        DataError: If the files of several sources are there.
-    """
-    for place in places:
-        found = [(source, files) for source in sources if (files := find_files(place, source.pattern))]
-        if len(found) > 1:
-            names = ", ".join(files[0].name for _, files in found)
-            raise DataError(f"{place} holds {names}. Expected one of them: they are the same log in several formats.")
-        if found:
-            return found[0]
-    return None
+    """Returns the source whose files are there, and the files; None if there are none; see `choose_files`."""
+    by_pattern = {source.pattern: source for source in sources}
+    chosen = choose_files(places, list(by_pattern))
+    return (by_pattern[chosen[0]], chosen[1]) if chosen else None

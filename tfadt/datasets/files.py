@@ -1,4 +1,4 @@
-"""Files in TFDS's manual directory: finding them, and reading their lines a few thousand at a time."""
+"""Files in TFDS's manual directory: reading their lines a few thousand at a time."""
 
 from __future__ import annotations
 
@@ -53,20 +53,6 @@ class FileRange:
         """
         unused = _KEY_BITS - _NUMBER_BITS - self.total.bit_length()
         return ((self.before + position) << _NUMBER_BITS | number) << unused
-
-
-def find_files(folder: tfds.core.Path, pattern: str) -> list[tfds.core.Path]:
-    """Returns the files of a pattern, plain or gzipped, in the order of their names.
-
-    Raises:
-        DataError: If one of them is there both ways.
-    """
-    files = [*folder.glob(pattern), *folder.glob(f"{pattern}.gz")]
-    names = [str(path).removesuffix(".gz") for path in files]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{twice} is there both plain and as .gz. Expected one of them.")
-    return sorted(files)
 
 
 def split_files(
@@ -126,7 +112,8 @@ def _lines(part: FileRange) -> Iterator[tuple[int, bytes]]:
                 stream.seek(part.start - 1)
                 position += len(_read_line(stream, part.path)) - 1
             while zipped or position < part.stop:
-                place = min(raw.tell(), part.stop) if zipped else position
+                # Read to its end, a gzip file would stand where the next one begins, whose rows are counted anew.
+                place = min(raw.tell(), part.stop - 1) if zipped else position
                 line = _read_line(stream, part.path)
                 if not line:
                     return

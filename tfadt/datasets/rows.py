@@ -22,15 +22,19 @@ NO_TIME = "timestamp missing, or no number and no ISO 8601 date"
 
 @dataclass(frozen=True)
 class ItemFilter:
-    """The items that a data set is about.
+    """The items that a data set is about, as a table of items tells them.
 
     Attributes:
         items: Their ids.
-        reason: Why a row of another item is rejected.
+        known: All ids of the table.
+        other: Why a row of another item of the table is rejected.
+        unknown: Why a row of an item that the table lacks is rejected.
     """
 
     items: frozenset[str]
-    reason: str
+    known: frozenset[str]
+    other: str
+    unknown: str
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,11 @@ class RowReader:
             frame = frame.assign(**{column: id_texts(frame[column], f"{column}_id")})
             frame = account.keep(frame, frame[column].notna().to_numpy(bool), f"{column}_id missing")
         if self.item_filter is not None:
-            known = frame["item"].isin(self.item_filter.items).to_numpy(bool)
-            frame = account.keep(frame, known, self.item_filter.reason)
+            for ids, reason in (
+                (self.item_filter.known, self.item_filter.unknown),
+                (self.item_filter.items, self.item_filter.other),
+            ):
+                frame = account.keep(frame, np.array([item in ids for item in frame["item"]], bool), reason)
         frame = apply_rule(frame, self.rule, Feedback(), account)
         if self.ticks_per_second is not None and len(frame):
             times, readable = to_time(frame["timestamp"], "timestamp")

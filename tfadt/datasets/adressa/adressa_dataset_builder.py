@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.datasets.base import InteractionBuilder
-from tfadt.datasets.configs import Source, authors_config, raw_configs
+from tfadt.datasets.configs import authors_config, raw_configs, read_all_by
 from tfadt.datasets.formats import JsonLines
 
-# One file a day, named like 20170101. Only events on an article have an `id`; front pages and sections have none.
+# Only events on an article have an `id`; front pages and sections have none.
 _EVENTS = JsonLines({"user": "userId", "item": "id", "dwell_time": "activeTime", "timestamp": "time"})
-_DAY = "20[0-9][0-9][01][0-9][0-3][0-9]"
 
 
 class Builder(InteractionBuilder):
@@ -16,10 +16,7 @@ class Builder(InteractionBuilder):
 
     BUILDER_CONFIGS = [
         authors_config("adressa"),
-        *raw_configs(
-            "dwell_time",
-            [Source(pattern, _EVENTS, 1) for pattern in (f"one_week/{_DAY}", f"three_month/{_DAY}", _DAY)],
-        ),
+        *raw_configs("dwell_time", read_all_by(_EVENTS, MANUAL_FILES["adressa"]["raw"], 1)),
     ]
     HOMEPAGE = "https://reclab.idi.ntnu.no/dataset/"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.datasets.base import InteractionBuilder
 from tfadt.datasets.configs import Source, authors_config, raw_configs
 from tfadt.datasets.formats import Delimited, JsonLines
@@ -13,21 +14,23 @@ _2023 = {"user": "user_id", "item": "parent_asin", "rating": "rating", "timestam
 _PLAIN = {"user": "user_id", "item": "item_id", "rating": "rating", "timestamp": "timestamp"}
 
 
+def _source(name: str) -> Source:
+    """Returns how the files of a name are read."""
+    if name == "Books.jsonl":
+        return Source(name, JsonLines(_2023), 1000)
+    if name.endswith(".json"):
+        return Source(name, _REVIEWS, 1)
+    # Neither of the two older tables names its columns, and they stand in another order.
+    ids = ("user_id", "item_id") if name == "ratings_Books.csv" else ("item_id", "user_id")
+    return Source(name, Delimited(_PLAIN, names=(*ids, "rating", "timestamp")), 1)
+
+
 class Builder(InteractionBuilder):
     """Builder of `amazon_book`."""
 
     BUILDER_CONFIGS = [
         authors_config("amazon_book"),
-        *raw_configs(
-            "rating",
-            [
-                *(Source(f"{name}{core}.json", _REVIEWS, 1) for name in ("reviews_Books", "Books") for core in ("", "_5")),
-                Source("Books.jsonl", JsonLines(_2023), 1000),
-                # Neither of the two older tables names its columns, and they stand in another order.
-                Source("ratings_Books.csv", Delimited(_PLAIN, names=("user_id", "item_id", "rating", "timestamp")), 1),
-                Source("Books.csv", Delimited(_PLAIN, names=("item_id", "user_id", "rating", "timestamp")), 1),
-            ],
-        ),
+        *raw_configs("rating", {"train": [_source(name) for name in MANUAL_FILES["amazon_book"]["raw"]["train"]]}),
     ]
     HOMEPAGE = "https://cseweb.ucsd.edu/~jmcauley/datasets.html"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """

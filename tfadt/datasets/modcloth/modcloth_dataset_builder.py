@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.datasets.base import InteractionBuilder
-from tfadt.datasets.configs import DATES, InteractionConfig, Source
+from tfadt.datasets.configs import DATES, InteractionConfig, read_all_by
 from tfadt.datasets.formats import Delimited, JsonLines
 
 _RATINGS = {"user": "user_id", "item": "item_id", "rating": "rating"}
@@ -19,24 +20,19 @@ class Builder(InteractionBuilder):
         InteractionConfig(
             name="raw",
             description="The table of Wan et al. (marketing bias).",
-            sources={"train": [Source("df_modcloth.csv", _TABLE, DATES)]},
+            sources=read_all_by(_TABLE, MANUAL_FILES["modcloth"]["raw"], DATES),
             rule="rating",
         ),
         InteractionConfig(
             name="clothing_fit",
             description="The log of Misra et al. (clothing fit): other users and items, no times.",
-            sources={"train": [Source("modcloth_final_data.json", _FIT)]},
+            sources=read_all_by(_FIT, MANUAL_FILES["modcloth"]["clothing_fit"]),
             rule="rating",
         ),
         InteractionConfig(
             name="deca",
             description="The table of Wan et al. as the authors of DeCA split it.",
-            sources={
-                "train": [Source("modcloth.train.rating", _DECA)],
-                "validation": [Source("modcloth.valid.rating", _DECA)],
-                # modcloth.test.negative holds ratings of 5 only.
-                "test": [Source("modcloth.test.noisy", _DECA)],
-            },
+            sources=read_all_by(_DECA, MANUAL_FILES["modcloth"]["deca"]),
             rule="rating",
         ),
     ]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import tensorflow_datasets as tfds
 
-from tfadt.data.json_lines import parse_object
+from tfadt.data.accounting import RowAccount
+from tfadt.data.json_lines import BROKEN, parse_object, scalars
+from tfadt.data.manual_files import MANUAL_FILES
+from tfadt.data.values import id_texts
+from tfadt.datasets.account import total
 from tfadt.datasets.base import InteractionBuilder
-from tfadt.datasets.configs import DATES, Source, authors_config, choose_source, raw_configs
+from tfadt.datasets.configs import DATES, Source, authors_config, raw_configs
 from tfadt.datasets.files import read_batches, split_files
 from tfadt.datasets.formats import JsonLines
 from tfadt.datasets.rows import ItemFilter
 from tfadt.errors import DataError
 
 _REVIEWS = JsonLines({"user": "user_id", "item": "business_id", "rating": "stars", "timestamp": "date"})
-_BUSINESSES = Source("yelp_academic_dataset_business.json", JsonLines({}))
+_BUSINESSES = JsonLines({})
+_TABLE = "businesses"
+_FILES = MANUAL_FILES["yelp"]["raw"]
 # "Businesses in the catering industry (e.g., restaurants and bars)", the paper's section 5.
 _CATERING = frozenset({"Restaurants", "Bars"})
 
@@ -25,7 +32,13 @@ class Builder(InteractionBuilder):
 
     BUILDER_CONFIGS = [
         authors_config("yelp"),
-        *raw_configs("rating", [Source("yelp_academic_dataset_review.json", _REVIEWS, DATES)]),
+        *raw_configs(
+            "rating",
+            {
+                "train": [Source(name, _REVIEWS, DATES) for name in _FILES["train"]],
+                _TABLE: [Source(name, _BUSINESSES) for name in _FILES[_TABLE]],
+            },
+        ),
     ]
     HOMEPAGE = "https://www.yelp.com/dataset"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """
@@ -34,25 +47,41 @@ class Builder(InteractionBuilder):
     yelp/raw: yelp_academic_dataset_review.json and yelp_academic_dataset_business.json of https://www.yelp.com/dataset.
     """
 
-    def _item_filter(self, places: Sequence[tfds.core.Path]) -> ItemFilter | None:
+    def _item_filter(self, files: Mapping[str, Sequence[tfds.core.Path]]) -> ItemFilter | None:
         """Returns the businesses of the catering industry; the authors' files hold no others."""
-        if self.builder_config.name == "authors":
+        if _TABLE not in files:
             return None
-        chosen = choose_source(places, [_BUSINESSES])
-        if chosen is None:
-            raise DataError(
-                f"{self._label} reads {_BUSINESSES.pattern} (or .gz), which tells restaurants and bars from other "
-                f"businesses and which {places[-1]} does not hold."
-            )
-        items = set()
-        for part in split_files(chosen[1], _BUSINESSES.format.header):
-            for _, lines in read_batches(part):
-                for record in map(parse_object, lines):
-                    if record is not None and _categories(record) & _CATERING:
-                        items.add(str(record.get("business_id")))
+        in_industry, account = _read_businesses(files[_TABLE])
+        # A broken line takes all reviews of its business with it.
+        self.info.metadata[_TABLE] = account
+        self._report(_TABLE, account)
+        items = frozenset(business for business, is_in in in_industry.items() if is_in)
+        path = files[_TABLE][0]
         if not items:
-            raise DataError(f"{chosen[1][0]} has no business of the category {' or '.join(sorted(_CATERING))}.")
-        return ItemFilter(frozenset(items), "business outside the catering industry")
+            raise DataError(f"{path} has no business of the category {' or '.join(sorted(_CATERING))}.")
+        return ItemFilter(
+            items, frozenset(in_industry), "business outside the catering industry", f"business not in {path.name}"
+        )
+
+
+def _read_businesses(paths: Sequence[tfds.core.Path]) -> tuple[dict[str, bool], dict[str, Any]]:
+    """Returns whether each business is in the catering industry, and the account of the lines."""
+    account, kept = RowAccount(0, {}), 0
+    in_industry: dict[str, bool] = {}
+    parts = split_files(paths, _BUSINESSES.header)
+    for part in parts:
+        for _, lines in read_batches(part):
+            records = [record for record in map(parse_object, lines) if record is not None]
+            account.rows_in += len(lines)
+            account.rejected[BROKEN] += len(lines) - len(records)
+            ids = id_texts(scalars(records, {"id": "business_id"})["id"], "business_id")
+            for business, record in zip(ids, records, strict=True):
+                if business is None:
+                    account.rejected["business_id missing"] += 1
+                    continue
+                kept += 1
+                in_industry[business] = in_industry.get(business, False) or bool(_categories(record) & _CATERING)
+    return in_industry, total([(account, kept)], parts)
 
 
 def _categories(record: dict[str, object]) -> set[str]:
