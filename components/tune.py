@@ -34,7 +34,6 @@ def tune(
         settings: Sections `tune`, `warmup`, `adt`, `collide`, `model`, `policy` and `evaluate` (the cut-offs).
         work: Keeps the search's state.
     """
-    from tfadt.data import artifact
     from tfadt.tuning.progress import PrintedSearch
     from tfadt.tuning.search import resume_search, run_search
 
@@ -42,6 +41,7 @@ def tune(
     if (search / "config.json").is_file():
         resume_search(search, progress=PrintedSearch())
     else:
-        artifact.save(interactions.read(extra_feedback), work / "data")
-        run_search(settings.model_copy(update={"ingest": IngestConfig(data=work / "data")}), search, PrintedSearch())
+        # The data set is the step's input, wherever it came from: equal searches leave equal files.
+        settings = settings.model_copy(update={"ingest": IngestConfig()})
+        run_search(settings, search, PrintedSearch(), interactions.read(extra_feedback))
     hyperparameters.copy(search)

@@ -18,6 +18,7 @@ from training_pipeline_cases import SMALL, content, settings
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
+from tfadt.config_loading import load_config
 from tfadt.config_pipeline import KubeflowConfig
 from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
@@ -176,7 +177,7 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
     assert blessing["test"]["users"] > 0
 
 
-def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
+def test_a_search_first_and_then_training_with_what_it_found(ran: Ran, tmp_path: Path) -> None:
     more = ("pipeline.search=true", "tune.trials=2", "tune.over=training", "adt.plans=adt", "collide.enabled=false")
     config = settings(ran.served, *more)
     results = run(pipeline_from_config("search", config).until("adt"), ran.store)
@@ -185,7 +186,13 @@ def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
     best = json.loads((results["tune"].outputs["hyperparameters"] / "hyperparameters.json").read_text())["best"]
     trained = Model.open(results["adt"].outputs["model"]).training()
     assert trained["settings"]["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
-    assert trained["selection_score"] == pytest.approx(best["score"], abs=1e-6)
+    assert trained["selection_score"] == best["score"]
+    # What the search leaves stands by itself: it names no folder of the search, which is gone.
+    found = results["tune"].outputs["hyperparameters"]
+    assert not [path for path in found.glob("*.*") if str(ran.store) in path.read_text()]
+    whole = ran.results["evaluate"].outputs["run"] / "data"
+    _, runs = run_experiment(load_config(found / "best.toml", [f"ingest.data={whole}"]), tmp_path / "run")
+    assert runs[-1].selection_score == best["score"]
 
 
 def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ Layout of the folder of a search:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class Hyperparameters:
             raise DataError(f"{path} is not the result of a search: {first_line(error)}") from error
 
     def write(self, folder: Path, data: InteractionData) -> None:
-        """Writes `hyperparameters.json` and the TOML files."""
+        """Writes the folder of a search: `hyperparameters.json` and the TOML files."""
         best = self.best
         of_best = best.best if best is not None else None
         summary = {
@@ -147,18 +147,26 @@ class Hyperparameters:
             "data": {"fingerprint": artifact.fingerprint(data)},
         }
         write_text(folder / FILE, json.dumps(summary, indent=2) + "\n")
-        for search in self.searches:
-            if search.best is not None:
-                write_text(folder / f"{search.name}.toml", self._toml(search, folder / f"{search.name}.toml"))
-        if best is not None:
-            write_text(folder / "best.toml", self._toml(best, folder / "best.toml"))
+        self.write_toml(folder, lambda name: f"tfadt run {folder / name} --seeds 5")
 
-    def _toml(self, search: Search, path: Path) -> str:
+    def write_toml(self, folder: Path, command: Callable[[str], str]) -> None:
+        """Writes `best.toml` and a TOML file for each search that has a best trial.
+
+        Args:
+            folder: Where.
+            command: Takes the name of such a file and returns the command that trains with it, for its first line.
+        """
+        searches = {search.name: search for search in self.searches} | ({} if self.best is None else {"best": self.best})
+        for name, search in searches.items():
+            if search.best is not None:
+                write_text(folder / f"{name}.toml", self._toml(search, command(f"{name}.toml")))
+
+    def _toml(self, search: Search, command: str) -> str:
         trial = search.best
         assert trial is not None
         config = self.apply(self.config, search.model, search.policy).model_copy(update={"tune": Config().tune})
         comments = (
-            f"tfadt run {path} --seeds 5",
+            command,
             f"Trial {trial.trial} of {len(search.trials)}: {self.objective} {trial.score:.4f} after epoch {trial.epoch}, "
             f"with --set {' --set '.join(set_options(trial.settings)) or 'nothing'}",
         )

@@ -37,7 +37,9 @@ _CONFIG = "config.json"
 _FOLDERS = ("data", "search", "logs")
 
 
-def run_search(config: Config, out: Path, progress: SearchProgress | None = None) -> Hyperparameters | None:
+def run_search(
+    config: Config, out: Path, progress: SearchProgress | None = None, data: InteractionData | None = None
+) -> Hyperparameters | None:
     """Ingests, searches for each model and policy of the configuration, and writes what `tfadt.tuning.results` says.
 
     Where keras-tuner's environment variables name a chief, this process is the chief or one of its workers.
@@ -46,6 +48,7 @@ def run_search(config: Config, out: Path, progress: SearchProgress | None = None
         config: The settings.
         out: Output folder; an earlier search there is replaced.
         progress: Hears how the search goes on.
+        data: The data set; default: what section `ingest` names.
 
     Returns:
         What was found; None in a worker, whose chief has it.
@@ -57,7 +60,8 @@ def run_search(config: Config, out: Path, progress: SearchProgress | None = None
     listener = progress or SearchProgress()
     part = role()
     check(config, part)
-    data = ingest(config.ingest, listener.say)
+    if data is None:
+        data = ingest(config.ingest, listener.say)
     with _lock(out, part):
         if not part.is_worker:
             _begin(config, data, out)
