@@ -179,6 +179,15 @@ def test_trials_in_processes_of_their_own_end_alone(tmp_path, monkeypatch):
     assert found.best.best.score == here.best.best.score
 
 
+def test_a_trial_goes_on_in_a_process_of_its_own(tmp_path):
+    settings = ["tune.tuner=hyperband", "tune.factor=2", "tune.space.adt.learning_rate=[]", "tune.fresh_processes=true"]
+    found = run_search(config(*settings, "tune.space.policy.r_ce.beta=0.5"), tmp_path / "out")
+    _, gone_on = found.searches[0].trials  # one epoch, then another
+    _, runs = run_experiment(config("policy.r_ce.beta=0.5"), tmp_path / "run")
+    assert runs[1].selection_score == gone_on.score
+    assert runs[1].best_step % gone_on.epoch == 0
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_a_process_that_ends_badly_says_its_last_line(tmp_path, monkeypatch, reads):
     python = tmp_path / "python"
