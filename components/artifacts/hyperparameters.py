@@ -8,7 +8,7 @@ from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.config import Config
-from tfadt.tuning.results import FILE
+from tfadt.tuning.results import FILE, PLAIN
 from tfadt.tuning.results import Hyperparameters as Found
 
 
@@ -16,8 +16,8 @@ class Hyperparameters(Artifact):
     """The best settings of a search, and every trial.
 
     Layout: `hyperparameters.json` (the best trial over all, each search with its trials, the configuration, the data),
-    `best.toml` and one `MODEL-POLICY.toml` for each model and policy (what `tfadt run` takes, beside `--data`: the settings
-    name no data set), `logs/` (TensorBoard).
+    `best.toml` and one `MODEL-POLICY.toml` for each model and policy (what `tfadt run` takes beside `--data`: they name no
+    data set), `logs/` (TensorBoard).
     """
 
     files = (FILE, "best.toml")
@@ -33,10 +33,14 @@ class Hyperparameters(Artifact):
     def apply(self, settings: Config) -> Config:
         """Returns settings with the best values for their model and policy.
 
+        Plain training, which is what others are compared with, gets those of its model and of training where the search
+        was under another policy.
+
         Raises:
             DataError: If these were not searched, or the file is damaged.
         """
-        return Found.load(self.path).apply(settings, settings.adt.models[0], settings.adt.policies[0])
+        found, model, policy = Found.load(self.path), settings.adt.models[0], settings.adt.policies[0]
+        return found.apply_plainly(settings, model) if policy == PLAIN else found.apply(settings, model, policy)
 
     def summary(self) -> dict[str, Any]:
         """Returns the best trial: its score and its settings."""

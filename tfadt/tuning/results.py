@@ -13,7 +13,7 @@ Layout of the folder of a search:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from tfadt.errors import DataError, TfadtError, first_line
 from tfadt.toml_writing import to_toml
 
 FILE = "hyperparameters.json"
+PLAIN = "standard"
+"""The policy of plain training."""
 _SCHEMA = 1
 
 
@@ -37,7 +39,8 @@ class Trial:
     Attributes:
         trial: Its number, as text.
         settings: The searched settings under their own names, such as `adt.learning_rate`, and with colliding inference
-            `collide.lambdas` and `collide.neighbors`, the one value of each that was chosen after training.
+            `collide.lambdas` and `collide.neighbors`, the one value of each that was chosen after training, where no
+            finetuning follows.
         score: The objective at the chosen epoch; None where the trial failed.
         epoch: The chosen epoch, from 1; None where the trial failed.
         metrics: All that was measured at that epoch.
@@ -95,8 +98,7 @@ class Hyperparameters:
     @property
     def best(self) -> Search | None:
         """The search whose best trial is the best of all; None where every trial failed."""
-        done = [search for search in self.searches if search.best is not None]
-        return max(done, key=lambda search: search.best.score or 0.0, default=None)  # type: ignore[union-attr]
+        return _best_of(self.searches)
 
     def apply(self, config: Config, model: str, policy: str) -> Config:
         """Returns the configuration with the best settings of a model and policy, which it then trains alone.
@@ -104,10 +106,30 @@ class Hyperparameters:
         Raises:
             DataError: If that model and policy were not searched, or every trial of theirs failed.
         """
-        trial = next((s.best for s in self.searches if (s.model, s.policy) == (model, policy)), None)
+        trial = self._best_trial(model, policy)
         if trial is None:
             raise DataError(f"There are no hyperparameters of {model} under {policy}. Known: {self._known()}.")
         return with_settings(config, {"adt.models": [model], "adt.policies": [policy], **trial.settings})
+
+    def apply_plainly(self, config: Config, model: str) -> Config:
+        """Returns the configuration of plain training to compare the best of a model with.
+
+        It has the best settings under `standard` where that was searched; else those of the model and of training from the
+        best trial of the model, so that the two differ in the policy alone.
+
+        Raises:
+            DataError: If the model was not searched, or every trial of it failed.
+        """
+        if self._best_trial(model, PLAIN) is not None:
+            return self.apply(config, model, PLAIN)
+        best = _best_of(search for search in self.searches if search.model == model)
+        if best is None or best.best is None:
+            raise DataError(f"There are no hyperparameters of {model}. Known: {self._known()}.")
+        found = {key: value for key, value in best.best.settings.items() if key.startswith(("adt.", "model."))}
+        return with_settings(config, {"adt.models": [model], "adt.policies": [PLAIN], **found})
+
+    def _best_trial(self, model: str, policy: str) -> Trial | None:
+        return next((s.best for s in self.searches if (s.model, s.policy) == (model, policy)), None)
 
     def _known(self) -> str:
         return ", ".join(search.name for search in self.searches if search.best is not None) or "none"
@@ -171,6 +193,11 @@ class Hyperparameters:
             f"with --set {' --set '.join(set_options(trial.settings)) or 'nothing'}",
         )
         return to_toml(config, comments)
+
+
+def _best_of(searches: Iterable[Search]) -> Search | None:
+    done = [search for search in searches if search.best is not None]
+    return max(done, key=lambda search: search.best.score or 0.0, default=None)  # type: ignore[union-attr]
 
 
 def set_options(settings: dict[str, Any]) -> Sequence[str]:

@@ -142,7 +142,7 @@ def _search_all(
         tuner = _search(config, data, model, policy, out, part, listener)
         if part.is_worker:
             return None
-        found.append(Search(model, policy, _trials(tuner)))
+        found.append(Search(model, policy, _trials(tuner, config)))
         result = Hyperparameters(f"val_{metric}@{k}", tuple(found), config)
         result.write(out, data)
     if result.best is None:
@@ -171,17 +171,20 @@ def _search(
     return tuner
 
 
-def _trials(tuner: SearchTuner) -> tuple[Trial, ...]:
-    return tuple(_trial(tuner.oracle.trials[name]) for name in tuner.oracle.start_order)
+def _trials(tuner: SearchTuner, config: Config) -> tuple[Trial, ...]:
+    # A finetuned model is another than the trial's: it chooses from the whole grid of `collide` for itself.
+    final = "finetune" not in config.adt.plans[0].split("+")
+    return tuple(_trial(tuner.oracle.trials[name], final) for name in tuner.oracle.start_order)
 
 
-def _trial(trial: TunerTrial) -> Trial:
+def _trial(trial: TunerTrial, final: bool) -> Trial:
     settings: dict[str, Any] = trial_settings(trial.hyperparameters.values)
     if trial.status != TrialStatus.COMPLETED:
         return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
     metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
     epoch = int(metrics.pop(SELECTED_EPOCH))
-    settings |= collide_settings(metrics)
+    if final:
+        settings |= collide_settings(metrics)
     return Trial(trial.trial_id, settings, float(trial.score), epoch, metrics, None)
 
 
