@@ -25,7 +25,7 @@ def tune(
     settings: Parameter[Config],
     work: WorkFolder,
 ) -> None:
-    """Searches for the best settings; a search that was interrupted goes on with its trials.
+    """Searches for the best settings; a search that was interrupted goes on, one whose every trial failed begins anew.
 
     Args:
         interactions: The data set; its test split is not touched.
@@ -35,10 +35,10 @@ def tune(
         work: Keeps the search's state.
     """
     from tfadt.tuning.progress import PrintedSearch
-    from tfadt.tuning.search import resume_search, run_search
+    from tfadt.tuning.search import can_go_on, resume_search, run_search
 
     search = work / "search"
-    if (search / "config.json").is_file():
+    if can_go_on(search):
         resume_search(search, progress=PrintedSearch())
     else:
         # The data set is the step's input, wherever it came from: equal searches leave equal files.

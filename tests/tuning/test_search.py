@@ -9,7 +9,11 @@ import sys
 
 import pytest
 
+from tfadt.components.artifacts.extra_feedback import ExtraFeedback
+from tfadt.components.artifacts.interactions import Interactions
+from tfadt.components.tune import tune
 from tfadt.config_loading import load_config
+from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.registry import POLICIES
 from tfadt.training.experiment import run_experiment
@@ -125,11 +129,37 @@ def test_damaged_and_foreign_folders_are_told_in_one_sentence(tmp_path):
 def test_a_search_in_which_all_fails_says_why(tmp_path):
     impossible = ["adt.policies=t_ce", "adt.epochs=1", "tune.over=[]", "tune.space.policy.t_ce.max_drop_rate=0.6,0.7"]
     impossible += ["tune.space.adt.learning_rate=[]"]
-    with pytest.raises(DataError, match=r"Every trial failed; .*max_drop_rate must be below the share of positives"):
+    message = r"Every trial failed; .* a new search tries them again\. .*max_drop_rate must be below the share of positives"
+    with pytest.raises(DataError, match=message):
         run_search(config(*impossible), tmp_path / "out")
     found = Hyperparameters.load(tmp_path / "out")
     assert found.best is None
     assert [trial.score for trial in found.searches[0].trials] == [None, None]
+
+
+def test_a_step_whose_every_trial_failed_begins_anew(tmp_path, monkeypatch):
+    settings = config("tune.trials=1")
+    data = ingest(settings.ingest)
+    Interactions(tmp_path / "interactions").write(data)
+    ExtraFeedback(tmp_path / "extra_feedback").write(data)
+    inputs = {name: tmp_path / name for name in ("interactions", "extra_feedback")}
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def search():
+        found = tune.execute(inputs, {"hyperparameters": tmp_path / "found"}, {"settings": settings}, work)
+        return found["hyperparameters"].summary()
+
+    with monkeypatch.context() as another_process:
+        another_process.setattr("tfadt.memory.available_memory", lambda: 1000)
+        for _ in range(2):
+            with pytest.raises(DataError, match="Every trial failed"):
+                search()
+    first = search()
+    trial = work / "search" / "search" / "gmf-r_ce" / "trial_0" / "trial.json"
+    written = trial.stat().st_mtime_ns
+    assert search() == first
+    assert trial.stat().st_mtime_ns == written  # a search with a trial that counts goes on
 
 
 def test_a_search_that_was_killed_goes_on(finished, tmp_path):

@@ -91,6 +91,11 @@ def resume_search(out: Path, trials: int | None = None, progress: SearchProgress
         return _search_all(config, data, out, part, progress or SearchProgress())
 
 
+def can_go_on(out: Path) -> bool:
+    """Returns whether the folder has a search that was begun and is not one in which every trial has failed."""
+    return (out / _CONFIG).is_file() and not ((out / FILE).is_file() and Hyperparameters.load(out).best is None)
+
+
 def saved_config(out: Path) -> Config:
     """Returns the configuration of the search in a folder.
 
@@ -147,7 +152,8 @@ def _search_all(
         result.write(out, data)
     if result.best is None:
         reasons = dict.fromkeys(trial.reason for search in found for trial in search.trials)
-        raise DataError(f"Every trial failed; {out / FILE} says how. The first: {next(iter(reasons), 'there was none')}")
+        first = next(iter(reasons), "there was none")
+        raise DataError(f"Every trial failed; {out / FILE} says how; only a new search tries them again. The first: {first}")
     return result
 
 
