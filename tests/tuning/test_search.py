@@ -98,6 +98,16 @@ def test_a_run_with_the_best_settings_gets_the_score_that_the_search_says(finish
     assert load_config(out / "best.toml") == load_config(out / f"{found.best.name}.toml")
 
 
+@pytest.mark.parametrize("plan", ["warmup+adt", "warmup+adt+finetune"])
+def test_lambda_and_neighbours_are_found_for_the_model_that_the_search_trained(tmp_path, plan):
+    grid = ["collide.enabled=true", "collide.neighbors=1,5", "collide.lambdas=0.5,1.0"]
+    run_search(config(f"adt.plans={plan}", "warmup.epochs=1", "adt.epochs=1", "tune.trials=1", *grid), tmp_path / "out")
+    collide = load_config(tmp_path / "out" / "best.toml").collide
+    # A finetuned model is another one: for that the grid stays as it was.
+    sizes = (2, 2) if plan.endswith("finetune") else (1, 1)
+    assert (len(collide.neighbors), len(collide.lambdas)) == sizes
+
+
 def test_a_finished_search_can_be_given_more_trials(finished, tmp_path):
     out = tmp_path / "out"
     run_search(config("tune.trials=2"), out)
