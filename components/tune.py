@@ -25,7 +25,7 @@ def tune(
     settings: Parameter[Config],
     work: WorkFolder,
 ) -> None:
-    """Searches for the best settings; a search that was interrupted goes on with its trials.
+    """Searches for the best settings; a search that was interrupted goes on, one whose every trial failed begins anew.
 
     Args:
         interactions: The data set; its test split is not touched.
@@ -34,14 +34,14 @@ def tune(
         settings: Sections `tune`, `warmup`, `adt`, `collide`, `model`, `policy` and `evaluate` (the cut-offs).
         work: Keeps the search's state.
     """
-    from tfadt.data import artifact
     from tfadt.tuning.progress import PrintedSearch
-    from tfadt.tuning.search import resume_search, run_search
+    from tfadt.tuning.search import can_go_on, resume_search, run_search
 
     search = work / "search"
-    if (search / "config.json").is_file():
+    if can_go_on(search):
         resume_search(search, progress=PrintedSearch())
     else:
-        artifact.save(interactions.read(extra_feedback), work / "data")
-        run_search(settings.model_copy(update={"ingest": IngestConfig(data=work / "data")}), search, PrintedSearch())
+        # The data set is the step's input, wherever it came from: equal searches leave equal files.
+        settings = settings.model_copy(update={"ingest": IngestConfig()})
+        run_search(settings, search, PrintedSearch(), interactions.read(extra_feedback))
     hyperparameters.copy(search)

@@ -63,7 +63,8 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
     trained, representation = _last_model(steps), next((s["representation"] for s in steps if s.name == "warmup"), None)
     plain = None
     if config.evaluate.blessing.baseline == _PLAIN:
-        plain = adt.step("adt_plain", **given, settings=_plainly(training_settings(config))).after(validated)
+        settings = _plainly(training_settings(config))
+        plain = adt.step("adt_plain", **given, **_found(tuned), settings=settings).after(validated)
         steps.append(plain)
     evaluated = evaluate(
         **given,

@@ -18,6 +18,7 @@ from training_pipeline_cases import SMALL, content, settings
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
+from tfadt.config_loading import load_config
 from tfadt.config_pipeline import KubeflowConfig
 from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
@@ -199,16 +200,29 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
     assert blessing["test"]["users"] > 0
 
 
-def test_a_search_first_and_then_training_with_what_it_found(ran: Ran) -> None:
-    more = ("pipeline.search=true", "tune.trials=2", "tune.over=training", "adt.plans=adt", "collide.enabled=false")
-    config = settings(ran.served, *more)
-    results = run(pipeline_from_config("search", config).until("adt"), ran.store)
-    # The data are those that the training pipeline has ingested; without colliding inference less is asked of them.
-    assert executed(results) == ["validate_data", "tune", "adt"]
-    best = json.loads((results["tune"].outputs["hyperparameters"] / "hyperparameters.json").read_text())["best"]
-    trained = Model.open(results["adt"].outputs["model"]).training()
-    assert trained["settings"]["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
-    assert trained["selection_score"] == pytest.approx(best["score"], abs=1e-6)
+def test_a_search_first_and_then_training_with_what_it_found(ran: Ran, tmp_path: Path) -> None:
+    search = ("pipeline.search=true", "tune.trials=2", "tune.over=training", "tune.space.model.gmf.embedding_dim=4,6")
+    config = settings(ran.served, *search, "evaluate.blessing.baseline=standard")
+    results = run(pipeline_from_config("search", config).until("collide"), ran.store)
+    # What the training pipeline has made of the same data is taken from there.
+    assert executed(results) == ["tune", "warmup", "adt", "finetune", "adt_plain", "evaluate", "collide"]
+    found = results["tune"].outputs["hyperparameters"]
+    best = json.loads((found / "hyperparameters.json").read_text())["best"]
+    trained = {name: Model.open(results[name].outputs["model"]).training() for name in ("adt", "finetune", "adt_plain")}
+    for training in trained.values():
+        assert training["settings"]["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
+        assert training["settings"]["model"]["gmf"]["embedding_dim"] == best["settings"]["model.gmf.embedding_dim"]
+    assert trained["adt"]["selection_score"] == best["metrics"]["selection_score"]
+    # The baseline is as well tuned; it differs in the policy alone.
+    assert trained["adt_plain"]["policy"] == "standard"
+    # The finetuned model is another than the search's: lambda and |N| are chosen for it anew.
+    assert SavedRun.open(results["collide"].outputs["collided"]).config.collide == config.collide
+    # What the search leaves stands by itself: it names no folder of the search, which is gone.
+    assert not [path for path in found.glob("*.*") if str(ran.store) in path.read_text()]
+    data = results["evaluate"].outputs["run"] / "data"
+    again = load_config(found / "best.toml", [f"ingest.data={data}", "finetune.epochs=2"])  # what a search does not know
+    _, runs = run_experiment(again, tmp_path / "run")
+    assert runs[-1].selection_score == trained["finetune"]["selection_score"]
 
 
 def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras_tuner.engine.trial import Trial
 from model_cases import checkerboard
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
@@ -147,6 +148,42 @@ def test_hyperband_goes_on_from_checkpoints_as_one_run_would(data, tmp_path):
         dropped = trial.metrics.get_best_value("drop_rate")
         assert dropped == pytest.approx(whole.history["drop_rate"].iloc[-1], abs=1e-9)
         assert dropped > 0
+
+
+COLLIDING = ["adt.plans=warmup+adt", "warmup.epochs=1", "collide.enabled=true", "collide.neighbors=1,3"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "objective", "rungs"),
+    [([], None, {2: 1, 4: 3, 8: 3}), (COLLIDING, keras_tuner.Objective("val_ndcg@5", "max"), {4: 3, 8: 3})],
+    ids=["plain", "colliding"],
+)
+def test_a_trial_that_goes_on_is_one_training_that_never_stopped(data, tmp_path, settings, objective, rungs):
+    """Bit for bit: when an epoch before the last of a rung is the best so far, and when it stays the best.
+
+    `rungs` says at which epochs the training stops, and which is the best until then.
+    """
+    ramp = ["policy.t_ce.max_drop_rate=0.3", "policy.t_ce.num_gradual=0.8"]
+    hyper = hypermodel(data, "adt.epochs=8", "adt.learning_rate=0.05", "tune.over=[]", *ramp, *settings, policy="t_ce")
+    earlier, begun = None, 0
+    for epochs, best in rungs.items():
+        # A tuner of its own for each rung: what it needs lies on the disk.
+        tuner = keras_tuner.Hyperband(hyper, objective or hyper.objective, 8, 2, directory=tmp_path, seed=1)
+        trial = Trial(keras_tuner.HyperParameters(), trial_id=f"rung-{epochs}")
+        trial.hyperparameters.values |= {"tuner/initial_epoch": begun, "tuner/epochs": epochs}
+        if earlier is not None:
+            trial.hyperparameters.values["tuner/trial_id"] = earlier
+        (gone_on,) = tuner.run_trial(trial)
+        hp = keras_tuner.HyperParameters()
+        model = hyper.build(hp)
+        whole = hyper.fit(hp, model, epochs=epochs)
+        del gone_on.history["seconds"], whole.history["seconds"]
+        assert gone_on.history == whole.history
+        assert whole.history["selected_epoch"] == [best]
+        kept = tuner.load_model(trial)
+        assert int(kept.iteration) == best * STEPS
+        assert validation_metrics(data, kept)["recall@2"] == whole.history["selection_score"][0]
+        earlier, begun = trial.trial_id, epochs
 
 
 def test_tensorboard_gets_the_hparams_and_the_objective(data, tmp_path):

@@ -9,7 +9,11 @@ import sys
 
 import pytest
 
+from tfadt.components.artifacts.extra_feedback import ExtraFeedback
+from tfadt.components.artifacts.interactions import Interactions
+from tfadt.components.tune import tune
 from tfadt.config_loading import load_config
+from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.registry import POLICIES
 from tfadt.training.experiment import run_experiment
@@ -94,6 +98,16 @@ def test_a_run_with_the_best_settings_gets_the_score_that_the_search_says(finish
     assert load_config(out / "best.toml") == load_config(out / f"{found.best.name}.toml")
 
 
+@pytest.mark.parametrize("plan", ["warmup+adt", "warmup+adt+finetune"])
+def test_lambda_and_neighbours_are_found_for_the_model_that_the_search_trained(tmp_path, plan):
+    grid = ["collide.enabled=true", "collide.neighbors=1,5", "collide.lambdas=0.5,1.0"]
+    run_search(config(f"adt.plans={plan}", "warmup.epochs=1", "adt.epochs=1", "tune.trials=1", *grid), tmp_path / "out")
+    collide = load_config(tmp_path / "out" / "best.toml").collide
+    # A finetuned model is another one: for that the grid stays as it was.
+    sizes = (2, 2) if plan.endswith("finetune") else (1, 1)
+    assert (len(collide.neighbors), len(collide.lambdas)) == sizes
+
+
 def test_a_finished_search_can_be_given_more_trials(finished, tmp_path):
     out = tmp_path / "out"
     run_search(config("tune.trials=2"), out)
@@ -125,11 +139,37 @@ def test_damaged_and_foreign_folders_are_told_in_one_sentence(tmp_path):
 def test_a_search_in_which_all_fails_says_why(tmp_path):
     impossible = ["adt.policies=t_ce", "adt.epochs=1", "tune.over=[]", "tune.space.policy.t_ce.max_drop_rate=0.6,0.7"]
     impossible += ["tune.space.adt.learning_rate=[]"]
-    with pytest.raises(DataError, match=r"Every trial failed; .*max_drop_rate must be below the share of positives"):
+    message = r"Every trial failed; .* a new search tries them again\. .*max_drop_rate must be below the share of positives"
+    with pytest.raises(DataError, match=message):
         run_search(config(*impossible), tmp_path / "out")
     found = Hyperparameters.load(tmp_path / "out")
     assert found.best is None
     assert [trial.score for trial in found.searches[0].trials] == [None, None]
+
+
+def test_a_step_whose_every_trial_failed_begins_anew(tmp_path, monkeypatch):
+    settings = config("tune.trials=1")
+    data = ingest(settings.ingest)
+    Interactions(tmp_path / "interactions").write(data)
+    ExtraFeedback(tmp_path / "extra_feedback").write(data)
+    inputs = {name: tmp_path / name for name in ("interactions", "extra_feedback")}
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def search():
+        found = tune.execute(inputs, {"hyperparameters": tmp_path / "found"}, {"settings": settings}, work)
+        return found["hyperparameters"].summary()
+
+    with monkeypatch.context() as another_process:
+        another_process.setattr("tfadt.memory.available_memory", lambda: 1000)
+        for _ in range(2):
+            with pytest.raises(DataError, match="Every trial failed"):
+                search()
+    first = search()
+    trial = work / "search" / "search" / "gmf-r_ce" / "trial_0" / "trial.json"
+    written = trial.stat().st_mtime_ns
+    assert search() == first
+    assert trial.stat().st_mtime_ns == written  # a search with a trial that counts goes on
 
 
 def test_a_search_that_was_killed_goes_on(finished, tmp_path):
@@ -177,6 +217,15 @@ def test_trials_in_processes_of_their_own_end_alone(tmp_path, monkeypatch):
     assert reasons == {0: None, 1: "Its process was ended by SIGKILL (is there enough memory?)."}
     here = run_search(config(*settings, "tune.space.policy.deadly.danger=[]"), tmp_path / "here")
     assert found.best.best.score == here.best.best.score
+
+
+def test_a_trial_goes_on_in_a_process_of_its_own(tmp_path):
+    settings = ["tune.tuner=hyperband", "tune.factor=2", "tune.space.adt.learning_rate=[]", "tune.fresh_processes=true"]
+    found = run_search(config(*settings, "tune.space.policy.r_ce.beta=0.5"), tmp_path / "out")
+    _, gone_on = found.searches[0].trials  # one epoch, then another
+    _, runs = run_experiment(config("policy.r_ce.beta=0.5"), tmp_path / "run")
+    assert runs[1].selection_score == gone_on.score
+    assert runs[1].best_step % gone_on.epoch == 0
 
 
 @pytest.mark.parametrize("reads", [True, False])

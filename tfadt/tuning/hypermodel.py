@@ -24,6 +24,7 @@ from tfadt.training.plans import Plan, check_extra_feedback, make_model, make_po
 from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import check_memory, make_sampler
 from tfadt.tuning.collide import collided_metrics
+from tfadt.tuning.last_epoch import LastEpoch
 from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
 from tfadt.tuning.warm_start import WarmStart
@@ -122,7 +123,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
 
         Args:
             hp: The trial's values.
-            model: What `build` returned, perhaps with the weights of an earlier trial.
+            model: What `build` returned, perhaps with the weights of an earlier trial. A trial of `Hyperband` that goes on
+                begins with the last epoch of the earlier one, whatever weights the tuner gave the model.
             *args: None: the data are the hypermodel's.
             epochs: Passes over the training interactions, those before `initial_epoch` counted; default `adt.epochs`.
             initial_epoch: Passes that an earlier trial made.
@@ -132,7 +134,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
 
         Returns:
             Keras's history of the one epoch that the selection rule chooses, which is what the trial is judged by; with
-            `selected_epoch` (from 1) and `seconds` (of the whole training).
+            `selected_epoch` (from 1) and `seconds` (of this training). Where it goes on from an earlier trial, an epoch of
+            that can be the chosen one.
 
         Raises:
             keras_tuner.errors.FailedTrialError: If these settings cannot be trained with; the search goes on.
@@ -155,12 +158,15 @@ class ADTHyperModel(keras_tuner.HyperModel):
             collides = self._warm_start is not None and config.collide.enabled
             judge = Judge(self._evaluator, self._rule(model, sampler, config), restore=collides)
             last = adt.epochs if epochs is None else epochs
+            keeper = LastEpoch.of_trial(hp.values, callbacks or [], judge, last)
+            if keeper is not None and initial_epoch > 0:
+                keeper.go_on(model, hp.values)
             model.fit_source(
                 source,
                 last,
                 adt.steps_per_call,
                 verbose=verbose,
-                callbacks=[judge, *(callbacks or [])],
+                callbacks=[judge, *(callbacks or []), *([] if keeper is None else [keeper])],
                 initial_epoch=initial_epoch,
                 horizon=max(adt.epochs, last) * source.steps_per_epoch,
             )

@@ -72,6 +72,7 @@ class Judge(keras.callbacks.Callback):
     Attributes:
         epoch: The chosen epoch, from 0; -1 before the first.
         logs: Its logs.
+        weights: Its trainable weights, if they are to be restored.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Judge(keras.callbacks.Callback):
     ):
         super().__init__()
         self._restore = restore
-        self._weights: list[np.ndarray] | None = None
+        self.weights: list[np.ndarray] | None = None
         self._evaluator = evaluator
         self._score = score
         self.epoch = -1
@@ -93,7 +94,7 @@ class Judge(keras.callbacks.Callback):
             score = float(epoch) if self._score is None else self._score(metrics)
             better = self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]
             if better and self._restore:
-                self._weights = [variable.numpy() for variable in self.model.trainable_variables]
+                self.weights = [variable.numpy() for variable in self.model.trainable_variables]
         logs.update({VALIDATION + name: value for name, value in metrics.items()})
         logs[SELECTION_SCORE] = score
         if better:
@@ -102,8 +103,8 @@ class Judge(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Gives the model the weights of the chosen epoch back, if that was asked for."""
         del logs
-        if self._weights is not None:
-            for variable, value in zip(self.model.trainable_variables, self._weights, strict=True):
+        if self.weights is not None:
+            for variable, value in zip(self.model.trainable_variables, self.weights, strict=True):
                 variable.assign(value)
 
     def history(self) -> keras.callbacks.History:

@@ -13,7 +13,7 @@ Layout of the folder of a search:
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from tfadt.errors import DataError, TfadtError, first_line
 from tfadt.toml_writing import to_toml
 
 FILE = "hyperparameters.json"
+PLAIN = "standard"
+"""The policy of plain training."""
 _SCHEMA = 1
 
 
@@ -37,7 +39,8 @@ class Trial:
     Attributes:
         trial: Its number, as text.
         settings: The searched settings under their own names, such as `adt.learning_rate`, and with colliding inference
-            `collide.lambdas` and `collide.neighbors`, the one value of each that was chosen after training.
+            `collide.lambdas` and `collide.neighbors`, the one value of each that was chosen after training, where no
+            finetuning follows.
         score: The objective at the chosen epoch; None where the trial failed.
         epoch: The chosen epoch, from 1; None where the trial failed.
         metrics: All that was measured at that epoch.
@@ -95,8 +98,7 @@ class Hyperparameters:
     @property
     def best(self) -> Search | None:
         """The search whose best trial is the best of all; None where every trial failed."""
-        done = [search for search in self.searches if search.best is not None]
-        return max(done, key=lambda search: search.best.score or 0.0, default=None)  # type: ignore[union-attr]
+        return _best_of(self.searches)
 
     def apply(self, config: Config, model: str, policy: str) -> Config:
         """Returns the configuration with the best settings of a model and policy, which it then trains alone.
@@ -104,10 +106,30 @@ class Hyperparameters:
         Raises:
             DataError: If that model and policy were not searched, or every trial of theirs failed.
         """
-        trial = next((s.best for s in self.searches if (s.model, s.policy) == (model, policy)), None)
+        trial = self._best_trial(model, policy)
         if trial is None:
             raise DataError(f"There are no hyperparameters of {model} under {policy}. Known: {self._known()}.")
         return with_settings(config, {"adt.models": [model], "adt.policies": [policy], **trial.settings})
+
+    def apply_plainly(self, config: Config, model: str) -> Config:
+        """Returns the configuration of plain training to compare the best of a model with.
+
+        It has the best settings under `standard` where that was searched; else those of the model and of training from the
+        best trial of the model, so that the two differ in the policy alone.
+
+        Raises:
+            DataError: If the model was not searched, or every trial of it failed.
+        """
+        if self._best_trial(model, PLAIN) is not None:
+            return self.apply(config, model, PLAIN)
+        best = _best_of(search for search in self.searches if search.model == model)
+        if best is None or best.best is None:
+            raise DataError(f"There are no hyperparameters of {model}. Known: {self._known()}.")
+        found = {key: value for key, value in best.best.settings.items() if key.startswith(("adt.", "model."))}
+        return with_settings(config, {"adt.models": [model], "adt.policies": [PLAIN], **found})
+
+    def _best_trial(self, model: str, policy: str) -> Trial | None:
+        return next((s.best for s in self.searches if (s.model, s.policy) == (model, policy)), None)
 
     def _known(self) -> str:
         return ", ".join(search.name for search in self.searches if search.best is not None) or "none"
@@ -132,7 +154,7 @@ class Hyperparameters:
             raise DataError(f"{path} is not the result of a search: {first_line(error)}") from error
 
     def write(self, folder: Path, data: InteractionData) -> None:
-        """Writes `hyperparameters.json` and the TOML files."""
+        """Writes the folder of a search: `hyperparameters.json` and the TOML files."""
         best = self.best
         of_best = best.best if best is not None else None
         summary = {
@@ -147,22 +169,35 @@ class Hyperparameters:
             "data": {"fingerprint": artifact.fingerprint(data)},
         }
         write_text(folder / FILE, json.dumps(summary, indent=2) + "\n")
-        for search in self.searches:
-            if search.best is not None:
-                write_text(folder / f"{search.name}.toml", self._toml(search, folder / f"{search.name}.toml"))
-        if best is not None:
-            write_text(folder / "best.toml", self._toml(best, folder / "best.toml"))
+        self.write_toml(folder, lambda name: f"tfadt run {folder / name} --seeds 5")
 
-    def _toml(self, search: Search, path: Path) -> str:
+    def write_toml(self, folder: Path, command: Callable[[str], str]) -> None:
+        """Writes `best.toml` and a TOML file for each search that has a best trial.
+
+        Args:
+            folder: Where.
+            command: Takes the name of such a file and returns the command that trains with it, for its first line.
+        """
+        searches = {search.name: search for search in self.searches} | ({} if self.best is None else {"best": self.best})
+        for name, search in searches.items():
+            if search.best is not None:
+                write_text(folder / f"{name}.toml", self._toml(search, command(f"{name}.toml")))
+
+    def _toml(self, search: Search, command: str) -> str:
         trial = search.best
         assert trial is not None
         config = self.apply(self.config, search.model, search.policy).model_copy(update={"tune": Config().tune})
         comments = (
-            f"tfadt run {path} --seeds 5",
+            command,
             f"Trial {trial.trial} of {len(search.trials)}: {self.objective} {trial.score:.4f} after epoch {trial.epoch}, "
             f"with --set {' --set '.join(set_options(trial.settings)) or 'nothing'}",
         )
         return to_toml(config, comments)
+
+
+def _best_of(searches: Iterable[Search]) -> Search | None:
+    done = [search for search in searches if search.best is not None]
+    return max(done, key=lambda search: search.best.score or 0.0, default=None)  # type: ignore[union-attr]
 
 
 def set_options(settings: dict[str, Any]) -> Sequence[str]:

@@ -37,7 +37,9 @@ _CONFIG = "config.json"
 _FOLDERS = ("data", "search", "logs")
 
 
-def run_search(config: Config, out: Path, progress: SearchProgress | None = None) -> Hyperparameters | None:
+def run_search(
+    config: Config, out: Path, progress: SearchProgress | None = None, data: InteractionData | None = None
+) -> Hyperparameters | None:
     """Ingests, searches for each model and policy of the configuration, and writes what `tfadt.tuning.results` says.
 
     Where keras-tuner's environment variables name a chief, this process is the chief or one of its workers.
@@ -46,6 +48,7 @@ def run_search(config: Config, out: Path, progress: SearchProgress | None = None
         config: The settings.
         out: Output folder; an earlier search there is replaced.
         progress: Hears how the search goes on.
+        data: The data set; default: what section `ingest` names.
 
     Returns:
         What was found; None in a worker, whose chief has it.
@@ -57,7 +60,8 @@ def run_search(config: Config, out: Path, progress: SearchProgress | None = None
     listener = progress or SearchProgress()
     part = role()
     check(config, part)
-    data = ingest(config.ingest, listener.say)
+    if data is None:
+        data = ingest(config.ingest, listener.say)
     with _lock(out, part):
         if not part.is_worker:
             _begin(config, data, out)
@@ -85,6 +89,11 @@ def resume_search(out: Path, trials: int | None = None, progress: SearchProgress
         if trials is not None and not part.is_worker:
             _keep_config(config, out)
         return _search_all(config, data, out, part, progress or SearchProgress())
+
+
+def can_go_on(out: Path) -> bool:
+    """Returns whether the folder has a search that was begun and is not one in which every trial has failed."""
+    return (out / _CONFIG).is_file() and not ((out / FILE).is_file() and Hyperparameters.load(out).best is None)
 
 
 def saved_config(out: Path) -> Config:
@@ -138,12 +147,13 @@ def _search_all(
         tuner = _search(config, data, model, policy, out, part, listener)
         if part.is_worker:
             return None
-        found.append(Search(model, policy, _trials(tuner)))
+        found.append(Search(model, policy, _trials(tuner, config)))
         result = Hyperparameters(f"val_{metric}@{k}", tuple(found), config)
         result.write(out, data)
     if result.best is None:
         reasons = dict.fromkeys(trial.reason for search in found for trial in search.trials)
-        raise DataError(f"Every trial failed; {out / FILE} says how. The first: {next(iter(reasons), 'there was none')}")
+        first = next(iter(reasons), "there was none")
+        raise DataError(f"Every trial failed; {out / FILE} says how; only a new search tries them again. The first: {first}")
     return result
 
 
@@ -167,17 +177,20 @@ def _search(
     return tuner
 
 
-def _trials(tuner: SearchTuner) -> tuple[Trial, ...]:
-    return tuple(_trial(tuner.oracle.trials[name]) for name in tuner.oracle.start_order)
+def _trials(tuner: SearchTuner, config: Config) -> tuple[Trial, ...]:
+    # A finetuned model is another than the trial's: it chooses from the whole grid of `collide` for itself.
+    final = "finetune" not in config.adt.plans[0].split("+")
+    return tuple(_trial(tuner.oracle.trials[name], final) for name in tuner.oracle.start_order)
 
 
-def _trial(trial: TunerTrial) -> Trial:
+def _trial(trial: TunerTrial, final: bool) -> Trial:
     settings: dict[str, Any] = trial_settings(trial.hyperparameters.values)
     if trial.status != TrialStatus.COMPLETED:
         return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
     metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
     epoch = int(metrics.pop(SELECTED_EPOCH))
-    settings |= collide_settings(metrics)
+    if final:
+        settings |= collide_settings(metrics)
     return Trial(trial.trial_id, settings, float(trial.score), epoch, metrics, None)
 
 
