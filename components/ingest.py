@@ -19,7 +19,9 @@ def ingest(
 
     data = read(settings, print)
     rows = data.manifest["rows"]
-    for name, count in [("in", rows["in"]), *rows["kept"].items(), *rows["rejected"].items()]:
-        print(f"{name}: {count:,} rows")
+    print(f"rows in: {rows['in']:,}")
+    for fate in ("kept", "rejected"):
+        for name, count in rows[fate].items():
+            print(f"{fate}, {name}: {count:,}")
     interactions.write(data)
     extra_feedback.write(data)

@@ -38,6 +38,8 @@ def validate_data(
     collide.check_users(data.num_users)
     found = statistics(data)
     before = None if previous is None else previous.statistics()
+    if before is not None and before.simulated != found.simulated:
+        before = None  # a trial on the simulation says nothing about a log
     anomalies = find_anomalies(found, settings, before)
     for sentence in anomalies:
         print(sentence)

@@ -181,8 +181,9 @@ class _Run:
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, TfadtError) else f"{type(error).__name__}: {error}".splitlines()[0]
+            sentence = reason if reason.endswith("?") else reason.rstrip(".") + "."
             raise StepError(
-                f"Step '{step.name}' failed: {reason.rstrip('.')}. Inputs: {listed}. Log: {store.log(execution)}."
+                f"Step '{step.name}' failed: {sentence} Inputs: {listed}. Log: {store.log(execution)}."
             ) from error
         record = Record(
             identity=planned.identity,

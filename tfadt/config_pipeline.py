@@ -53,6 +53,8 @@ class BlessingConfig(Section):
     """The most popular items for everybody, the same model trained plainly, or nothing."""
     min_difference: float = 0.0
     """By how much at least."""
+    max_p: float | None = Field(default=None, gt=0, le=1)
+    """Largest p-value of the paired test over users; default: the difference alone decides."""
 
 
 class VerifyConfig(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -24,6 +25,11 @@ POLICIES: dict[str, str] = {
     "nr": "tfadt.denoising.negative_reweighting:NR",
 }
 """Policy name -> `module:Class`. A new policy is one line here."""
+
+# What other packages declare as entry points, of which none takes the place of ours.
+for _group, _registry in (("tfadt.models", MODELS), ("tfadt.policies", POLICIES)):
+    for _point in importlib.metadata.entry_points(group=_group):
+        _registry.setdefault(_point.name, _point.value)
 
 
 def check_name(kind: str, registry: Collection[str], name: str) -> None:

@@ -57,6 +57,17 @@ def test_run_tells_of_every_step_and_of_nothing_to_do(config: Path, store: Path)
     assert invoke(*arguments).exit_code == 0
 
 
+def test_a_log_after_a_trial_on_the_simulation_is_not_held_against_it(config: Path, tmp_path: Path) -> None:
+    rows = [f"user{user},item{(user + step) % 40}\n" for user in range(60) for step in range(10)]
+    (tmp_path / "clicks.csv").write_text("user_id,item_id\n" + "".join(rows))
+    until = ("--until", "validate_data", "--out", tmp_path / "store")
+    assert invoke("run", config, *SMALL, *until).exit_code == 0
+    result = invoke("run", config, "--data", tmp_path / "clicks.csv", "--set=ingest.split.method=random", *until)
+    assert result.exit_code == 0
+    assert "2 of 2 steps executed" in result.stdout
+    assert "rows in: 600\n" in result.stdout
+
+
 def test_status_with_the_file_says_what_would_run_and_why(config: Path, store: Path) -> None:
     lines = invoke("status", config, *SMALL, "--set=validate_data.min_users=30", "--out", store).stdout.splitlines()
     states = {line.split()[0]: " ".join(line.split()[1:]) for line in lines[2:]}

@@ -95,6 +95,12 @@ def test_counted_rejections(rows: str, rejected: dict[str, int], tmp_path: Path)
     assert sum(account["kept"].values()) == 25
 
 
+def test_a_log_that_is_mostly_without_ratings_is_warned_of(tmp_path: Path) -> None:
+    rows = "".join(f"{user},{100 + user},\n" for user in range(10))
+    with pytest.warns(UserWarning, match=r"10 of 35 rows have no rating and .* ingest\.feedback\.rule = 'none'"):
+        ingest_text(tmp_path, HEADER + ROWS + rows)
+
+
 def test_negative_dwell_time_is_counted_and_minus_zero_is_not(tmp_path: Path) -> None:
     text = HEADER.replace("rating", "dwell_time") + ROWS + "0,9,-5\n1,9,-0.0\n"
     rows = ingest_text(tmp_path, text).manifest["rows"]

@@ -39,8 +39,14 @@ def print_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     for line in cells:
         table.add_row(*map(Text, line))  # Text: an id such as [b] or :apple: is no markup
     # A table wider than the terminal is folded by the terminal, line by line, rather than cut.
-    width = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-    Console(width=max(width, console.width)).print(table, soft_wrap=True)
+    width = max(Measurement.get(console, console.options.update(max_width=10_000), table).maximum, console.width)
+    if console.is_terminal:
+        Console(width=width).print(table, soft_wrap=True)
+        return
+    wide = Console(width=width)
+    with wide.capture() as text:
+        wide.print(table, soft_wrap=True)
+    print("\n".join(line.rstrip() for line in text.get().splitlines()))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def denoise(
     out: Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")],
     model: options.ModelName = None,
 ) -> None:
-    """List each training interaction with its loss, its rank by loss, and whether the policy drops it.
+    """List each training interaction: its loss, its score (share of them with a smaller loss), and whether it is dropped.
 
     Example: tfadt denoise runs/latest --model gmf-t_ce-0 --out noise.csv
     """
@@ -32,7 +32,8 @@ def denoise(
 
     saved = SavedRun.open(run)
     name = model or saved.best()
-    policy = make_policy(saved.row(name)["policy"], saved.config)
+    policy_name = saved.row(name)["policy"]
+    policy = make_policy(policy_name, saved.config)
     scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy)
     try:
         if out.suffix == ".csv":
@@ -41,4 +42,11 @@ def denoise(
             scores.to_parquet(out, index=False)
     except OSError as error:
         raise ConfigError(f"{out} cannot be written: {error.strerror or error}.") from error
-    print_lines([f"{name}: {len(scores):,} training interactions, {int(scores['dropped'].sum()):,} dropped; {out}"])
+    dropped = scores["dropped"]
+    print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
+    if not dropped.any():
+        others = ", ".join(other for other in saved.names if saved.row(other)["policy"] != "standard")
+        print_lines([f"The policy {policy_name} drops nothing.{f' Choose with --model: {others}.' if others else ''}"])
+    elif "false_positive" in scores:
+        shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]
+        print_lines([f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all."])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,8 @@ from tfadt.data.splits import needs_time, split_rows
 from tfadt.data.tables import ReadResult, find_columns, missing_column
 from tfadt.data.values import encode_ids, to_time
 from tfadt.errors import ConfigError, DataError
+
+_MANY_MISSING = 0.1  # share of the rows
 
 
 def ingest(config: IngestConfig, on_progress: Callable[[str], None] | None = None) -> InteractionData:
@@ -115,6 +118,7 @@ def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], Non
     held_out_ids = user_ids[held_out["user"].to_numpy()], item_ids[held_out["item"].to_numpy()]
     data, extra_feedback = add_extra_feedback(data, frames["train"].get(COLUMN), held_out_ids, config)
     rows = balance(accounts, kept)
+    _warn_of_missing_feedback(rows, rule)
     rows["sources"] = [
         {"name": source.name, "split": source.split, **account.summary()}
         for source, account in zip(sources, accounts, strict=True)
@@ -138,6 +142,16 @@ def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], Non
         "fingerprint": artifact.fingerprint(data),
     }
     return replace(data, manifest=manifest)
+
+
+def _warn_of_missing_feedback(rows: dict[str, Any], rule: str) -> None:
+    missing = rows["rejected"].get(f"{rule} missing", 0)
+    if missing > _MANY_MISSING * rows["in"]:
+        warnings.warn(
+            f"{missing:,} of {rows['in']:,} rows have no {rule} and are left out. To train on every click, without telling "
+            "false positives: ingest.feedback.rule = 'none'.",
+            stacklevel=3,
+        )
 
 
 def settings_of(config: IngestConfig) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class Statistics:
             popular item, has.
         activity: Share of the users with 1, 2-3, 4-7, ... training interactions.
         item_counts: Training interactions by item id; not in `as_dict`.
+        simulated: Whether they are simulated clicks.
     """
 
     user_ids: str
@@ -50,6 +51,7 @@ class Statistics:
     largest_item_share: float
     activity: list[float]
     item_counts: pd.Series
+    simulated: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Returns all but the item counts, JSON-ready."""
@@ -86,6 +88,7 @@ def statistics(data: InteractionData) -> Statistics:
         largest_item_share=float(per_item.max() / len(data.train)),
         activity=(np.bincount(np.log2(per_user).astype(int)) / data.num_users).tolist(),
         item_counts=pd.Series(per_item, index=pd.Index(data.items.ids, name="id"), name="count"),
+        simulated=data.manifest["source"]["simulated"],
     )
 
 

@@ -50,9 +50,10 @@ def bless(evaluation: Evaluation, baseline: Evaluation | None, metric: str, sett
     test = paired_test(*(each.per_user.sort_values("user")[metric].to_numpy(np.float64) for each in (evaluation, baseline)))
     # Of the means as reported, so that the verdict can be checked against them.
     difference = value - baseline.metrics[metric]
-    blessed = difference >= settings.min_difference
+    certain = settings.max_p is None or test.p_value <= settings.max_p
     reason = (
         f"{metric} {value:.4f} is {difference:+.4f} against {settings.baseline} ({baseline.metrics[metric]:.4f}, "
-        f"p = {test.p_value:.3g} over {test.users:,} users); expected at least {settings.min_difference:+g}."
+        f"p = {test.p_value:.3g} over {test.users:,} users); expected at least {settings.min_difference:+g}"
+        f"{'' if settings.max_p is None else f' with p at most {settings.max_p:g}'}."
     )
-    return Blessing(blessed, reason, metric, settings.baseline, test)
+    return Blessing(difference >= settings.min_difference and certain, reason, metric, settings.baseline, test)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import zipfile
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import keras
 
 from tfadt.errors import DataError, first_line
 from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS, POLICIES
 
 
 def load_model(path: Path, compile: bool = True) -> Recommender:
@@ -19,6 +22,10 @@ def load_model(path: Path, compile: bool = True) -> Recommender:
     """
     if not path.is_file():
         raise DataError(f"{path} does not exist.")
+    # Keras finds only classes that were imported: the model's own, and its policy's. It tells of one that cannot be.
+    for registered in {*MODELS.values(), *POLICIES.values()}:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(registered.partition(":")[0])
     try:
         model: Recommender = keras.saving.load_model(path, compile=compile)
     except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

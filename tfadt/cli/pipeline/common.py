@@ -20,6 +20,7 @@ Folder = Annotated[Path, typer.Option("--out", help="Folder of the artifacts; se
 
 FOLDER = Path("runs/pipeline")
 _LONG = 60
+_MOST = 5
 
 
 def settings_of(
@@ -43,7 +44,8 @@ def named_pipeline(name: str, settings: Config) -> Pipeline:
 
 
 def figures(record: Record) -> str:
-    """Returns the figures of an execution's outputs in one line; lists and long texts stand in the record alone."""
+    """Returns the first figures of an execution's outputs in one line; the others stand in the record alone."""
     found = [figure for output in record.outputs.values() for figure in output.summary.items()]
     short = [(key, value) for key, value in found if not isinstance(value, list) and len(str(value)) <= _LONG]
-    return ", ".join(f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in short)
+    texts = [f"{key} {f'{value:.4g}' if isinstance(value, float) else value}" for key, value in short]
+    return ", ".join(texts[:_MOST]) + (", ..." if len(texts) > _MOST else "")
