@@ -51,6 +51,7 @@ def test_statistics_of_a_small_log(measured: Statistics) -> None:
         "largest_user_share": 2 / 3,
         "largest_item_share": 2 / 3,
         "activity": [0.5, 0.5],
+        "simulated": False,
     }
     assert measured.item_counts.to_dict() == {1: 2, 2: 1}
 

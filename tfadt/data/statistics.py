@@ -88,7 +88,7 @@ def statistics(data: InteractionData) -> Statistics:
         largest_item_share=float(per_item.max() / len(data.train)),
         activity=(np.bincount(np.log2(per_user).astype(int)) / data.num_users).tolist(),
         item_counts=pd.Series(per_item, index=pd.Index(data.items.ids, name="id"), name="count"),
-        simulated=data.manifest["source"]["simulated"],
+        simulated=data.manifest.get("source", {}).get("simulated", False),
     )
 
 
