@@ -208,7 +208,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_its_step_and_batch(tmp_pat
 def test_a_full_disk_costs_a_checkpoint_and_not_the_run(reference, tmp_path, monkeypatch):
     import errno
 
-    from tfadt.training import atomic
+    from tfadt import atomic
 
     replace = os.replace
 
@@ -229,7 +229,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(reference, tmp_path, mon
 def test_a_full_disk_at_the_users_metrics_is_one_sentence(tmp_path, monkeypatch, capsys):
     import errno
 
-    from tfadt.training import atomic
+    from tfadt import atomic
 
     replace = os.replace
 
