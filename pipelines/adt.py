@@ -19,8 +19,8 @@ from tfadt.config import CollideConfig, Config
 from tfadt.config_loading import dump
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
+from tfadt.registry import PLAIN
 
-_PLAIN = "standard"
 _OF_ADT_ALONE = {"policies", "epochs", "learning_rate"}
 
 
@@ -62,7 +62,7 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
     steps = _training_steps(config, given, validated, tuned)
     trained, representation = _last_model(steps), next((s["representation"] for s in steps if s.name == "warmup"), None)
     plain = None
-    if config.evaluate.blessing.baseline == _PLAIN:
+    if config.evaluate.blessing.baseline == PLAIN:
         settings = _plainly(training_settings(config))
         plain = adt.step("adt_plain", **given, **_found(tuned), settings=settings).after(validated)
         steps.append(plain)
@@ -135,12 +135,12 @@ def _of_stage(stage: str, settings: dict[str, Any]) -> dict[str, Any]:
     own = {"adt": {**adt_section, "plans": [stage]}, "model": settings["model"], "evaluate": settings["evaluate"]}
     if stage == "adt":
         return {**own, "policy": settings["policy"]}
-    return {**own, "adt": {**own["adt"], "policies": [_PLAIN]}, stage: settings[stage]}
+    return {**own, "adt": {**own["adt"], "policies": [PLAIN]}, stage: settings[stage]}
 
 
 def _plainly(settings: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of plain training: the baseline `standard`."""
-    return _of_stage("adt", {**settings, "adt": {**settings["adt"], "policies": [_PLAIN]}, "policy": {}})
+    return _of_stage("adt", {**settings, "adt": {**settings["adt"], "policies": [PLAIN]}, "policy": {}})
 
 
 def _check_single(config: Config) -> None:

@@ -26,6 +26,9 @@ POLICIES: dict[str, str] = {
 }
 """Policy name -> `module:Class`. A new policy is one line here."""
 
+PLAIN = "standard"
+"""The policy of plain training, which the others are compared with."""
+
 # What other packages declare as entry points, of which none takes the place of ours.
 for _group, _registry in (("tfadt.models", MODELS), ("tfadt.policies", POLICIES)):
     for _point in importlib.metadata.entry_points(group=_group):

@@ -8,7 +8,8 @@ from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.config import Config
-from tfadt.tuning.results import FILE, PLAIN
+from tfadt.registry import PLAIN
+from tfadt.tuning.results import FILE
 from tfadt.tuning.results import Hyperparameters as Found
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
+from tfadt.registry import PLAIN
 from tfadt.training.runs import ADT_ALONE, Run
 
-BASELINE = "standard"
 _SIGNIFICANT = 0.05
 
 
@@ -70,7 +70,7 @@ class Comparison:
             "model": self.model,
             "policy": self.policy,
             "plan": self.plan,
-            "baseline": BASELINE,
+            "baseline": PLAIN,
             "metric": self.metric,
             **asdict(self.test),
             "p_value_seeds": self.seed_test.p_value if self.seed_test.users > 1 else None,
@@ -94,7 +94,7 @@ def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]
     by_method = methods(runs)
     found = []
     for (model, policy, plan), own in by_method.items():
-        baseline = by_method.get((model, BASELINE, ADT_ALONE), [])
+        baseline = by_method.get((model, PLAIN, ADT_ALONE), [])
         # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
         if policy is None or own is baseline or len(own) != len(baseline):
             continue

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tfadt.analysis.comparison import BASELINE, methods, paired, verdict
+from tfadt.analysis.comparison import methods, paired, verdict
 from tfadt.errors import ConfigError
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
 from tfadt.inference.collide import Collided, Group
-from tfadt.registry import MODELS, POLICIES, resolve
+from tfadt.registry import MODELS, PLAIN, POLICIES, resolve
 from tfadt.training.runs import ADT_ALONE, Run
 
 Table = tuple[list[str], list[list[str]]]
@@ -31,11 +31,11 @@ def training_table(runs: Sequence[Run], ks: Sequence[int]) -> Table:
     trained = {method: own for method, own in methods(runs).items() if method[1] is not None}
     metrics = [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]
     header = ["model", "policy", "plan", *metrics, f"{metrics[0]} - plain", f"{metrics[0]} - ADT alone"]
-    plain = {m: own for (m, policy, plan), own in trained.items() if (policy, plan) == (BASELINE, ADT_ALONE)}
-    proper = [own for model, own in plain.items() if not _needs(model, BASELINE)]
+    plain = {m: own for (m, policy, plan), own in trained.items() if (policy, plan) == (PLAIN, ADT_ALONE)}
+    proper = [own for model, own in plain.items() if not _needs(model, PLAIN)]
     cells = []
     for (model, policy, plan), own in trained.items():
-        baseline = plain.get(model, []) if not _needs(model, BASELINE) else next(iter(proper), [])
+        baseline = plain.get(model, []) if not _needs(model, PLAIN) else next(iter(proper), [])
         alone = trained.get((model, policy, ADT_ALONE), [])
         cells.append(
             [

@@ -11,6 +11,7 @@ from tfadt.cli import options
 from tfadt.cli.console import print_lines
 from tfadt.cli.startup import load_tensorflow
 from tfadt.errors import ConfigError
+from tfadt.registry import PLAIN
 
 
 def denoise(
@@ -45,7 +46,7 @@ def denoise(
     dropped = scores["dropped"]
     print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
     if not dropped.any():
-        others = ", ".join(other for other in saved.names if saved.row(other)["policy"] != "standard")
+        others = ", ".join(other for other in saved.names if saved.row(other)["policy"] != PLAIN)
         print_lines([f"The policy {policy_name} drops nothing.{f' Choose with --model: {others}.' if others else ''}"])
     elif "false_positive" in scores:
         shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]

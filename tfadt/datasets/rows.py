@@ -86,6 +86,7 @@ class RowReader:
                 (self.item_filter.known, self.item_filter.unknown),
                 (self.item_filter.items, self.item_filter.other),
             ):
+                # Not Series.isin, which makes a table of all ids anew for each batch.
                 frame = account.keep(frame, np.array([item in ids for item in frame["item"]], bool), reason)
         frame = apply_rule(frame, self.rule, Feedback(), account)
         if self.ticks_per_second is not None and len(frame):

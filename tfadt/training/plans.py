@@ -12,7 +12,7 @@ from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS, POLICIES, resolve
+from tfadt.registry import MODELS, PLAIN, POLICIES, resolve
 from tfadt.training.runs import ADT_ALONE, training_name
 
 Built = TypeVar("Built")
@@ -76,7 +76,7 @@ def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
     if adt.trainings:
         found = [_parse(training) for training in adt.trainings]
     # Without ADT no policy takes part: one training is enough.
-    methods = [(m, p if "adt" in plan.split("+") else "standard", tuple(plan.split("+"))) for m, p, plan in found]
+    methods = [(m, p if "adt" in plan.split("+") else PLAIN, tuple(plan.split("+"))) for m, p, plan in found]
     return list(dict.fromkeys(methods))
 
 

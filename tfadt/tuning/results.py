@@ -24,11 +24,10 @@ from tfadt.config_loading import dump, load_config, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, TfadtError, first_line
+from tfadt.registry import PLAIN
 from tfadt.toml_writing import to_toml
 
 FILE = "hyperparameters.json"
-PLAIN = "standard"
-"""The policy of plain training."""
 _SCHEMA = 1
 
 
