@@ -37,7 +37,8 @@ def evaluate(
         plain: The same model trained plainly, for the baseline `standard`.
     """
     from tfadt.evaluation.blessing import bless
-    from tfadt.training.experiment import most_popular, test_evaluator
+    from tfadt.evaluation.protocol import test_evaluator
+    from tfadt.experiments.experiment import most_popular
 
     data = interactions.read(extra_feedback)
     config = model.settings(data, settings)

@@ -16,7 +16,7 @@ from tfadt.components.validate_data import validate_data
 from tfadt.components.verify import verify
 from tfadt.components.warmup import warmup
 from tfadt.config import CollideConfig, Config
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.registry import PLAIN

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfadt.config import ADTConfig, Config
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 from tfadt.errors import ConfigError
 
 

@@ -95,7 +95,7 @@ def test_the_command_runs_from_another_directory(installed: Path, tmp_path: Path
     "program",
     [
         "import tfadt; dir(tfadt)",
-        "import tfadt.config, tfadt.config_loading; tfadt.load_config()",
+        "import tfadt.config, tfadt.config.loading; tfadt.load_config()",
         "import tfadt.components, tfadt.pipelines",
         "from tfadt import from_frame, ingest, InteractionData, Interactions, Vocabulary",
         "import sys; sys.argv[1:] = ['--help']\nfrom tfadt.cli.main import main\ntry: main()\nexcept SystemExit: pass",

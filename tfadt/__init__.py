@@ -12,8 +12,8 @@ from tfadt._version import __version__
 
 if TYPE_CHECKING:
     from tfadt.config import Config
-    from tfadt.config_ingest import IngestConfig
-    from tfadt.config_loading import load_config
+    from tfadt.config.ingest import IngestConfig
+    from tfadt.config.loading import load_config
     from tfadt.data.ingest import from_frame, ingest
     from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
     from tfadt.denoising.negative_reweighting import NR
@@ -37,7 +37,7 @@ _MODULES = {
     "CollidingScorer": "tfadt.inference.colliding",
     "Config": "tfadt.config",
     "DropRateSchedule": "tfadt.losses",
-    "IngestConfig": "tfadt.config_ingest",
+    "IngestConfig": "tfadt.config.ingest",
     "InteractionData": "tfadt.data.interactions",
     "Interactions": "tfadt.data.interactions",
     "NeuMF": "tfadt.models.neumf",
@@ -47,7 +47,7 @@ _MODULES = {
     "Vocabulary": "tfadt.data.interactions",
     "from_frame": "tfadt.data.ingest",
     "ingest": "tfadt.data.ingest",
-    "load_config": "tfadt.config_loading",
+    "load_config": "tfadt.config.loading",
 }
 
 __all__ = [

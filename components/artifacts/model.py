@@ -10,15 +10,15 @@ import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.config import Config, EvaluateConfig
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 from tfadt.registry import MODELS, check_name
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
     from tfadt.evaluation.ranking import RankingEvaluator
+    from tfadt.experiments.run import Run
     from tfadt.models.recommender import Recommender
-    from tfadt.training.plans import Plan
-    from tfadt.training.runs import Run
+    from tfadt.training.plan import Plan
     from tfadt.training.stages import Trained
 
 
@@ -106,7 +106,7 @@ class Model(Artifact):
 
     def as_run(self, evaluator: RankingEvaluator) -> Run:
         """Evaluates the model; returns it as a row of results."""
-        from tfadt.training.runs import Run
+        from tfadt.experiments.run import Run
 
         training = self.training()
         del training["settings"]

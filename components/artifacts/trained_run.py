@@ -10,12 +10,12 @@ from tfadt.components.artifacts.links import link_file, link_folder
 from tfadt.components.artifacts.model import Model
 from tfadt.components.artifacts.representation import Representation
 from tfadt.config import Config
-from tfadt.config_section import Section
+from tfadt.config.section import Section
 from tfadt.data.interactions import InteractionData
 
 if TYPE_CHECKING:
-    from tfadt.training.runs import Run
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments.run import Run
+    from tfadt.experiments.saved import SavedRun
 
 
 class TrainedRun(Artifact):
@@ -40,8 +40,8 @@ class TrainedRun(Artifact):
             model: The model.
             representation: The users' vectors after its warm-up.
         """
-        from tfadt.analysis.report import write_report
         from tfadt.data import artifact
+        from tfadt.experiments.report import write_report
 
         name = runs[-1].name
         self.path.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class TrainedRun(Artifact):
         Raises:
             DataError: If it is damaged.
         """
-        from tfadt.training.saved import SavedRun
+        from tfadt.experiments.saved import SavedRun
 
         return SavedRun.open(self.path)
 

@@ -18,8 +18,10 @@ from training_pipeline_cases import SMALL, content, settings
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
-from tfadt.config_loading import load_config
-from tfadt.config_pipeline import KubeflowConfig
+from tfadt.config.loading import load_config
+from tfadt.config.pipeline import KubeflowConfig
+from tfadt.experiments.experiment import run_experiment
+from tfadt.experiments.saved import SavedRun
 from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
 from tfadt.pipelines.lineage import trace
@@ -27,8 +29,6 @@ from tfadt.pipelines.local_runner import StepResult, run
 from tfadt.pipelines.status import status
 from tfadt.pipelines.store import Store
 from tfadt.serving.verify import read_blessing
-from tfadt.training.experiment import run_experiment
-from tfadt.training.saved import SavedRun
 
 SOAK = "TFADT_SOAK_KILLS" in os.environ
 """Whether `make soak` runs, which does more of what takes long."""
@@ -113,7 +113,7 @@ def test_unchanged_it_runs_nothing_and_imports_no_tensorflow(ran: Ran) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tfadt.config_loading import load_config\n"
+        "from tfadt.config.loading import load_config\n"
         "from tfadt.pipelines.from_config import pipeline_from_config\n"
         "from tfadt.pipelines.local_runner import run\n"
         "config = load_config(None, sys.argv[2:])\n"

@@ -27,9 +27,9 @@ def denoise(
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
 
     load_tensorflow()
-    from tfadt.analysis.denoise import noise_scores
-    from tfadt.training.plans import make_policy
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments.denoise import noise_scores
+    from tfadt.experiments.saved import SavedRun
+    from tfadt.training.plan import make_policy
 
     saved = SavedRun.open(run)
     name = model or saved.best()

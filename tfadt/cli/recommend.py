@@ -16,8 +16,8 @@ from tfadt.errors import ConfigError, DataError
 if TYPE_CHECKING:
     import numpy as np
 
-    from tfadt.inference.explain import Explained
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments.explain import Explained
+    from tfadt.experiments.saved import SavedRun
 
 
 def recommend(
@@ -53,7 +53,7 @@ def recommend(
     assert run is not None
     load_tensorflow()
     from tfadt.evaluation.ranking import rank
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments.saved import SavedRun
 
     saved = SavedRun.open(run)
     code = saved.data.users.encode([user])
@@ -64,7 +64,7 @@ def recommend(
     seen = None if include_seen else saved.data.history("train", "valid")
     trained = saved.load_model(name)
     if collide:
-        from tfadt.inference.explain import explain
+        from tfadt.experiments.explain import explain
 
         explained = explain(saved, name, trained, int(code[0]), k, seen, neighbors, lambda_)
         _check_any(explained.ranking.items[0], user)

@@ -10,12 +10,12 @@ import typer
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table, progress
 from tfadt.cli.startup import load_tensorflow
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
-    from tfadt.training.runs import Run
+    from tfadt.experiments.run import Run
 
 
 def run(
@@ -57,13 +57,13 @@ def run(
     out = out or Path("runs/latest")
 
     load_tensorflow()
-    from tfadt.analysis import report
-    from tfadt.analysis.comparison import comparisons, rows
-    from tfadt.analysis.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
-    from tfadt.inference.collide import collide
-    from tfadt.training.experiment import resume_experiment, run_experiment
-    from tfadt.training.run_folder import RunFolder
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments import report
+    from tfadt.experiments.collide import collide
+    from tfadt.experiments.comparison import comparisons, rows
+    from tfadt.experiments.experiment import resume_experiment, run_experiment
+    from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
+    from tfadt.experiments.folder import RunFolder
+    from tfadt.experiments.saved import SavedRun
 
     if resume is not None:
         settings = RunFolder(resume).config()

@@ -23,7 +23,7 @@ from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
+from tfadt.training.plan import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import Selection, selection_score
 from tfadt.training.state import Checkpointing

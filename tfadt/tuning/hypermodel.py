@@ -11,7 +11,7 @@ import keras_tuner
 import tensorflow as tf
 
 from tfadt.config import Config
-from tfadt.config_loading import with_settings
+from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.ranking import RankingEvaluator
@@ -20,7 +20,7 @@ from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import Plan, check_extra_feedback, make_model, make_policy
+from tfadt.training.plan import Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import check_memory, make_sampler
 from tfadt.tuning.collide import collided_metrics

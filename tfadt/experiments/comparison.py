@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
+from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN
-from tfadt.training.runs import ADT_ALONE, Run
+from tfadt.training.plan import ADT_ALONE
 
 _SIGNIFICANT = 0.05
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from model_cases import checkerboard, make
 
-from tfadt.analysis.denoise import noise_scores
 from tfadt.config import ADTConfig
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
+from tfadt.experiments.denoise import noise_scores
 from tfadt.models.gmf import GMF
 
 

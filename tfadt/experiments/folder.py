@@ -20,12 +20,12 @@ import pandas as pd
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.config import Config
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.errors import DataError, DivergedError, first_line
+from tfadt.experiments.run import Run
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.folders import locked
-from tfadt.training.plans import Plan
-from tfadt.training.runs import Run
+from tfadt.training.plan import Plan
 from tfadt.training.stages import Trained
 
 _MARKER = ".tfadt-run"

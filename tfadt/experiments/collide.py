@@ -15,16 +15,16 @@ import pandas as pd
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, first_line
+from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.experiments.saved import SavedRun
 from tfadt.inference.choosing import Choice, choose
 from tfadt.inference.colliding import CollidingScorer, Mix
 from tfadt.inference.mixtures import mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.recommender import Recommender
-from tfadt.training.experiment import seen_at_test
+from tfadt.training.plan import ADT_ALONE
 from tfadt.training.progress import Progress
-from tfadt.training.runs import ADT_ALONE
-from tfadt.training.saved import SavedRun
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
-from tfadt.training.runs import ADT_ALONE, training_name
+from tfadt.training.plan import ADT_ALONE, training_name
 
 
 @dataclass(frozen=True)

@@ -13,31 +13,20 @@ import pandas as pd
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
-from tfadt.data.interactions import CSR, InteractionData
+from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.popularity import MostPopular
+from tfadt.evaluation.protocol import test_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.training.plans import Plan, check_extra_feedback, check_policy, plans
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.plans import plans
+from tfadt.experiments.run import POPULAR, Run
+from tfadt.training.plan import Plan, check_extra_feedback, check_policy
 from tfadt.training.progress import Progress
-from tfadt.training.run_folder import RunFolder
-from tfadt.training.runs import POPULAR, Run
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Trained, train
 
 AfterEach = Callable[[InteractionData, list[Run]], object]
-
-
-def seen_at_test(data: InteractionData, config: Config) -> CSR:
-    """Returns the items that the test ranking leaves out."""
-    return data.history("train", "valid") if config.evaluate.mask == "train_valid" else data.history()
-
-
-def test_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
-    """Returns the evaluator of the test split."""
-    activity = np.bincount(data.train.user, minlength=data.num_users)
-    return RankingEvaluator(
-        data.test, seen_at_test(data, config), config.evaluate.k, activity, drop_empty=config.evaluate.drop_empty
-    )
 
 
 def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
@@ -53,7 +42,7 @@ def run_experiment(
 ) -> tuple[InteractionData, list[Run]]:
     """Ingests, trains every plan of the configuration, evaluates each on the test split and keeps what they leave.
 
-    `tfadt.training.run_folder` says what is written to `out`. A run that was cut goes on with `resume_experiment`.
+    `tfadt.experiments.folder` says what is written to `out`. A run that was cut goes on with `resume_experiment`.
 
     Args:
         config: The settings.

@@ -8,16 +8,9 @@ from typing import Any
 import pandas as pd
 
 from tfadt.evaluation.ranking import Evaluation
+from tfadt.training.plan import ADT_ALONE, training_name
 
 POPULAR = "most_popular"
-
-
-ADT_ALONE = "adt"
-
-
-def training_name(model: str, policy: str, plan: str, seed: int) -> str:
-    """Returns the file name of what a training leaves: `gmf-t_ce-0`, or with other stages `gmf-t_ce-warmup+adt-0`."""
-    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan]), str(seed)])
 
 
 @dataclass(frozen=True)

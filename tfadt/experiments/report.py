@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
-from tfadt.analysis.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.data.interactions import InteractionData
-from tfadt.inference.collide import Collided
-from tfadt.training.runs import ADT_ALONE, POPULAR, Run
+from tfadt.experiments.collide import Collided
+from tfadt.experiments.comparison import Comparison, Row, comparisons, rows
+from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
+from tfadt.experiments.run import POPULAR, Run
+from tfadt.training.plan import ADT_ALONE
 from tfadt.versions import versions
 
 

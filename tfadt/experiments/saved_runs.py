@@ -6,12 +6,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfadt.analysis.comparison import Row, rows
 from tfadt.config import Config
-from tfadt.config_loading import dump, load_config
-from tfadt.training.experiment import most_popular, test_evaluator
-from tfadt.training.runs import ADT_ALONE, Run
-from tfadt.training.saved import SavedRun
+from tfadt.config.loading import dump, load_config
+from tfadt.evaluation.protocol import test_evaluator
+from tfadt.experiments.comparison import Row, rows
+from tfadt.experiments.experiment import most_popular
+from tfadt.experiments.run import Run
+from tfadt.experiments.saved import SavedRun
+from tfadt.training.plan import ADT_ALONE
 
 
 def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config, list[Row]]:
