@@ -45,8 +45,8 @@ def evaluate(
     evaluator = test_evaluator(data, config)
     runs = [most_popular(data, evaluator)]
     if plain is not None:
-        runs.append(plain.as_run(evaluator))
-    measured = model.as_run(evaluator)
+        runs.append(plain.as_run(data, config, evaluator))
+    measured = model.as_run(data, config, evaluator)
     baseline = None if settings.blessing.baseline == "none" else runs[-1].evaluation
     blessing = bless(measured.evaluation, baseline, f"recall@{settings.k[0]}", settings.blessing)
     print(f"{'Blessed' if blessing.blessed else 'Not blessed'}: {blessing.reason}")

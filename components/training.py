@@ -69,11 +69,10 @@ def train_stage(
             settings,
             model.path / "logs",
             PrintedProgress(),
-            folder.checkpoints(plan),
+            folder.checkpoint_store(plan),
             None if earlier is None else earlier.file,
         )
     except DivergedError as error:
-        (work / "diverged").mkdir(exist_ok=True)
         raise DivergedError(f"{error} It is in {folder.keep_batch(plan, error)}.", error.step, error.batch) from error
     if representation is not None and trained.warmup_space is not None:
         representation.write(trained.warmup_space)

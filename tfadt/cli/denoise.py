@@ -33,7 +33,7 @@ def denoise(
 
     saved = SavedRun.open(run)
     name = model or saved.best()
-    policy_name = saved.row(name)["policy"]
+    policy_name = str(saved.run(name).policy)
     policy = make_policy(policy_name, saved.config)
     scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy)
     try:
@@ -46,7 +46,7 @@ def denoise(
     dropped = scores["dropped"]
     print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
     if not dropped.any():
-        others = ", ".join(other for other in saved.names if saved.row(other)["policy"] != PLAIN)
+        others = ", ".join(other for other in saved.names if saved.run(other).policy != PLAIN)
         print_lines([f"The policy {policy_name} drops nothing.{f' Choose with --model: {others}.' if others else ''}"])
     elif "false_positive" in scores:
         shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]

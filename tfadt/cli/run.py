@@ -88,7 +88,7 @@ def run(
     k = settings.evaluate.k[0]
     print_table(*report.table_cells(table, settings.evaluate.k))
     print_lines(["; ".join(report.account_lines(interactions, runs)) + "."])
-    print_lines([report.data_line(interactions).replace("**", "")])
+    print_lines([report.data_line(interactions)])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
     if uses_extra_feedback(runs):
         print_lines(["", "Training with extra feedback"])

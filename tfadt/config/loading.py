@@ -15,11 +15,13 @@ from tfadt.config import Config
 from tfadt.errors import ConfigError, did_you_mean
 
 
-def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None
+) -> Config:
     """Returns the configuration of a run.
 
     Args:
-        path: A TOML file; None for the defaults. Paths in it are relative to the working directory, as on the command
+        path: A TOML file, as a Path or text; None for the defaults. Paths in it are relative to the working directory, as on the command
             line.
         overrides: Settings such as `adt.epochs=5` or `adt.models=gmf,neumf`; a later one wins. A value is read as TOML,
             and as plain text where it is not valid TOML.
@@ -32,7 +34,7 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: M
     """
     settings: dict[str, Any] = {}
     if path is not None:
-        settings = _read_toml(path)
+        settings = _read_toml(Path(path))
         # Alone first, so that a mistake is laid at the file's door only where the file made it.
         _validate(settings, f"{path}: ")
     _merge(settings, base or {})
@@ -71,6 +73,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"The configuration {path} is not UTF-8 text: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"The configuration {path} is nested too deep.") from error
     except tomllib.TOMLDecodeError as error:
         hint = "" if path.suffix == ".toml" else " A log of clicks goes in with --data."
         raise ConfigError(f"The configuration {path} is not valid TOML: {error}.{hint}") from error
@@ -107,6 +111,8 @@ def _parse(text: str) -> Any:
     """Reads a TOML value; anything else is text as it stands, so that paths and names need no quotes."""
     try:
         document = tomllib.loads(f"value = {text}")
+    except RecursionError as error:
+        raise ConfigError(f"--set: the value is nested too deep. Received: {text[:40]}...") from error
     except tomllib.TOMLDecodeError:
         # TOML wants a digit before the point; people write .05.
         return float(text) if re.fullmatch(r"[+-]?\.\d+", text) else text

@@ -20,3 +20,8 @@ def test_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
     return RankingEvaluator(
         data.test, seen_at_test(data, config), config.evaluate.k, activity, drop_empty=config.evaluate.drop_empty
     )
+
+
+def valid_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
+    """Returns the evaluator of the validation split, at the cut-off that selects; training items are left out."""
+    return RankingEvaluator(data.valid, data.history(), (config.evaluate.selection_k,))

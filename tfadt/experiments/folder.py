@@ -1,16 +1,15 @@
 """The folder of a run: what each training leaves in it, and how a run that was cut goes on from it.
 
-Layout: `config.json` (the settings, written before anything is trained), `data` (the artifact of ingest),
-`models/NAME.keras`, `per_user/NAME.parquet`, `warmup/NAME.npy` (the users' vectors after warm-up), `logs/NAME/STAGE`
-(TensorBoard), `trainings/NAME.json` (written last: a training that has it is finished), `checkpoints/NAME/STAGE` (while it
-is not), `collide` (colliding inference), `diverged` (batches whose loss was not finite), and the reports.
+`tfadt.experiments.layout` says what lies where.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,26 +21,20 @@ from tfadt.atomic import write_atomically, write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
 from tfadt.errors import DataError, DivergedError, first_line
-from tfadt.experiments.run import Run
+from tfadt.experiments.layout import CONFIG, EPOCHS, FILES, FOLDERS, MARKER, Layout
+from tfadt.experiments.run import SCHEMA, Run, check_schema
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.folders import locked
 from tfadt.training.plan import Plan
 from tfadt.training.stages import Trained
 
-_MARKER = ".tfadt-run"
-_FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "collide", "diverged")
-_FILES = ("config.json", "results.json", "results.md", "training.parquet")
 
-
-class RunFolder:
-    """The folder of one run.
+class RunFolder(Layout):
+    """The folder of one run, as the run itself writes it and goes on from it.
 
     Args:
         out: Where it lies.
     """
-
-    def __init__(self, out: Path):
-        self.out = Path(out)
 
     def begin(self, config: Config) -> None:
         """Makes the (locked) folder ready for a new run, replacing an earlier run's results there.
@@ -51,12 +44,12 @@ class RunFolder:
         """
         out = self.out
         try:
-            for name in _FILES:
+            for name in FILES:
                 (out / name).unlink(missing_ok=True)
-            for name in _FOLDERS:
+            for name in FOLDERS:
                 shutil.rmtree(out / name, ignore_errors=True)
                 (out / name).mkdir()
-            self._write_json("config.json", dump(config))
+            _write_json(out / CONFIG, {"schema": SCHEMA, "config": dump(config)})
         except OSError as error:
             raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
 
@@ -64,13 +57,15 @@ class RunFolder:
         """Returns the settings of the run that began here.
 
         Raises:
-            DataError: If no run began here.
+            DataError: If no run began here, or one of another schema.
         """
-        path = self.out / "config.json"
-        if not (self.out / _MARKER).is_file() or not path.is_file():
+        path = self.out / CONFIG
+        if not (self.out / MARKER).is_file() or not path.is_file():
             raise DataError(f"{self.out} holds no run to go on with. Expected the output folder of `tfadt run`.")
+        content = _read_json(path)
+        check_schema(content, path)
         try:
-            return Config.model_validate_json(path.read_text(encoding="utf-8"))
+            return Config.model_validate_json(json.dumps(content.get("config")))
         except ValueError as error:
             raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
 
@@ -89,26 +84,39 @@ class RunFolder:
             ConfigError: If one does already.
             DataError: If the folder holds something else, or cannot be made.
         """
-        with locked(self.out, _MARKER, "run", "tfadt run"):
+        with locked(self.out, MARKER, "run", "tfadt run"):
             yield
 
-    def checkpoints(self, plan: Plan) -> CheckpointStore:
+    def checkpoint_store(self, plan: Plan) -> CheckpointStore:
         """Returns where the checkpoints of a training lie."""
-        return CheckpointStore(self.out / "checkpoints" / plan.name)
+        return CheckpointStore(self.checkpoints(plan.name))
 
     def finished(self, plan: Plan) -> tuple[Run, pd.DataFrame] | None:
-        """Returns a training that is finished and the logs of its epochs; None for one that is not."""
-        path = self.out / "trainings" / f"{plan.name}.json"
+        """Returns a training that is finished and the logs of its epochs; None for one that is to be trained.
+
+        A finished training whose files are damaged is named in a warning, file by file, and is to be trained again.
+        """
+        path = self.training(plan.name)
         if not path.is_file():
             return None
-        record = json.loads(path.read_text(encoding="utf-8"))
-        per_user = pd.read_parquet(self.out / "per_user" / f"{plan.name}.parquet")
-        return Run.from_dict(record["run"], per_user), pd.DataFrame(record["epochs"])
+        try:
+            record = _read_json(path)
+            run, epochs = Run.from_dict(record.get("run"), path), pd.DataFrame(record.get("epochs"))
+            damaged = _damaged(self.out, record.get("files"), path)
+        except (DataError, ValueError) as error:
+            damaged = [first_line(error)]
+        if damaged:
+            warnings.warn(f"{plan.name} is trained again, since its files are damaged. {' '.join(damaged)}", stacklevel=2)
+            path.unlink()
+            return None
+        # Its removal may have been cut short.
+        self.checkpoint_store(plan).clear()
+        return Run.from_dict(run.as_dict(), path, read_per_user(self, plan.name)), epochs
 
     def keep_users(self, run: Run) -> None:
         """Writes the metrics of each user."""
         users = run.evaluation.per_user
-        write_atomically(self.out / "per_user" / f"{run.name}.parquet", lambda path: users.to_parquet(path, index=False))
+        write_atomically(self.per_user(run.name), lambda path: users.to_parquet(path, index=False))
 
     def keep(self, plan: Plan, trained: Trained, run: Run) -> pd.DataFrame:
         """Writes what a finished training leaves; returns the logs of its epochs.
@@ -117,29 +125,89 @@ class RunFolder:
             DataError: If it cannot be written.
         """
         epochs = trained.history.assign(model=plan.model, policy=plan.policy, plan=plan.label, seed=plan.seed)
+        written = [self.model(run.name), self.per_user(run.name)]
         try:
-            write_atomically(self.out / "models" / f"{run.name}.keras", trained.model.save)
+            write_atomically(self.model(run.name), trained.model.save)
             self.keep_users(run)
             if trained.warmup_space is not None:
                 space = trained.warmup_space
-                write_atomically(self.out / "warmup" / f"{run.name}.npy", lambda path: np.save(path, space))
-            record = {"run": run.as_dict(), "epochs": epochs.to_dict("list")}
-            self._write_json(f"trainings/{plan.name}.json", record)
+                write_atomically(self.warmup(run.name), lambda path: np.save(path, space))
+                written.append(self.warmup(run.name))
+            files = {str(path.relative_to(self.out)): file_digest(path) for path in written}
+            record = {"run": run.as_dict(), "epochs": epochs.to_dict("list"), "files": files}
+            _write_json(self.training(plan.name), record)
         except OSError as error:
             raise DataError(f"The results of {plan.name} cannot be written: {error.strerror or error}.") from error
-        self.checkpoints(plan).clear()
+        self.checkpoint_store(plan).clear()
         return epochs
 
     def keep_epochs(self, epochs: pd.DataFrame) -> None:
         """Writes the logs of all trainings."""
-        write_atomically(self.out / "training.parquet", lambda path: epochs.to_parquet(path, index=False))
+        write_atomically(self.out / EPOCHS, lambda path: epochs.to_parquet(path, index=False))
 
     def keep_batch(self, plan: Plan, error: DivergedError) -> Path:
         """Writes the batch whose loss was not finite; returns the file."""
-        path = self.out / "diverged" / f"{plan.name}-step-{error.step}.npz"
+        path = self.diverged(plan.name, error.step)
+        path.parent.mkdir(exist_ok=True)
         np.savez(path, **error.batch)
         return path
 
-    def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-        write_text(self.out / name, text)
+
+def read_per_user(layout: Layout, name: str) -> pd.DataFrame:
+    """Returns the metrics of each user of a run.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    path = layout.per_user(name)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
+
+
+def check_file(layout: Layout, name: str, path: Path) -> None:
+    """Raises DataError if a file is not the one that a training wrote, where the folder has a record of it."""
+    training = layout.training(name)
+    if training.is_file():
+        files = _read_json(training).get("files")
+        relative = str(path.relative_to(layout.out))
+        if not isinstance(files, Mapping) or not path.is_file() or file_digest(path) != files.get(relative):
+            raise DataError(
+                f"{path} cannot be loaded: it is not the file that the training wrote. Train it again with: tfadt run "
+                f"--resume {layout.out}"
+            )
+
+
+def file_digest(path: Path) -> str:
+    """Returns the SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(out: Path, files: Any, where: Path) -> list[str]:
+    """Returns a sentence for each file that is missing or not what was written."""
+    if not isinstance(files, Mapping) or not files:
+        return [f"{where} does not say which files the training wrote."]
+    sentences = []
+    for relative, digest in files.items():
+        path = out / relative
+        if not path.is_file():
+            sentences.append(f"{path} does not exist.")
+        elif file_digest(path) != digest:
+            sentences.append(f"{path} is not the file that the training wrote.")
+    return sentences
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} is damaged. Expected a JSON object. Received: {type(content).__name__}.")
+    return content
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

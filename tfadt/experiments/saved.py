@@ -1,4 +1,4 @@
-"""Reads back what a run left: its configuration, its data and its models."""
+"""Reads back what a run left: its configuration, its data, its records and its models."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, did_you_mean, first_line
+from tfadt.experiments.folder import check_file
+from tfadt.experiments.layout import RESULTS, Layout
+from tfadt.experiments.run import Run, check_schema
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, check_name, resolve
 from tfadt.training.model_files import load_model
-from tfadt.training.plan import ADT_ALONE, training_name
 
 
 @dataclass(frozen=True)
@@ -29,86 +31,112 @@ class SavedRun:
         results: What `results.json` holds.
         config: Its settings.
         data: Its data set, fingerprint checked.
+        runs: The records in `results.json`, the popularity floor first.
     """
 
     folder: Path
     results: dict[str, Any]
     config: Config
     data: InteractionData
+    runs: tuple[Run, ...]
 
     @classmethod
     def open(cls, folder: Path) -> SavedRun:
         """Reads a run's folder.
 
         Raises:
-            DataError: If it is not the folder of a finished run, or its data were changed.
+            DataError: If it is not the folder of a finished run, one of another schema, or its data were changed.
         """
-        path = Path(folder) / "results.json"
+        layout = Layout(folder)
+        path = layout.out / RESULTS
         if not path.is_file():
-            raise DataError(f"{folder} is not the folder of a finished run: it has no results.json.")
+            raise DataError(f"{folder} is not the folder of a finished run: it has no {RESULTS}.")
         try:
             results = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
+        check_schema(results, path)
+        try:
             config = Config.model_validate(results["config"])
-            whole = isinstance(results["runs"], list)
+            fingerprint = results["data"]["fingerprint"]
+            records = list(results["runs"])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
-        if not whole:
-            raise DataError(f"{path} is not the result of a run: 'runs' is not a list.")
-        unfinished = sorted(path.name for path in Path(folder).glob("checkpoints/*"))
+        runs = tuple(Run.from_dict(record, f"{path}: runs[{n}]") for n, record in enumerate(records))
+        begun = sorted(each.name for each in layout.checkpoints("").glob("*"))
+        unfinished = [name for name in begun if not layout.training(name).is_file()]
         if unfinished:
             warnings.warn(
                 f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
                 stacklevel=2,
             )
-        return cls(Path(folder), results, config, artifact.load(Path(folder) / "data"))
+        data = artifact.load(layout.data)
+        if data.manifest.get("fingerprint") != fingerprint:
+            raise DataError(
+                f"{layout.data} is not the data set of this run. Expected the fingerprint {fingerprint}. "
+                f"Received: {data.manifest.get('fingerprint')}."
+            )
+        return cls(layout.out, results, config, data, runs)
+
+    @property
+    def layout(self) -> Layout:
+        """The places in the folder."""
+        return Layout(self.folder)
 
     @property
     def names(self) -> list[str]:
         """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
-        trained = [r for r in self.results["runs"] if r["policy"] is not None]
-        return [training_name(r["model"], r["policy"], r.get("plan", ADT_ALONE), r["seed"]) for r in trained]
+        return [run.name for run in self.runs if run.policy is not None]
 
-    def row(self, name: str) -> dict[str, Any]:
-        """Returns what the results say of a trained model.
+    def run(self, name: str) -> Run:
+        """Returns the record of a trained model.
 
         Raises:
             DataError: If there is none of that name.
         """
-        rows = dict(zip(self.names, (r for r in self.results["runs"] if r["policy"] is not None), strict=True))
-        if name not in rows:
-            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, rows)}")
-        row: dict[str, Any] = rows[name]
-        return row
+        found = {run.name: run for run in self.runs if run.policy is not None}
+        if name not in found:
+            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, found)}")
+        return found[name]
 
     def best(self, stage: str | None = None) -> str:
-        """Returns the name of the best model: by validation recall where that selected, else by test recall.
+        """Returns the name of the model with the best recall on validation. The test never chooses.
 
         Args:
             stage: Only trainings that had this stage count; default all.
 
         Raises:
-            DataError: If none had it.
+            DataError: If none had it, or there is more than one and no validation to choose by.
         """
-        metric = f"recall@{self.config.evaluate.k[0]}"
-        by_validation = self.config.adt.selection == "val_recall"
-        rows = {name: self.row(name) for name in self.names}
-        if stage is not None:
-            rows = {name: r for name, r in rows.items() if stage in r.get("plan", ADT_ALONE).split("+")}
-        if not rows:
+        found = [run for run in self.runs if run.policy is not None and (stage is None or stage in run.stages)]
+        if not found:
             raise DataError(f"{self.folder} has no model that was trained in the stage '{stage}' (adt.plans).")
-        scores = {name: r["selection_score"] if by_validation else r["metrics"][metric] for name, r in rows.items()}
-        return max(scores, key=lambda name: scores[name] or 0.0)
+        if len(found) > 1 and any(run.valid_recall is None for run in found):
+            raise DataError(
+                f"{self.folder} had no validation interactions to choose a model by. Name one with --model: "
+                f"{', '.join(run.name for run in found)}."
+            )
+        return max(found, key=lambda run: run.valid_recall or 0.0).name
 
     def load_model(self, name: str) -> Recommender:
         """Returns a trained model, compiled as it was.
 
         Raises:
-            DataError: If there is none of that name, or its file is missing or corrupt.
+            DataError: If there is none of that name, or its file is missing, corrupt or another run's.
         """
-        kind = self.row(name)["model"]
+        kind = self.run(name).model
         check_name("model", MODELS, kind)
-        resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
-        return load_model(self.folder / "models" / f"{name}.keras")
+        cls = resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
+        path = self.layout.model(name)
+        check_file(self.layout, name, path)
+        model = load_model(path)
+        sizes = [(each.num_users, each.num_items) for each in (self.data, model)]
+        if sizes[0] != sizes[1] or not isinstance(model, cls):
+            raise DataError(
+                f"{path} is not the model of this run. Expected a {cls.__name__} of {sizes[0][0]} users and {sizes[0][1]} "
+                f"items. Received: a {type(model).__name__} of {sizes[1][0]} and {sizes[1][1]}."
+            )
+        return model
 
     def warmup_space(self, name: str) -> np.ndarray:
         """Returns the users' vectors after warm-up, float32 `[num_users, d]`, in which neighbours are looked for.
@@ -116,7 +144,7 @@ class SavedRun:
         Raises:
             DataError: If the training had no warm-up, or the file is missing or corrupt.
         """
-        path = self.folder / "warmup" / f"{name}.npy"
+        path = self.layout.warmup(name)
         if not path.is_file():
             raise DataError(
                 f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "

@@ -69,14 +69,14 @@ def export_run(
     chosen = model or run.best()
     trained = run.load_model(chosen)
     seen = seen_at_test(run.data, run.config) if settings.exclude_seen else None
-    row = run.row(chosen)
+    record = run.run(chosen)
     details = {
         "run": str(run.folder.resolve()),
         "trained_model": chosen,
         "data_fingerprint": run.data.manifest.get("fingerprint"),
-        "test_metrics": row["metrics"],
+        "test_metrics": record.metrics,
     }
-    served_name = name or row["model"]
+    served_name = name or record.model
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
         raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
     folder = Path(out) / served_name

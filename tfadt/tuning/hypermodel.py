@@ -15,6 +15,7 @@ from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
@@ -100,7 +101,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             model = make_model(self._plan.model, self._plan.seed, self._data, config)
             check_memory(self._plan.model, model)
             if adt.start_from is not None:
-                start_from(model, adt.start_from / "models" / f"{self._plan.name}.keras")
+                start_from(model, Layout(adt.start_from).model(self._plan.name))
             optimizer = DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon)
             model.compile(optimizer, make_policy(self._plan.policy, config), adt.objective)
             optimizer.build(model.trainable_variables)
