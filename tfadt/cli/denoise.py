@@ -27,7 +27,8 @@ def denoise(
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
 
     load_tensorflow()
-    from tfadt.experiments.denoise import noise_scores
+    from tfadt.experiments.denoise import finds_noise, noise_scores
+    from tfadt.experiments.recommend import to_csv
     from tfadt.experiments.saved import SavedRun
     from tfadt.training.plan import make_policy
 
@@ -38,7 +39,7 @@ def denoise(
     scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy)
     try:
         if out.suffix == ".csv":
-            scores.to_csv(out, index=False)
+            out.write_text(to_csv(scores), encoding="utf-8")
         else:
             scores.to_parquet(out, index=False)
     except OSError as error:
@@ -51,3 +52,5 @@ def denoise(
     elif "false_positive" in scores:
         shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]
         print_lines([f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all."])
+        if not finds_noise(scores):
+            print_lines(["That is no more than chance would find: do not take this list for the noise of these data."])

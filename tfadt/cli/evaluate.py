@@ -26,4 +26,4 @@ def evaluate(
 
     overrides = ([f"evaluate.k={k}"] if k is not None else []) + ([f"evaluate.mask={mask}"] if mask is not None else [])
     settings, table = evaluate_again(run, overrides)
-    print_table(*table_cells(table, settings.evaluate.k))
+    print_table(*table_cells(table, settings.evaluate.k), keys=2)

@@ -86,17 +86,17 @@ def run(
         raise InterruptedRunError(f"{message} {hint}", code) from error
     table = rows(runs)
     k = settings.evaluate.k[0]
-    print_table(*report.table_cells(table, settings.evaluate.k))
+    print_table(*report.table_cells(table, settings.evaluate.k), keys=2)
     print_lines(["; ".join(report.account_lines(interactions, runs)) + "."])
     print_lines([report.data_line(interactions)])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
     if uses_extra_feedback(runs):
         print_lines(["", "Training with extra feedback"])
-        print_table(*training_table(runs, settings.evaluate.k))
+        print_table(*training_table(runs, settings.evaluate.k), keys=3)
     if collided:
         report.write_report(settings, interactions, runs, out, collided)
         print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
-        print_table(*colliding_table(collided, settings.evaluate.k))
+        print_table(*colliding_table(collided, settings.evaluate.k), keys=4)
         try:
             draw_curves(collided, k, out / "collide" / "lambda.png")
         except ConfigError as error:

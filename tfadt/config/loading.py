@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_origin
 
+import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from tfadt.config import Config
@@ -21,8 +22,8 @@ def load_config(
     """Returns the configuration of a run.
 
     Args:
-        path: A TOML file, as a Path or text; None for the defaults. Paths in it are relative to the working directory, as on the command
-            line.
+        path: A TOML file, as a Path or text; None for the defaults. Paths in it are relative to the working directory, as
+            on the command line.
         overrides: Settings such as `adt.epochs=5` or `adt.models=gmf,neumf`; a later one wins. A value is read as TOML,
             and as plain text where it is not valid TOML.
         base: Nested settings that win over the file and lose against `overrides` (what the command line's own options
@@ -62,6 +63,12 @@ def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
 def dump(config: Config) -> dict[str, Any]:
     """Returns all settings, JSON-ready; `load_config(base=dump(config))` gives an equal configuration."""
     return config.model_dump(mode="json")
+
+
+def to_toml(config: Config, comments: Sequence[str] = ()) -> str:
+    """Returns the settings that differ from the defaults, under some lines of comment; `load_config` reads them back."""
+    settings = config.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return "".join(f"# {comment}\n" for comment in comments) + "\n" + tomli_w.dumps(settings)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -103,9 +103,7 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
     if seeds < 2:
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     elif seeds < ENOUGH_SEEDS:
-        lines.append(
-            f"{seeds} seeds are too few to tell a policy from the luck of training: a verdict needs {ENOUGH_SEEDS}."
-        )
+        lines.append(f"{seeds} seeds cannot tell a policy from the luck of training: a verdict needs {ENOUGH_SEEDS}.")
     if below:
         lines.append(f"No better than the most popular items ({metric} {floor:.4f}): {', '.join(below)}.")
     return lines

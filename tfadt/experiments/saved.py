@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,30 @@ class SavedRun:
     def names(self) -> list[str]:
         """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
         return [run.name for run in self.runs if run.policy is not None]
+
+    def user_code(self, user: str) -> int:
+        """Returns the code of a user id.
+
+        Raises:
+            DataError: If training does not have the user.
+        """
+        return int(self.user_codes([user])[0])
+
+    def user_codes(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the codes of user ids, int64 `[U]`.
+
+        Raises:
+            DataError: If training does not have one of the users.
+        """
+        codes = self.data.users.encode(list(ids))
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown):
+            more = f", and {len(unknown) - 1:,} others do not" if len(unknown) > 1 else ""
+            raise DataError(
+                f"User '{ids[unknown[0]]}' does not occur in the training data of {self.folder} "
+                f"({self.data.num_users:,} users){more}."
+            )
+        return codes
 
     def run(self, name: str) -> Run:
         """Returns the record of a trained model.
