@@ -135,7 +135,7 @@ def test_dump_is_json_ready_and_loads_back() -> None:
         ("adt.epoch=3", "Unknown setting 'adt.epoch'. Did you mean 'epochs'?"),
         ("adtt.epochs=3", "Unknown setting 'adtt'. Did you mean 'adt'?"),
         ("ingest.columns.usr=a", "Unknown setting 'ingest.columns.usr'. Did you mean 'user'?"),
-        ("evaluate.zzz=1", "Unknown setting 'evaluate.zzz'. Known: blessing, drop_empty, k, mask."),
+        ("evaluate.zzz=1", "Unknown setting 'evaluate.zzz'. Known: blessing, drop_empty, k, mask, select_k."),
         ("adt.epochs", "--set expects section.key=value, such as adt.epochs=5. Received: 'adt.epochs'."),
         ("epochs=5", "--set expects section.key=value, such as adt.epochs=5. Received: 'epochs=5'."),
         ("adt..epochs=5", "--set expects section.key=value, such as adt.epochs=5. Received: 'adt..epochs=5'."),

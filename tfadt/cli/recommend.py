@@ -92,7 +92,7 @@ def recommend(
     _check_any(ranked["item_id"].to_numpy(), user)
     print_lines([f"{name}, user {user}"])
     shown = ranked.drop(columns="user_id").assign(score=ranked["score"].map("{:.4f}".format)).astype(str)
-    print_table(list(shown), shown.to_numpy().tolist(), keys=2)
+    print_table([str(name) for name in shown], shown.to_numpy().tolist(), keys=2)
 
 
 def _check_any(items: np.ndarray, user: str) -> None:

@@ -18,7 +18,7 @@ from tfadt.errors import ConfigError, did_you_mean
 from tfadt.registry import MODELS, POLICIES, resolve
 
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
-_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below", "min_length": "so many at least:"}
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 _REGISTRIES = {"model": (MODELS, 2), "policy": (POLICIES, 0)}  # a model's first two arguments are sizes of the data
 
 
@@ -60,7 +60,9 @@ def settings(key: str | None = None) -> list[Setting]:
         wanted = key
     chosen = [each for each in found if each.key == key or each.key.startswith(wanted.rstrip(".") + ".")]
     if not chosen and found and not (kind in _REGISTRIES and not single):
-        raise ConfigError(f"There is no setting or section '{key}'.{did_you_mean(key, [each.key for each in found])}")
+        raise ConfigError(
+            f"There is no setting or section '{key}'.{did_you_mean(key, [*Config.model_fields, *(each.key for each in found)])}"
+        )
     return chosen
 
 
@@ -71,9 +73,7 @@ def _of_section(section: type[BaseModel], path: str) -> Iterator[Setting]:
             yield from _of_section(field.annotation, f"{key}.")
         elif key in _REGISTRIES:
             for each in _REGISTRIES[key][0]:
-                yield Setting(
-                    f"{key}.{each}", "its own", f"Settings of the {key} {each}.", f"see: tfadt config {key}.{each}"
-                )
+                yield Setting(f"{key}.{each}", "its own", f"The {key} {each}.", f"tfadt config {key}.{each} lists them")
         else:
             default = field.get_default(call_default_factory=True)
             yield Setting(key, _shown(default), " ".join((field.description or "").split()), _values(field))
@@ -81,10 +81,12 @@ def _of_section(section: type[BaseModel], path: str) -> Iterator[Setting]:
 
 def _of_class(cls: type, path: str, reserved: int) -> Iterator[Setting]:
     meanings = dict(_documented(cls))
-    parameters = [p for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD][reserved:]
+    parameters = [p for p in inspect.signature(cls, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD][
+        reserved:
+    ]
     for parameter in parameters:
         default = "required" if parameter.default is parameter.empty else _shown(parameter.default)
-        kind = "" if parameter.annotation is parameter.empty else str(parameter.annotation)
+        kind = "" if parameter.annotation is parameter.empty else _kind(parameter.annotation)
         yield Setting(f"{path}.{parameter.name}", default, meanings.get(parameter.name, ""), kind)
 
 
@@ -130,3 +132,5 @@ def _bounds(metadata: Sequence[Any]) -> Iterator[str]:
         for name, words in _BOUNDS.items():
             if getattr(each, name, None) is not None:
                 yield f"{words} {getattr(each, name)}"
+        if getattr(each, "min_length", None):
+            yield "not empty"

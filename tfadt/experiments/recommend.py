@@ -97,7 +97,7 @@ def to_csv(frame: pd.DataFrame) -> str:
     Text that a spreadsheet would run as a formula (it begins with =, +, -, @ and is no number) gets a ' in front.
     """
     safe = {
-        name: [f"'{v}" if isinstance(v, str) and _FORMULA.match(v) and not _NUMBER.match(v) else v for v in column]
+        str(name): [f"'{v}" if isinstance(v, str) and _FORMULA.match(v) and not _NUMBER.match(v) else v for v in column]
         for name, column in frame.items()
         if column.dtype == object or pd.api.types.is_string_dtype(column)
     }
