@@ -98,7 +98,7 @@ def run(
         print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
         print_table(*colliding_table(collided, settings.evaluate.k), keys=4)
         try:
-            draw_curves(collided, k, out / "collide" / "lambda.png")
+            draw_curves(collided, settings.evaluate.selection_k, out / "collide" / "lambda.png")
         except ConfigError as error:
             print_lines([str(error)])
     print_lines([f"Written to {out}: results.md, results.json, models, per_user, logs (TensorBoard)."])

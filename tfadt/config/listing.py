@@ -49,20 +49,18 @@ def settings(key: str | None = None) -> list[Setting]:
     """
     if key is None:
         return list(_of_section(Config, ""))
-    kind, _, rest = key.partition(".")
+    kind, *rest = key.split(".")
     if kind in _REGISTRIES and rest:
-        name, _, single = rest.partition(".")
         registry, reserved = _REGISTRIES[kind]
-        found = list(_of_class(resolve(kind, registry, name, {}, reserved), f"{kind}.{name}", reserved))
-        wanted = key if single else f"{key}."
+        cls = resolve(kind, registry, rest[0], {}, reserved)
+        found = list(_of_class(cls, f"{kind}.{rest[0]}", reserved))
     else:
         found = list(_of_section(Config, ""))
-        wanted = key
-    chosen = [each for each in found if each.key == key or each.key.startswith(wanted.rstrip(".") + ".")]
-    if not chosen and found and not (kind in _REGISTRIES and not single):
-        raise ConfigError(
-            f"There is no setting or section '{key}'.{did_you_mean(key, [*Config.model_fields, *(each.key for each in found)])}"
-        )
+    chosen = [each for each in found if each.key == key or each.key.startswith(f"{key}.")]
+    # A model may have no settings at all; then there is nothing to list.
+    if not chosen and (kind not in _REGISTRIES or key.count(".") != 1):
+        known = [*Config.model_fields, *(each.key for each in found)]
+        raise ConfigError(f"There is no setting or section '{key}'.{did_you_mean(key, known)}")
     return chosen
 
 
@@ -81,10 +79,8 @@ def _of_section(section: type[BaseModel], path: str) -> Iterator[Setting]:
 
 def _of_class(cls: type, path: str, reserved: int) -> Iterator[Setting]:
     meanings = dict(_documented(cls))
-    parameters = [p for p in inspect.signature(cls, eval_str=True).parameters.values() if p.kind is not p.VAR_KEYWORD][
-        reserved:
-    ]
-    for parameter in parameters:
+    parameters = inspect.signature(cls, eval_str=True).parameters.values()
+    for parameter in [each for each in parameters if each.kind is not each.VAR_KEYWORD][reserved:]:
         default = "required" if parameter.default is parameter.empty else _shown(parameter.default)
         kind = "" if parameter.annotation is parameter.empty else _kind(parameter.annotation)
         yield Setting(f"{path}.{parameter.name}", default, meanings.get(parameter.name, ""), kind)

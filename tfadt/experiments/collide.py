@@ -138,7 +138,7 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
     if not len(data.valid):
         raise DataError("Colliding inference chooses lambda and |N| on validation. Received: no validation interactions.")
     row, model, ratio = run.run(name), run.load_model(name), data.extra_feedback_ratio
-    lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.k[0]
+    lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.selection_k
     widest = Group(max(settings.ratios), include_empty=True)
     table = neighbor_table(run.warmup_space(name), ratio, widest.users(ratio), max(settings.neighbors), settings.search)
     users, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)

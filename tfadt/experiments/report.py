@@ -150,7 +150,7 @@ def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequenc
     if collided:
         parts += [
             "## Colliding inference",
-            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{config.evaluate.k[0]} on validation.",
+            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{config.evaluate.selection_k} on validation.",
             _markdown_table(*colliding_table(collided, config.evaluate.k)),
         ]
     return parts

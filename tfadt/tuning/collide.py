@@ -42,7 +42,7 @@ def collided_metrics(
     sparse = sparse_users(ratio, max(settings.ratios))
     table = neighbor_table(space, ratio, sparse, max(settings.neighbors), settings.search)
     lambdas = sorted({*settings.lambdas, 1.0})
-    k = config.evaluate.k[0]
+    k = config.evaluate.selection_k
     _, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)
     choice = choose(recall, settings.neighbors, lambdas)
     scorer = CollidingScorer(model, table[:, : choice.num_neighbors], choice.lambda_, settings.mix)

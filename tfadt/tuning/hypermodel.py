@@ -188,7 +188,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
         self, model: Recommender, sampler: NegativeSampler, config: Config
     ) -> Callable[[dict[str, float]], float] | None:
         """Returns the selection rule as a function of the metrics on validation; None for the last epoch."""
-        adt, k = config.adt, config.evaluate.k[0]
+        adt, k = config.adt, config.evaluate.selection_k
         if adt.selection == "val_recall":
             return lambda metrics: metrics[f"recall@{k}"]  # measured already
         score = selection_score(adt.selection, model, self._data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)
