@@ -216,3 +216,19 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_no_override_ends_in_anything_but_a_configuration_or_a_config_error(key: str, value: str) -> None:
     with suppress(ConfigError):
         assert isinstance(load_config(overrides=[f"{key}={value}"]), Config)
+
+
+def test_a_file_is_named_by_text_or_path(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[adt]\nepochs = 3\n")
+    assert load_config(str(path)) == load_config(path)
+
+
+@pytest.mark.parametrize("depth", [3000])
+def test_settings_nested_too_deep_are_one_sentence(depth: int, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(f"a = {'[' * depth}{']' * depth}\n")
+    with pytest.raises(ConfigError, match="is nested too deep"):
+        load_config(path)
+    with pytest.raises(ConfigError, match="nested too deep"):
+        load_config(None, [f"adt.epochs={'[' * depth}"])

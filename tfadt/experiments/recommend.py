@@ -88,7 +88,7 @@ def read_items(path: Path) -> pd.DataFrame:
 def with_items(ranked: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     """Returns the ranking with what is said of its items; nothing is said of items that the file does not have."""
     found = items.reindex(ranked["item_id"].astype(str)).fillna("").set_index(ranked.index)
-    return ranked.join(found, rsuffix="_of_item")
+    return ranked.join(found.rename(columns={name: f"{name}_of_item" for name in found if name in ranked}))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
