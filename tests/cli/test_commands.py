@@ -272,9 +272,8 @@ def test_h_is_help():
 def test_a_table_wider_than_the_terminal_is_printed_in_pieces(monkeypatch, capsys):
     from tfadt.cli import console
 
-    monkeypatch.setattr(
-        console, "Console", functools.partial(console.Console, force_terminal=True, color_system=None, width=80)
-    )
+    terminal = functools.partial(console.Console, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "Console", lambda width=80: terminal(width=width))
     header = ["model", "policy", *(f"recall@{k}" for k in range(8))]
     console.print_table(header, [["gmf", "t_ce", *["0.1234 ± 0.0001"] * 8]], keys=2)
     lines = capsys.readouterr().out.splitlines()

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -59,9 +61,7 @@ def test_resume_names_a_damaged_file_and_trains_what_it_belongs_to_again(file, d
     else:
         path.write_bytes(path.read_bytes()[:-7])
     word = "does not exist" if damage == "missing" else "is not the file that the training wrote"
-    with pytest.warns(
-        UserWarning, match=rf"{NAME.replace('+', '[+]')} is trained again.*{path.name.replace('+', '[+]')} {word}"
-    ):
+    with pytest.warns(UserWarning, match=rf"{re.escape(NAME)} is trained again.*{re.escape(path.name)} {word}"):
         runs = resume(copy, finished[1])
     assert runs[-1].metrics == SavedRun.open(finished[0]).run(NAME).metrics
     mended, whole = (SavedRun.open(folder).load_model(NAME) for folder in (copy, finished[0]))
@@ -105,7 +105,7 @@ def test_the_data_of_another_run_are_refused(copy, tmp_path):
     run(tmp_path / "other", "ingest.simulated.seed=1", "adt.policies=t_ce")
     shutil.rmtree(copy / "data")
     shutil.copytree(tmp_path / "other" / "data", copy / "data")
-    with pytest.raises(DataError, match="is not the data set of this run. Expected the fingerprint"):
+    with pytest.raises(DataError, match=r"is not the data set of this run\. Expected the fingerprint"):
         SavedRun.open(copy)
 
 
@@ -138,7 +138,7 @@ def test_the_best_model_is_chosen_by_validation_never_by_test(copy):
     assert SavedRun.open(copy).best() == NAME
     plain["valid_recall"] = None
     path.write_text(json.dumps(results))
-    with pytest.raises(DataError, match="no validation interactions to choose a model by. Name one with --model"):
+    with pytest.raises(DataError, match=r"no validation interactions to choose a model by\. Name one with --model"):
         SavedRun.open(copy).best()
 
 
@@ -175,3 +175,32 @@ def test_names_of_files_are_no_markup_in_the_report(tmp_path):
 def test_an_output_folder_with_too_long_a_name_is_one_sentence(tmp_path):
     with pytest.raises(DataError, match="cannot be written: File name too long"):
         run(tmp_path / ("x" * 3000))
+
+
+def _archive(path, **members):
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name.replace("_json", ".json"), content)
+
+
+@pytest.mark.parametrize("kind", ["empty", "no settings", "encrypted", "unknown compression", "not a zip"])
+def test_an_odd_model_file_is_one_sentence(kind, copy):
+    shutil.rmtree(copy / "trainings")  # as in a pipeline's artifact, which has no record of its files
+    path = copy / "models" / f"{NAME}.keras"
+    if kind == "not a zip":
+        path.write_bytes(os.urandom(500))
+    elif kind == "empty":
+        _archive(path)
+    elif kind == "no settings":
+        _archive(path, config_json="{}", metadata_json="{}")
+    else:
+        content = bytearray(path.read_bytes())
+        # In the header of each member, at its place in the file and in the directory at its end.
+        for signature, flags, method in ((b"PK\x03\x04", 6, 8), (b"PK\x01\x02", 8, 10)):
+            start = content.find(signature)
+            while start >= 0:
+                content[start + (flags if kind == "encrypted" else method)] |= 1 if kind == "encrypted" else 77
+                start = content.find(signature, start + 1)
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"gmf-t_ce-warmup\+adt-0\.keras cannot be loaded"):
+        SavedRun.open(copy).load_model(NAME)

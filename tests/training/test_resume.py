@@ -258,11 +258,11 @@ def test_a_run_that_was_cut_is_not_taken_for_a_whole_one(reference, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(reference, out)
     (out / "checkpoints" / "cdae-t_ce-0").mkdir()
+    (out / "trainings" / "cdae-t_ce-0.json").unlink()
     with pytest.warns(UserWarning, match=f"was cut in the midst of cdae-t_ce-0. Go on with: tfadt run --resume {out}"):
         SavedRun.open(out)
 
 
 def test_the_settings_of_a_run_are_those_it_goes_on_with(reference):
     assert RunFolder(reference).config() == load_config(None, SETTINGS)
-    (reference / "config.json").read_text()
-    assert json.loads((reference / "config.json").read_text())["adt"]["checkpoint_every"] == 7
+    assert json.loads((reference / "config.json").read_text())["config"]["adt"]["checkpoint_every"] == 7

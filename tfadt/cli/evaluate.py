@@ -21,8 +21,8 @@ def evaluate(
     Example: tfadt evaluate runs/latest --k 10,100
     """
     load_tensorflow()
+    from tfadt.experiments.experiment import evaluate_again
     from tfadt.experiments.report import table_cells
-    from tfadt.experiments.saved_runs import evaluate_again
 
     overrides = ([f"evaluate.k={k}"] if k is not None else []) + ([f"evaluate.mask={mask}"] if mask is not None else [])
     settings, table = evaluate_again(run, overrides)

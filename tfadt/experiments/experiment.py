@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfadt.config import Config
+from tfadt.config.loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
@@ -19,10 +20,12 @@ from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.popularity import MostPopular
 from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans
 from tfadt.experiments.run import POPULAR, Run
+from tfadt.experiments.saved import SavedRun
 from tfadt.models.recommender import Recommender
 from tfadt.training.plan import Plan, check_extra_feedback, check_policy
 from tfadt.training.progress import Progress
@@ -114,6 +117,28 @@ def resume_experiment(
             _check_data(data, config, todo)
             artifact.save(data, folder.data)
         return data, _train_all(folder, config, todo, data, listener, after_each)
+
+
+def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config, list[Row]]:
+    """Returns the settings and the table of a run, evaluated afresh.
+
+    Args:
+        folder: The run's folder.
+        overrides: Settings such as `evaluate.k=10,100` in place of the run's.
+
+    Raises:
+        DataError: If the run cannot be read.
+        ConfigError: If a setting cannot be used.
+    """
+    saved = SavedRun.open(folder)
+    config = load_config(None, overrides, dump(saved.config))
+    evaluator = test_evaluator(saved.data, config)
+    runs = [most_popular(saved.data, evaluator)]
+    for run in saved.runs:
+        if run.policy is not None:
+            untimed = replace(run, valid_recall=None, seconds=0.0)
+            runs.append(measure(untimed, saved.load_model(run.name), saved.data, config, evaluator))
+    return config, rows(runs)
 
 
 def _checked_plans(config: Config) -> list[Plan]:

@@ -21,6 +21,11 @@ from tfadt.experiments.run import POPULAR, SCHEMA, Run
 from tfadt.training.plan import ADT_ALONE
 from tfadt.versions import versions
 
+_ONE_DRAW = (
+    "The extra feedback is part of the data: a share of the true positives (`ingest.extra_feedback.share`) is drawn "
+    "once, for every seed. The spread is that of training; `ingest.extra_feedback.seed` draws anew."
+)
+
 
 def write_report(
     config: Config, data: InteractionData, runs: Sequence[Run], out: Path, collided: Sequence[Collided] = ()
@@ -146,7 +151,7 @@ def markdown(
 def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequence[Collided]) -> list[str]:
     parts = []
     if uses_extra_feedback(runs):
-        parts += ["## Training with extra feedback", _markdown_table(*training_table(runs, config.evaluate.k))]
+        parts += ["## Training with extra feedback", _ONE_DRAW, _markdown_table(*training_table(runs, config.evaluate.k))]
     if collided:
         parts += [
             "## Colliding inference",
