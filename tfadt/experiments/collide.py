@@ -19,9 +19,8 @@ from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.folder import read_per_user
 from tfadt.experiments.saved import SavedRun
-from tfadt.inference.choosing import Choice, choose
 from tfadt.inference.colliding import CollidingScorer, Mix
-from tfadt.inference.mixtures import mixture_recall
+from tfadt.inference.mixtures import Choice, choose, mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.recommender import Recommender
 from tfadt.training.progress import Progress

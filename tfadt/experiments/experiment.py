@@ -17,9 +17,8 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
-from tfadt.evaluation.popularity import MostPopular
 from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
-from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.ranking import MostPopular, RankingEvaluator
 from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout

@@ -10,9 +10,8 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.inference.choosing import choose
 from tfadt.inference.colliding import CollidingScorer
-from tfadt.inference.mixtures import mixture_recall
+from tfadt.inference.mixtures import choose, mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.recommender import Recommender
 from tfadt.tuning.objective import VALIDATION
