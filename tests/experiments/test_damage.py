@@ -204,3 +204,28 @@ def test_an_odd_model_file_is_one_sentence(kind, copy):
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"gmf-t_ce-warmup\+adt-0\.keras cannot be loaded"):
         SavedRun.open(copy).load_model(NAME)
+
+
+@pytest.mark.parametrize("kind", ["objects", "huge", "archive", "one row less", "text"])
+def test_odd_vectors_after_warm_up_are_one_sentence(kind, copy):
+    shutil.rmtree(copy / "trainings")
+    path = copy / "warmup" / f"{NAME}.npy"
+    space = np.load(path)
+    if kind == "huge":
+        header = np.lib.format.magic(1, 0) + (118).to_bytes(2, "little")
+        text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**14}, 4), }}"
+        path.write_bytes(header + text.ljust(117).encode() + b"\n" + bytes(64))
+    elif kind == "archive":
+        with path.open("wb") as file:
+            np.savez(file, space=space)
+    else:
+        odd = {"objects": np.array([{}, None]), "one row less": space[1:], "text": space.astype(str)}[kind]
+        np.save(path, odd, allow_pickle=True)
+    with pytest.raises(DataError, match=r"warmup\+adt-0\.npy (cannot be read|must have a row for each of the 60 users)"):
+        SavedRun.open(copy).warmup_space(NAME)
+
+
+def test_a_clock_before_1980_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr("tfadt.experiments.folder.time.time", lambda: 86_400.0)
+    with pytest.raises(DataError, match="Set the clock of this machine"):
+        run(tmp_path / "out")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.folders import locked
 from tfadt.training.plan import Plan
 from tfadt.training.stages import Trained
+
+_EARLIEST = 315_619_200  # 1980-01-02, in seconds: archives know no earlier time, in any time zone
 
 
 class RunFolder(Layout):
@@ -82,8 +85,12 @@ class RunFolder(Layout):
 
         Raises:
             ConfigError: If one does already.
-            DataError: If the folder holds something else, or cannot be made.
+            DataError: If the folder holds something else, or cannot be made, or the clock is before 1980.
         """
+        if time.time() < _EARLIEST:
+            raise DataError(
+                "Model files cannot be written before 1980. Set the clock of this machine: it says a time before."
+            )
         with locked(self.out, MARKER, "run", "tfadt run"):
             yield
 

@@ -175,10 +175,12 @@ class SavedRun:
                 f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "
                 "(adt.plans=warmup+adt)."
             )
+        check_file(self.layout, name, path)
         try:
             space: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{path} cannot be read: {error}") from error
-        if len(space) != self.data.num_users:
-            raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {len(space)}.")
+        except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
+            raise DataError(f"{path} cannot be read: {first_line(error)}") from error
+        if not isinstance(space, np.ndarray) or space.dtype.kind != "f" or space.shape[:-1] != (self.data.num_users,):
+            received = f"{space.dtype} of shape {space.shape}" if isinstance(space, np.ndarray) else "an archive"
+            raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {received}.")
         return space

@@ -1,4 +1,4 @@
-"""Ranks a few users under every lambda and |N| of a grid at once: no score is computed twice."""
+"""Ranks users under every lambda and |N| of a grid at once, no score computed twice, and chooses the best of the grid."""
 
 from __future__ import annotations
 
