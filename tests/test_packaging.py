@@ -114,5 +114,5 @@ def test_every_public_name_exists_and_is_listed(name: str) -> None:
 
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'tfadt' has no attribute 'GFM'"):
+    with pytest.raises(AttributeError, match="No tfadt attribute GFM"):
         _ = tfadt.GFM

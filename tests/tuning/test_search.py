@@ -30,6 +30,7 @@ SMALL = [
     "adt.epochs=2",
     "adt.batch_size=256",
     "evaluate.k=5,10",
+    "evaluate.select_k=5",
     "model.gmf.embedding_dim=4",
     "tune.over=policy",
     "tune.space.policy.r_ce.beta=0.1,0.5,1.0",

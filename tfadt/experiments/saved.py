@@ -175,7 +175,6 @@ class SavedRun:
                 f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "
                 "(adt.plans=warmup+adt)."
             )
-        check_file(self.layout, name, path)
         try:
             space: np.ndarray = np.load(path, allow_pickle=False)
         except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
@@ -183,4 +182,5 @@ class SavedRun:
         if not isinstance(space, np.ndarray) or space.dtype.kind != "f" or space.shape[:-1] != (self.data.num_users,):
             received = f"{space.dtype} of shape {space.shape}" if isinstance(space, np.ndarray) else "an archive"
             raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {received}.")
+        check_file(self.layout, name, path)
         return space
