@@ -20,7 +20,7 @@ setup(
     packages=packages,
     package_dir={"tfadt": "tfadt", **MAPPED},
     package_data={
-        "tfadt": ["py.typed"],
+        "tfadt": ["py.typed", "*.pyi"],
         "tfadt.serving": ["*.cc"],
         "tfadt.datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
         **{package: ["*"] for package in dummy_data},

@@ -31,8 +31,8 @@ def collide(
         settings: Section `collide`.
         hyperparameters: What a search found, in place of the settings' values.
     """
-    from tfadt.analysis.extra_feedback import colliding_table
-    from tfadt.inference.collide import collide as choose
+    from tfadt.experiments.collide import collide as choose
+    from tfadt.experiments.extra_feedback import colliding_table
     from tfadt.training.progress import PrintedProgress
 
     config = run.read().config.model_copy(update={"collide": settings})

@@ -37,15 +37,16 @@ def evaluate(
         plain: The same model trained plainly, for the baseline `standard`.
     """
     from tfadt.evaluation.blessing import bless
-    from tfadt.training.experiment import most_popular, test_evaluator
+    from tfadt.evaluation.protocol import test_evaluator
+    from tfadt.experiments.experiment import most_popular
 
     data = interactions.read(extra_feedback)
     config = model.settings(data, settings)
     evaluator = test_evaluator(data, config)
     runs = [most_popular(data, evaluator)]
     if plain is not None:
-        runs.append(plain.as_run(evaluator))
-    measured = model.as_run(evaluator)
+        runs.append(plain.as_run(data, config, evaluator))
+    measured = model.as_run(data, config, evaluator)
     baseline = None if settings.blessing.baseline == "none" else runs[-1].evaluation
     blessing = bless(measured.evaluation, baseline, f"recall@{settings.k[0]}", settings.blessing)
     print(f"{'Blessed' if blessing.blessed else 'Not blessed'}: {blessing.reason}")

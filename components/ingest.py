@@ -6,7 +6,7 @@ from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
 from tfadt.components.signature import Output, Parameter
-from tfadt.config_ingest import IngestConfig
+from tfadt.config.ingest import IngestConfig
 from tfadt.data.sources import source_files
 
 

@@ -8,7 +8,7 @@ from tfadt.components.artifacts.saved_model import VerifiedModel
 from tfadt.components.artifacts.trained_run import TrainedRun
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter
-from tfadt.config_pipeline import PushConfig
+from tfadt.config.serving import PushConfig
 
 
 @component

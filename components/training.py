@@ -14,7 +14,8 @@ from tfadt.config import Config
 
 def check_training(settings: Config) -> None:
     """Raises ConfigError if the settings of the model or the policy cannot be used."""
-    from tfadt.training.plans import check_policy, plans
+    from tfadt.experiments.plans import plans
+    from tfadt.training.plan import check_policy
 
     for plan in plans(settings):
         check_policy(plan.policy, settings)
@@ -50,9 +51,9 @@ def train_stage(
     import keras
 
     from tfadt.errors import DivergedError
-    from tfadt.training.plans import Plan
+    from tfadt.experiments.folder import RunFolder
+    from tfadt.training.plan import Plan
     from tfadt.training.progress import PrintedProgress
-    from tfadt.training.run_folder import RunFolder
     from tfadt.training.stages import train
 
     # Keras's names begin anew, so that equal steps leave equal files.
@@ -68,11 +69,10 @@ def train_stage(
             settings,
             model.path / "logs",
             PrintedProgress(),
-            folder.checkpoints(plan),
+            folder.checkpoint_store(plan),
             None if earlier is None else earlier.file,
         )
     except DivergedError as error:
-        (work / "diverged").mkdir(exist_ok=True)
         raise DivergedError(f"{error} It is in {folder.keep_batch(plan, error)}.", error.step, error.batch) from error
     if representation is not None and trained.warmup_space is not None:
         representation.write(trained.warmup_space)

@@ -8,7 +8,7 @@ from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter, WorkFolder
 from tfadt.config import Config
-from tfadt.config_ingest import IngestConfig
+from tfadt.config.ingest import IngestConfig
 
 
 def _check(settings: Config) -> None:

@@ -7,7 +7,7 @@ from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter, Previous
 from tfadt.config import CollideConfig
-from tfadt.config_pipeline import ValidateDataConfig
+from tfadt.config.pipeline import ValidateDataConfig
 
 
 @component(retries=0)

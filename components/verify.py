@@ -6,7 +6,7 @@ from tfadt.components.artifacts.saved_model import SavedModel, VerifiedModel
 from tfadt.components.artifacts.trained_run import TrainedRun
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter
-from tfadt.config_pipeline import VerifyConfig
+from tfadt.config.serving import VerifyConfig
 
 
 def _check(settings: VerifyConfig) -> None:

@@ -16,7 +16,7 @@ from tfadt.components.validate_data import validate_data
 from tfadt.components.verify import verify
 from tfadt.components.warmup import warmup
 from tfadt.config import CollideConfig, Config
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.registry import PLAIN
@@ -126,7 +126,7 @@ def training_settings(config: Config) -> dict[str, Any]:
     settings = sections(config, "warmup", "adt", "finetune", "model", "policy")
     for section, chosen in (("model", config.adt.models), ("policy", config.adt.policies)):
         settings[section] = {name: value for name, value in settings[section].items() if name in chosen}
-    return {**settings, "evaluate": {"k": [config.evaluate.k[0]]}}
+    return {**settings, "evaluate": {"k": [config.evaluate.selection_k]}}
 
 
 def _of_stage(stage: str, settings: dict[str, Any]) -> dict[str, Any]:

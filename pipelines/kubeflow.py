@@ -21,7 +21,7 @@ from kfp import compiler, dsl
 from tfadt._version import __version__
 from tfadt.components.component import Step
 from tfadt.config import Config
-from tfadt.config_pipeline import KubeflowConfig
+from tfadt.config.pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
 from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.kubeflow_types import kubeflow_type

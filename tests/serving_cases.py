@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tfadt.config import Config
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.serving.metadata import fingerprint, read_metadata, write_metadata
 from tfadt.serving.verify import blessing_path
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfadt.config import ADTConfig, Config
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 from tfadt.errors import ConfigError
 
 
@@ -135,7 +135,7 @@ def test_dump_is_json_ready_and_loads_back() -> None:
         ("adt.epoch=3", "Unknown setting 'adt.epoch'. Did you mean 'epochs'?"),
         ("adtt.epochs=3", "Unknown setting 'adtt'. Did you mean 'adt'?"),
         ("ingest.columns.usr=a", "Unknown setting 'ingest.columns.usr'. Did you mean 'user'?"),
-        ("evaluate.zzz=1", "Unknown setting 'evaluate.zzz'. Known: blessing, drop_empty, k, mask."),
+        ("evaluate.zzz=1", "Unknown setting 'evaluate.zzz'. Known: blessing, drop_empty, k, mask, select_k."),
         ("adt.epochs", "--set expects section.key=value, such as adt.epochs=5. Received: 'adt.epochs'."),
         ("epochs=5", "--set expects section.key=value, such as adt.epochs=5. Received: 'epochs=5'."),
         ("adt..epochs=5", "--set expects section.key=value, such as adt.epochs=5. Received: 'adt..epochs=5'."),
@@ -216,3 +216,19 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 def test_no_override_ends_in_anything_but_a_configuration_or_a_config_error(key: str, value: str) -> None:
     with suppress(ConfigError):
         assert isinstance(load_config(overrides=[f"{key}={value}"]), Config)
+
+
+def test_a_file_is_named_by_text_or_path(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[adt]\nepochs = 3\n")
+    assert load_config(str(path)) == load_config(path)
+
+
+@pytest.mark.parametrize("depth", [3000])
+def test_settings_nested_too_deep_are_one_sentence(depth: int, tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text(f"a = {'[' * depth}{']' * depth}\n")
+    with pytest.raises(ConfigError, match="is nested too deep"):
+        load_config(path)
+    with pytest.raises(ConfigError, match="nested too deep"):
+        load_config(None, [f"adt.epochs={'[' * depth}"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfadt.config import Config
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 
 SMALL = [
     "ingest.simulated.users=120",

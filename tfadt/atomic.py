@@ -25,6 +25,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         OSError: If it cannot be written; the temporary file is then removed and `path` is what it was.
     """
     temporary = path.with_name(f"{PARTIAL}.{path.name}")
+    temporary.unlink(missing_ok=True)  # a link that lies there would be followed
     try:
         write(temporary)
         with temporary.open("rb+") as file:

@@ -10,24 +10,23 @@ import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.config import Config, EvaluateConfig
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 from tfadt.registry import MODELS, check_name
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
     from tfadt.evaluation.ranking import RankingEvaluator
+    from tfadt.experiments.run import Run
     from tfadt.models.recommender import Recommender
-    from tfadt.training.plans import Plan
-    from tfadt.training.runs import Run
+    from tfadt.training.plan import Plan
     from tfadt.training.stages import Trained
 
 
 class Model(Artifact):
     """A model after a stage of training, and how that and the stages before it went.
 
-    Layout: `model.keras`; `training.json` (`model`, `policy`, `plan`, `seed`: which, after which stages; `selection`,
-    `best_step`, `selection_score`: how its checkpoint was chosen; `realised_drop_rate`; `without_negative`; `seconds`;
-    `settings`: the sections that training depends on, as they were used); `history.parquet` (one row an epoch: stage, loss,
+    Layout: `model.keras`; `training.json` (`run`: the record of the training, as `results.json` has it; `settings`: the
+    sections that training depends on, as they were used); `history.parquet` (one row an epoch: stage, loss,
     realised drop rate, and with feedback the quality of the dropped set); `logs/` (TensorBoard).
     """
 
@@ -48,38 +47,26 @@ class Model(Artifact):
             settings: What it was trained with.
             earlier: The model that it went on from; its account becomes part of this one.
         """
+        from tfadt.experiments.run import Run
+
         given = dump(settings)
         used = {section: given[section] for section in (stage, "adt", "model", "policy")}
         if earlier is not None:
-            before = earlier.training()
+            before = earlier.record()
             if stage != "adt":
-                plan = replace(plan, policy=before["policy"])
-            plan = replace(plan, stages=(*before["plan"].split("+"), stage))
+                plan = replace(plan, policy=str(before.policy))
+            plan = replace(plan, stages=(*before.stages, stage))
             # The settings of each stage are those that it had itself.
-            used = {**before["settings"], **({stage: used[stage]} if stage != "adt" else used)}
+            used = {**earlier.used_settings(), **({stage: used[stage]} if stage != "adt" else used)}
             trained = replace(
                 trained,
                 history=pd.concat([earlier.history(), trained.history], ignore_index=True),
-                without_negative=max(before["without_negative"], trained.without_negative),
-                seconds=before["seconds"] + trained.seconds,
+                without_negative=max(before.without_negative, trained.without_negative),
+                seconds=before.seconds + trained.seconds,
             )
         used = {**used, "adt": {**used["adt"], "plans": [plan.label]}}
-        self.write_json(
-            "training.json",
-            {
-                "model": plan.model,
-                "policy": plan.policy,
-                "plan": plan.label,
-                "seed": plan.seed,
-                "selection": settings.adt.selection,
-                "best_step": trained.best_step,
-                "selection_score": trained.selection_score,
-                "realised_drop_rate": trained.drop_rate,
-                "without_negative": trained.without_negative,
-                "seconds": round(trained.seconds, 3),
-                "settings": used,
-            },
-        )
+        run = Run.of(plan, trained, settings.adt.selection)
+        self.write_json("training.json", {"run": run.as_dict(), "settings": used})
         trained.history.to_parquet(self.path / "history.parquet", index=False)
         trained.model.save(self.file)
 
@@ -92,25 +79,33 @@ class Model(Artifact):
         """
         from tfadt.training.model_files import load_model
 
-        check_name("model", MODELS, self.training()["model"])
+        check_name("model", MODELS, self.record().model)
         return load_model(self.file)
 
-    def training(self) -> dict[str, Any]:
-        """Returns the account of the training."""
-        return self.read_json("training.json", ("model", "policy", "plan", "seed", "selection", "best_step", "settings"))
+    def record(self) -> Run:
+        """Returns the record of the training, without metrics of the test."""
+        from tfadt.experiments.run import Run
+
+        return Run.from_dict(self._training()["run"], self.path / "training.json")
+
+    def used_settings(self) -> dict[str, Any]:
+        """Returns the sections that training depends on, as they were used."""
+        settings: dict[str, Any] = self._training()["settings"]
+        return settings
+
+    def _training(self) -> dict[str, Any]:
+        return self.read_json("training.json", ("run", "settings"))
 
     def settings(self, data: InteractionData, evaluation: EvaluateConfig) -> Config:
         """Returns the settings that the data and the model were made with, and those of the evaluation."""
-        made_with = {"ingest": data.manifest.get("settings", {}), **self.training()["settings"]}
+        made_with = {"ingest": data.manifest.get("settings", {}), **self.used_settings()}
         return load_config(base={**made_with, "evaluate": evaluation.model_dump(mode="json")})
 
-    def as_run(self, evaluator: RankingEvaluator) -> Run:
+    def as_run(self, data: InteractionData, config: Config, evaluator: RankingEvaluator) -> Run:
         """Evaluates the model; returns it as a row of results."""
-        from tfadt.training.runs import Run
+        from tfadt.experiments.experiment import measure
 
-        training = self.training()
-        del training["settings"]
-        return Run(evaluation=evaluator(self.read()), **training)
+        return measure(self.record(), self.read(), data, config, evaluator)
 
     def history(self) -> pd.DataFrame:
         """Returns one row an epoch."""
@@ -118,4 +113,4 @@ class Model(Artifact):
 
     def summary(self) -> dict[str, Any]:
         """Returns the account of the training, without the settings."""
-        return {key: value for key, value in self.training().items() if key != "settings"}
+        return self._training()["run"]

@@ -10,12 +10,13 @@ from tfadt.components.artifacts.links import link_file, link_folder
 from tfadt.components.artifacts.model import Model
 from tfadt.components.artifacts.representation import Representation
 from tfadt.config import Config
-from tfadt.config_section import Section
+from tfadt.config.section import Section
 from tfadt.data.interactions import InteractionData
+from tfadt.experiments.layout import EPOCHS, REPORT, RESULTS, Layout
 
 if TYPE_CHECKING:
-    from tfadt.training.runs import Run
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments.run import Run
+    from tfadt.experiments.saved import SavedRun
 
 
 class TrainedRun(Artifact):
@@ -26,7 +27,7 @@ class TrainedRun(Artifact):
     if there was one), `training.parquet` (one row an epoch), `collide/` (colliding inference, if it was chosen).
     """
 
-    files = ("results.json", "results.md", "training.parquet")
+    files = (RESULTS, REPORT, EPOCHS)
 
     def write(
         self, config: Config, data: InteractionData, runs: Sequence[Run], model: Model, representation: Representation | None
@@ -40,30 +41,31 @@ class TrainedRun(Artifact):
             model: The model.
             representation: The users' vectors after its warm-up.
         """
-        from tfadt.analysis.report import write_report
         from tfadt.data import artifact
+        from tfadt.experiments.report import write_report
 
         name = runs[-1].name
         self.path.mkdir(parents=True, exist_ok=True)
-        artifact.save(data, self.path / "data")
-        link_file(model.file, self.path / "models" / f"{name}.keras")
+        layout = Layout(self.path)
+        artifact.save(data, layout.data)
+        link_file(model.file, layout.model(name))
         if representation is not None:
-            link_file(representation.file, self.path / "warmup" / f"{name}.npy")
-        (self.path / "per_user").mkdir()
+            link_file(representation.file, layout.warmup(name))
+        layout.per_user(name).parent.mkdir()
         for run in runs:
-            run.evaluation.per_user.to_parquet(self.path / "per_user" / f"{run.name}.parquet", index=False)
+            run.evaluation.per_user.to_parquet(layout.per_user(run.name), index=False)
         run = runs[-1]
         history = model.history().assign(model=run.model, policy=run.policy, plan=run.plan, seed=run.seed)
-        history.to_parquet(self.path / "training.parquet", index=False)
+        history.to_parquet(self.path / EPOCHS, index=False)
         write_report(config, data, runs, self.path)
 
     def copy(self, earlier: TrainedRun, sections: Mapping[str, Section]) -> None:
         """Takes the files of an earlier run, to add to them, and gives it other settings in some sections."""
         link_folder(earlier.path, self.path)
-        results = self.read_json("results.json", ("config",))
+        results = self.read_json(RESULTS, ("config",))
         results["config"] |= {name: section.model_dump(mode="json") for name, section in sections.items()}
-        (self.path / "results.json").unlink()  # it is the earlier run's file too
-        self.write_json("results.json", results)
+        (self.path / RESULTS).unlink()  # it is the earlier run's file too
+        self.write_json(RESULTS, results)
 
     def read(self) -> SavedRun:
         """Returns the run.
@@ -71,11 +73,11 @@ class TrainedRun(Artifact):
         Raises:
             DataError: If it is damaged.
         """
-        from tfadt.training.saved import SavedRun
+        from tfadt.experiments.saved import SavedRun
 
         return SavedRun.open(self.path)
 
     def summary(self) -> dict[str, Any]:
         """Returns which model it is of."""
-        row = self.read_json("results.json", ("runs",))["runs"][-1]
+        row = self.read_json(RESULTS, ("runs",))["runs"][-1]
         return {key: row[key] for key in ("model", "policy", "plan", "seed")}

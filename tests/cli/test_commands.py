@@ -1,5 +1,7 @@
 """The command as a user types it: a run in a real process, the other verbs on its folder, and what it refuses."""
 
+import functools
+import io
 import json
 import os
 import subprocess
@@ -203,3 +205,78 @@ def test_tables_are_never_cut_and_ids_are_no_markup(capsys):
     assert all(name in out for name in header)
     assert ":apple:" in out
     assert "[b]x[/b]" in out
+
+
+def test_many_users_come_out_as_csv_with_titles(run_folder, tmp_path):
+    out, _ = run_folder
+    ids = pd.read_parquet(out / "data" / "users.parquet")["id"].iloc[[7, 3]].tolist()
+    items = pd.read_parquet(out / "data" / "items.parquet")["id"]
+    (tmp_path / "users.txt").write_text("".join(f"{id_}\n" for id_ in ids))
+    pd.DataFrame({"item_id": items, "title": [f"No. {i}" for i in items]}).to_csv(tmp_path / "titles.csv", index=False)
+    files = ("--users", tmp_path / "users.txt", "--items-file", tmp_path / "titles.csv")
+    result = invoke("recommend", out, *files, "--k", 3, "--model", "gmf-t_ce-0")
+    frame = pd.read_csv(io.StringIO(result.stdout))
+    assert list(frame) == ["user_id", "rank", "item_id", "score", "title"]
+    assert frame["user_id"].tolist() == [ids[0]] * 3 + [ids[1]] * 3
+    assert frame["rank"].tolist() == [1, 2, 3, 1, 2, 3]
+    assert (frame["title"] == "No. " + frame["item_id"].astype(str)).all()
+    single = invoke("recommend", out, "--user", ids[1], "--k", 3, "--model", "gmf-t_ce-0").stdout
+    assert [line.split()[1] for line in single.splitlines() if line[:1].isdigit()] == [str(i) for i in frame["item_id"][3:]]
+    (tmp_path / "users.txt").write_text(f"{ids[0]}\nnobody\n")
+    assert "User 'nobody' does not occur" in str(invoke("recommend", out, *files).exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Expected --user or --users, one of them."),
+        (["--user", "1", "--users", "f"], "Expected --user or --users, one of them."),
+        (["--user", "1", "--k", str(2**63)], "--k must be at least 1 and at most 1,000,000."),
+        (["--user", "\udcff"], "--user must be UTF-8 text."),
+        (["--users", "f", "--collide"], "--collide explains one user's list."),
+    ],
+)
+def test_recommend_refuses_what_it_cannot_answer(arguments, message, run_folder):
+    assert message in str(invoke("recommend", run_folder[0], *arguments).exception)
+
+
+def test_config_lists_every_setting_with_default_meaning_and_range():
+    from tfadt.config import Config
+
+    text = invoke("config").stdout
+    for section, field in Config.model_fields.items():
+        if section not in ("model", "policy"):
+            for name in field.annotation.model_fields:
+                assert f"{section}.{name}" in text
+    assert "Passes over the training interactions. (whole number, at least 1)" in text
+    assert all(len(line) <= 80 for line in text.splitlines() if line.startswith("    "))
+    one = invoke("config", "policy.t_ce.max_drop_rate").stdout
+    assert one.startswith("policy.t_ce.max_drop_rate = 0.1\n    The largest drop rate (epsilon_max)")
+    assert "(one of batch, positives)" in invoke("config", "policy.t_ce").stdout
+    for key, message in (("evlauate", "Did you mean 'evaluate'?"), ("policy.tce", "Did you mean 't_ce'?")):
+        assert message in str(invoke("config", key).exception)
+
+
+def test_every_setting_has_a_meaning():
+    from tfadt.config.listing import settings
+
+    listed = [*settings(), *(each for name in ("model.gmf", "policy.t_ce") for each in settings(name))]
+    assert [each.key for each in listed if not each.meaning] == []
+
+
+def test_h_is_help():
+    for arguments in (["-h"], ["run", "-h"], ["pipeline", "-h"]):
+        assert invoke(*arguments).stdout.startswith("Usage: ")
+
+
+def test_a_table_wider_than_the_terminal_is_printed_in_pieces(monkeypatch, capsys):
+    from tfadt.cli import console
+
+    terminal = functools.partial(console.Console, force_terminal=True, color_system=None)
+    monkeypatch.setattr(console, "Console", lambda width=80: terminal(width=width))
+    header = ["model", "policy", *(f"recall@{k}" for k in range(8))]
+    console.print_table(header, [["gmf", "t_ce", *["0.1234 ± 0.0001"] * 8]], keys=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("gmf" in line and "t_ce" in line for line in lines) > 1
+    assert all(sum(name in line for line in lines) == 1 for name in header[2:])

@@ -10,7 +10,7 @@ from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import OutputRef, component
 from tfadt.components.signature import Input, Output, Parameter
 from tfadt.config import Config, EvaluateConfig
-from tfadt.config_ingest import IngestConfig
+from tfadt.config.ingest import IngestConfig
 from tfadt.errors import ConfigError, DataError
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfadt.config_ingest import IngestConfig, Simulated
-from tfadt.config_pipeline import ValidateDataConfig
+from tfadt.config.ingest import IngestConfig, Simulated
+from tfadt.config.pipeline import ValidateDataConfig
 from tfadt.data.anomalies import check_anomalies, find_anomalies
 from tfadt.data.ingest import ingest
 from tfadt.data.statistics import Statistics, divergence, statistics

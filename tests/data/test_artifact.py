@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfadt.config_ingest import Columns, ExtraFeedback, Feedback, IngestConfig, Simulated, Split
+from tfadt.config.ingest import Columns, ExtraFeedback, Feedback, IngestConfig, Simulated, Split
 from tfadt.data.artifact import fingerprint, load, save
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData

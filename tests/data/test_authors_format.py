@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tfadt.config_ingest import IngestConfig
+from tfadt.config.ingest import IngestConfig
 from tfadt.data.ingest import ingest
 from tfadt.errors import DataError
 

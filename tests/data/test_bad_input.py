@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tfadt.config_ingest import Columns, Feedback, IngestConfig, Split
+from tfadt.config.ingest import Columns, Feedback, IngestConfig, Split
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError

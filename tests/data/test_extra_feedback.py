@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfadt.config_ingest import Columns, ExtraFeedback, IngestConfig, Simulated, Split
+from tfadt.config.ingest import Columns, ExtraFeedback, IngestConfig, Simulated, Split
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError

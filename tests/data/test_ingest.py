@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfadt.config_ingest import Feedback, IngestConfig, Simulated, Split
+from tfadt.config.ingest import Feedback, IngestConfig, Simulated, Split
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import DataError

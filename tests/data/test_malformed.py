@@ -10,7 +10,7 @@ import pandas as pd
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tfadt.config_ingest import IngestConfig, Split
+from tfadt.config.ingest import IngestConfig, Split
 from tfadt.data.ingest import ingest
 from tfadt.errors import TfadtError
 

@@ -11,7 +11,7 @@ import pytest
 
 import tfadt
 from tfadt.components.ingest import ingest
-from tfadt.config_ingest import IngestConfig
+from tfadt.config.ingest import IngestConfig
 from tfadt.data.sources import source_files
 from tfadt.errors import DataError
 from tfadt.pipelines.digests import Digests
@@ -60,7 +60,7 @@ def test_files_that_are_not_there_are_none(tmp_path: Path) -> None:
 def test_the_folder_of_tfds_is_the_default_and_nothing_of_it_is_imported(manual: Path) -> None:
     program = (
         "import sys\n"
-        "from tfadt.config_ingest import IngestConfig\n"
+        "from tfadt.config.ingest import IngestConfig\n"
         "from tfadt.data.sources import source_files\n"
         "print(*source_files(IngestConfig(dataset='modcloth')), {'tensorflow', 'tensorflow_datasets'} & set(sys.modules))\n"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tfadt.config_ingest import Columns
+from tfadt.config.ingest import Columns
 from tfadt.data.readers import read
 from tfadt.errors import DataError
 

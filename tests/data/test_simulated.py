@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tfadt.config_ingest import IngestConfig, Simulated
+from tfadt.config.ingest import IngestConfig, Simulated
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.data.simulated import simulate

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfadt.config_ingest import Split
+from tfadt.config.ingest import Split
 from tfadt.data.splits import TEST, TRAIN, VALID, split_rows
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tfadt
-from tfadt.config_ingest import Columns, Feedback, IngestConfig, Split
+from tfadt.config.ingest import Columns, Feedback, IngestConfig, Split
 from tfadt.data.ingest import ingest
 from tfadt.errors import DataError
 

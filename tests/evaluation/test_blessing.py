@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from tfadt.config_pipeline import BlessingConfig
+from tfadt.config.ranking import BlessingConfig
 from tfadt.evaluation.blessing import bless
 from tfadt.evaluation.ranking import Evaluation
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfadt.evaluation.groups import activity_groups
+from tfadt.evaluation.ranking import activity_groups
 
 
 def test_groups_hold_equal_interactions_not_equal_users():

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation import ranking
-from tfadt.evaluation.popularity import MostPopular
-from tfadt.evaluation.ranking import Ranker, RankingEvaluator, block_size, rank
+from tfadt.evaluation.ranking import MostPopular, Ranker, RankingEvaluator, block_size, rank
 
 
 class Counted:

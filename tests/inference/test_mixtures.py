@@ -6,9 +6,8 @@ from model_cases import checkerboard, make, random_neighbors
 
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.inference import mixtures
-from tfadt.inference.choosing import choose
 from tfadt.inference.colliding import CollidingScorer
-from tfadt.inference.mixtures import mixture_recall
+from tfadt.inference.mixtures import choose, mixture_recall
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tfadt.config import Config
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.pipelines.from_config import pipeline_from_config
 
 ROOT = Path(__file__).parent.parent.parent

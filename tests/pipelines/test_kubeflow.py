@@ -12,8 +12,8 @@ from pipeline_cases import Number, add, compared, constant, limited
 
 from tfadt._version import __version__
 from tfadt.config import Config
-from tfadt.config_loading import load_config
-from tfadt.config_pipeline import KubeflowConfig
+from tfadt.config.loading import load_config
+from tfadt.config.pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
 from tfadt.pipelines.adt import adt_pipeline
 from tfadt.pipelines.kubeflow import check_places, compile_pipeline, kubeflow_pipeline, step_source

@@ -18,8 +18,10 @@ from training_pipeline_cases import SMALL, content, settings
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
-from tfadt.config_loading import load_config
-from tfadt.config_pipeline import KubeflowConfig
+from tfadt.config.loading import load_config
+from tfadt.config.pipeline import KubeflowConfig
+from tfadt.experiments.experiment import run_experiment
+from tfadt.experiments.saved import SavedRun
 from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
 from tfadt.pipelines.lineage import trace
@@ -27,8 +29,6 @@ from tfadt.pipelines.local_runner import StepResult, run
 from tfadt.pipelines.status import status
 from tfadt.pipelines.store import Store
 from tfadt.serving.verify import read_blessing
-from tfadt.training.experiment import run_experiment
-from tfadt.training.saved import SavedRun
 
 SOAK = "TFADT_SOAK_KILLS" in os.environ
 """Whether `make soak` runs, which does more of what takes long."""
@@ -105,15 +105,15 @@ def test_its_metrics_are_those_of_tfadt_run(ran: Ran, tmp_path: Path) -> None:
     assert evaluation.read_json("metrics.json")["baseline"] == popular.evaluation.metrics
     assert evaluation.per_user().equals(trained.evaluation.per_user)
     model = Model.open(ran.results["finetune"].outputs["model"])
-    assert model.training()["best_step"] == trained.best_step
-    assert model.training()["selection_score"] == trained.selection_score
+    assert model.record().best_step == trained.best_step
+    assert model.record().selection_score == trained.selection_score
 
 
 def test_unchanged_it_runs_nothing_and_imports_no_tensorflow(ran: Ran) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from tfadt.config_loading import load_config\n"
+        "from tfadt.config.loading import load_config\n"
         "from tfadt.pipelines.from_config import pipeline_from_config\n"
         "from tfadt.pipelines.local_runner import run\n"
         "config = load_config(None, sys.argv[2:])\n"
@@ -176,7 +176,7 @@ def test_a_model_that_is_not_blessed_is_not_pushed(ran: Ran, tmp_path: Path) -> 
         ("push.keep=3", ["push"]),
         ("policy.r_ce.beta=0.3", []),
         ("model.neumf.embedding_dim=4", []),
-        ("evaluate.k=5,20", ["evaluate", "collide", "export", "verify", "push"]),
+        ("evaluate.k=3,10", ["evaluate", "collide", "export", "verify", "push"]),
         ("validate_data.min_users=3", ["validate_data"]),
         ("ingest.split.seed=1", ["ingest", "validate_data", "warmup", "adt"]),
     ],
@@ -194,7 +194,7 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
     pipeline = pipeline_from_config("small", config).until("evaluate")
     results = run(pipeline, ran.store)
     assert executed(results) == ["adt_plain", "evaluate"]
-    assert Model.open(results["adt_plain"].outputs["model"]).training()["policy"] == "standard"
+    assert Model.open(results["adt_plain"].outputs["model"]).record().policy == "standard"
     blessing = Evaluation.open(results["evaluate"].outputs["evaluation"]).blessing()
     assert blessing["baseline"] == "standard"
     assert blessing["test"]["users"] > 0
@@ -208,13 +208,14 @@ def test_a_search_first_and_then_training_with_what_it_found(ran: Ran, tmp_path:
     assert executed(results) == ["tune", "warmup", "adt", "finetune", "adt_plain", "evaluate", "collide"]
     found = results["tune"].outputs["hyperparameters"]
     best = json.loads((found / "hyperparameters.json").read_text())["best"]
-    trained = {name: Model.open(results[name].outputs["model"]).training() for name in ("adt", "finetune", "adt_plain")}
-    for training in trained.values():
-        assert training["settings"]["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
-        assert training["settings"]["model"]["gmf"]["embedding_dim"] == best["settings"]["model.gmf.embedding_dim"]
-    assert trained["adt"]["selection_score"] == best["metrics"]["selection_score"]
+    models = {name: Model.open(results[name].outputs["model"]) for name in ("adt", "finetune", "adt_plain")}
+    for model in models.values():
+        used = model.used_settings()
+        assert used["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
+        assert used["model"]["gmf"]["embedding_dim"] == best["settings"]["model.gmf.embedding_dim"]
+    assert models["adt"].record().selection_score == best["metrics"]["selection_score"]
     # The baseline is as well tuned; it differs in the policy alone.
-    assert trained["adt_plain"]["policy"] == "standard"
+    assert models["adt_plain"].record().policy == "standard"
     # The finetuned model is another than the search's: lambda and |N| are chosen for it anew.
     assert SavedRun.open(results["collide"].outputs["collided"]).config.collide == config.collide
     # What the search leaves stands by itself: it names no folder of the search, which is gone.
@@ -222,7 +223,7 @@ def test_a_search_first_and_then_training_with_what_it_found(ran: Ran, tmp_path:
     data = results["evaluate"].outputs["run"] / "data"
     again = load_config(found / "best.toml", [f"ingest.data={data}", "finetune.epochs=2"])  # what a search does not know
     _, runs = run_experiment(again, tmp_path / "run")
-    assert runs[-1].selection_score == trained["finetune"]["selection_score"]
+    assert runs[-1].selection_score == models["finetune"].record().selection_score
 
 
 def test_executed_by_kubeflow_the_metrics_are_the_same(ran: Ran, tmp_path: Path) -> None:

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from serving_cases import MODELS, small_config
 
+from tfadt.experiments.saved import SavedRun
 from tfadt.serving.exporter import export_run
-from tfadt.training.saved import SavedRun
 
 
 @pytest.fixture(scope="session")
 def saved_run(tmp_path_factory: pytest.TempPathFactory) -> SavedRun:
     """A finished run of every model, on small simulated data."""
-    from tfadt.analysis.report import write_report
-    from tfadt.training.experiment import run_experiment
+    from tfadt.experiments.experiment import run_experiment
+    from tfadt.experiments.report import write_report
 
     out = tmp_path_factory.mktemp("serving") / "run"
     config = small_config()

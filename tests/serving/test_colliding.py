@@ -5,15 +5,15 @@ import pytest
 import tensorflow as tf
 from serving_cases import K, small_config
 
-from tfadt.analysis.report import write_report
 from tfadt.evaluation.ranking import rank
-from tfadt.inference.collide import collide, saved_scorer
+from tfadt.experiments.collide import collide, saved_scorer
+from tfadt.experiments.experiment import run_experiment
+from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
 from tfadt.serving.exporter import export_run
 from tfadt.serving.loading import load_served
 from tfadt.serving.metadata import read_metadata
 from tfadt.serving.verify import verify
-from tfadt.training.experiment import run_experiment
-from tfadt.training.saved import SavedRun
 
 NAME = "gmf-t_ce-warmup+adt-0"
 SETTINGS = [

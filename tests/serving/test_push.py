@@ -9,6 +9,7 @@ from serving_cases import K, copy_export, renumber, seen_by_server
 
 from tfadt.config import ExportConfig
 from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.protocol import seen_at_test
 from tfadt.serving.exporter import export_model
 from tfadt.serving.loading import load_served
 from tfadt.serving.metadata import read_metadata
@@ -16,7 +17,6 @@ from tfadt.serving.push import push
 from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import remote_versions, upload_version
 from tfadt.serving.verify import verify
-from tfadt.training.experiment import seen_at_test
 
 
 @pytest.fixture(scope="module")

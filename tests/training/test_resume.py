@@ -13,13 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfadt.analysis.report import write_report
 from tfadt.cli.main import main
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
-from tfadt.training.experiment import resume_experiment, run_experiment
-from tfadt.training.run_folder import RunFolder
-from tfadt.training.saved import SavedRun
+from tfadt.experiments.experiment import resume_experiment, run_experiment
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
 
 COMMAND = Path(__file__).parent.parent / "faults" / "command.py"
 SETTINGS = [
@@ -161,7 +161,7 @@ def test_a_run_stopped_before_it_began_names_no_run_to_go_on_with(reference, mon
     def strike(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tfadt.training.experiment.ingest", strike)
+    monkeypatch.setattr("tfadt.experiments.experiment.ingest", strike)
     monkeypatch.setattr(sys, "argv", ["tfadt", "run", "--seeds", "3", "--out", str(reference)])
     with pytest.raises(SystemExit) as exited:
         main()
@@ -258,11 +258,11 @@ def test_a_run_that_was_cut_is_not_taken_for_a_whole_one(reference, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(reference, out)
     (out / "checkpoints" / "cdae-t_ce-0").mkdir()
+    (out / "trainings" / "cdae-t_ce-0.json").unlink()
     with pytest.warns(UserWarning, match=f"was cut in the midst of cdae-t_ce-0. Go on with: tfadt run --resume {out}"):
         SavedRun.open(out)
 
 
 def test_the_settings_of_a_run_are_those_it_goes_on_with(reference):
     assert RunFolder(reference).config() == load_config(None, SETTINGS)
-    (reference / "config.json").read_text()
-    assert json.loads((reference / "config.json").read_text())["adt"]["checkpoint_every"] == 7
+    assert json.loads((reference / "config.json").read_text())["config"]["adt"]["checkpoint_every"] == 7

@@ -8,16 +8,16 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfadt.analysis.report import write_report
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
-from tfadt.training.experiment import resume_experiment, run_experiment
-from tfadt.training.plans import plans
+from tfadt.experiments.experiment import resume_experiment, run_experiment
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.plans import plans
+from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
 from tfadt.training.progress import Progress
-from tfadt.training.run_folder import RunFolder
-from tfadt.training.saved import SavedRun
 from tfadt.training.stages import make_sampler
 
 SETTINGS = [

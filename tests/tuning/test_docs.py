@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tfadt.cli.main import app
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.tuning.search import check
 
 DOCS = (Path(__file__).parent.parent.parent / "docs" / "tuning.md").read_text()

@@ -9,19 +9,19 @@ from keras_tuner.engine.trial import Trial
 from model_cases import checkerboard
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.neighbors import neighbor_table
-from tfadt.training.plans import Plan
+from tfadt.training.plan import Plan
 from tfadt.training.stages import train
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.hypermodel import ADTHyperModel
 
 STEPS = 6  # an epoch of 120 interactions and as many negatives, 40 a step
-SMALL = ("adt.epochs=4", "evaluate.k=2,5", "adt.batch_size=40", "tune.over=policy")
+SMALL = ("adt.epochs=4", "evaluate.k=2,5", "evaluate.select_k=2", "adt.batch_size=40", "tune.over=policy")
 
 
 @pytest.fixture(scope="module")

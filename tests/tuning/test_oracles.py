@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.tuning.oracles import make_oracle
 
 

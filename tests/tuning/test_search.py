@@ -12,11 +12,11 @@ import pytest
 from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.tune import tune
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
+from tfadt.experiments.experiment import run_experiment
 from tfadt.registry import POLICIES
-from tfadt.training.experiment import run_experiment
 from tfadt.tuning.progress import SearchProgress
 from tfadt.tuning.results import Hyperparameters
 from tfadt.tuning.search import resume_search, run_search
@@ -30,6 +30,7 @@ SMALL = [
     "adt.epochs=2",
     "adt.batch_size=256",
     "evaluate.k=5,10",
+    "evaluate.select_k=5",
     "model.gmf.embedding_dim=4",
     "tune.over=policy",
     "tune.space.policy.r_ce.beta=0.1,0.5,1.0",

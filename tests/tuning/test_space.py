@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfadt.config import Config
-from tfadt.config_loading import load_config, with_settings
+from tfadt.config.loading import load_config, with_settings
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError
 from tfadt.models.gmf import GMF

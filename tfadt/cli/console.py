@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -32,13 +34,48 @@ def print_lines(lines: Sequence[str]) -> None:
         console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
-def print_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Prints a table: drawn on a terminal, aligned columns elsewhere."""
+def print_wrapped(line: str, text: str) -> None:
+    """Prints a line, and under it an indented text folded at the width of the terminal, 80 columns elsewhere."""
+    console = Console()
+    console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    for part in textwrap.wrap(text, min(console.width, 100) - 4):
+        console.print(f"    {part}", markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
+def print_table(header: Sequence[str], cells: Sequence[Sequence[str]], keys: int = 1) -> None:
+    """Prints a table: drawn on a terminal, aligned columns elsewhere.
+
+    Args:
+        header: Names of the columns.
+        cells: The rows.
+        keys: How many of the first columns say what a row is. A table that is wider than the terminal is printed as several,
+            one below the other, each with these columns.
+    """
     console = _console()
+    if console.is_terminal:
+        widths = [max(map(cell_len, column)) + 3 for column in zip(header, *cells, strict=True)]
+        for columns in _pieces(widths, keys, console.width - 1):
+            _print_table([header[n] for n in columns], [[line[n] for n in columns] for line in cells], console)
+    else:
+        _print_table(header, cells, console)
+
+
+def _pieces(widths: Sequence[int], keys: int, room: int) -> list[list[int]]:
+    """Returns the columns of each piece of a table: the first `keys`, and as many others as there is room for."""
+    first = list(range(keys))
+    pieces = [first]
+    for column in range(keys, len(widths)):
+        if len(pieces[-1]) > keys and sum(widths[n] for n in [*pieces[-1], column]) > room:
+            pieces.append(first)
+        pieces[-1] = [*pieces[-1], column]
+    return pieces
+
+
+def _print_table(header: Sequence[str], cells: Sequence[Sequence[str]], console: Console) -> None:
     table = Table(*header) if console.is_terminal else Table(*header, box=None, pad_edge=False)
     for line in cells:
         table.add_row(*map(Text, line))  # Text: an id such as [b] or :apple: is no markup
-    # A table wider than the terminal is folded by the terminal, line by line, rather than cut.
+    # One wider than the terminal is folded by the terminal, line by line, rather than cut.
     width = max(Measurement.get(console, console.options.update(max_width=10_000), table).maximum, console.width)
     if console.is_terminal:
         Console(width=width).print(table, soft_wrap=True)

@@ -27,18 +27,19 @@ def denoise(
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
 
     load_tensorflow()
-    from tfadt.analysis.denoise import noise_scores
-    from tfadt.training.plans import make_policy
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments.denoise import finds_noise, noise_scores
+    from tfadt.experiments.recommend import to_csv
+    from tfadt.experiments.saved import SavedRun
+    from tfadt.training.plan import make_policy
 
     saved = SavedRun.open(run)
     name = model or saved.best()
-    policy_name = saved.row(name)["policy"]
+    policy_name = str(saved.run(name).policy)
     policy = make_policy(policy_name, saved.config)
     scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy)
     try:
         if out.suffix == ".csv":
-            scores.to_csv(out, index=False)
+            out.write_text(to_csv(scores), encoding="utf-8")
         else:
             scores.to_parquet(out, index=False)
     except OSError as error:
@@ -46,8 +47,10 @@ def denoise(
     dropped = scores["dropped"]
     print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
     if not dropped.any():
-        others = ", ".join(other for other in saved.names if saved.row(other)["policy"] != PLAIN)
+        others = ", ".join(other for other in saved.names if saved.run(other).policy != PLAIN)
         print_lines([f"The policy {policy_name} drops nothing.{f' Choose with --model: {others}.' if others else ''}"])
     elif "false_positive" in scores:
         shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]
         print_lines([f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all."])
+        if not finds_noise(scores):
+            print_lines(["That is no more than chance would find: do not take this list for the noise of these data."])

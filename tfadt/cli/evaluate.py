@@ -21,9 +21,9 @@ def evaluate(
     Example: tfadt evaluate runs/latest --k 10,100
     """
     load_tensorflow()
-    from tfadt.analysis.report import table_cells
-    from tfadt.analysis.saved_runs import evaluate_again
+    from tfadt.experiments.experiment import evaluate_again
+    from tfadt.experiments.report import table_cells
 
     overrides = ([f"evaluate.k={k}"] if k is not None else []) + ([f"evaluate.mask={mask}"] if mask is not None else [])
     settings, table = evaluate_again(run, overrides)
-    print_table(*table_cells(table, settings.evaluate.k))
+    print_table(*table_cells(table, settings.evaluate.k), keys=2)

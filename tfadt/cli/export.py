@@ -10,7 +10,7 @@ import typer
 from tfadt.cli import options
 from tfadt.cli.console import print_lines
 from tfadt.cli.startup import load_tensorflow
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 
 
 def export(
@@ -28,8 +28,8 @@ def export(
     Example: tfadt export runs/latest --out saved_models --k 100
     """
     load_tensorflow()
+    from tfadt.experiments.saved import SavedRun
     from tfadt.serving.exporter import export_run
-    from tfadt.training.saved import SavedRun
 
     saved = SavedRun.open(run)
     overrides = [] if signatures is None else [f"export.signatures={signatures}"]

@@ -10,7 +10,7 @@ import typer
 from tfadt.cli import options
 from tfadt.cli.console import print_lines
 from tfadt.cli.startup import load_tensorflow
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 
 
 def ingest(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import denoise, evaluate, export, ingest, push, recommend, run, tune, verify
+from tfadt.cli import config, denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import InterruptedRunError, TfadtError, first_line
@@ -24,6 +24,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -41,6 +42,7 @@ def _options(
 
 
 app.command("run")(run.run)
+app.command("config")(config.config)
 app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)

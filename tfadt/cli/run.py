@@ -10,12 +10,12 @@ import typer
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table, progress
 from tfadt.cli.startup import load_tensorflow
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
-    from tfadt.training.runs import Run
+    from tfadt.experiments.run import Run
 
 
 def run(
@@ -57,13 +57,13 @@ def run(
     out = out or Path("runs/latest")
 
     load_tensorflow()
-    from tfadt.analysis import report
-    from tfadt.analysis.comparison import comparisons, rows
-    from tfadt.analysis.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
-    from tfadt.inference.collide import collide
-    from tfadt.training.experiment import resume_experiment, run_experiment
-    from tfadt.training.run_folder import RunFolder
-    from tfadt.training.saved import SavedRun
+    from tfadt.experiments import report
+    from tfadt.experiments.collide import collide
+    from tfadt.experiments.comparison import comparisons, rows
+    from tfadt.experiments.experiment import resume_experiment, run_experiment
+    from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
+    from tfadt.experiments.folder import RunFolder
+    from tfadt.experiments.saved import SavedRun
 
     if resume is not None:
         settings = RunFolder(resume).config()
@@ -86,19 +86,19 @@ def run(
         raise InterruptedRunError(f"{message} {hint}", code) from error
     table = rows(runs)
     k = settings.evaluate.k[0]
-    print_table(*report.table_cells(table, settings.evaluate.k))
+    print_table(*report.table_cells(table, settings.evaluate.k), keys=2)
     print_lines(["; ".join(report.account_lines(interactions, runs)) + "."])
-    print_lines([report.data_line(interactions).replace("**", "")])
+    print_lines([report.data_line(interactions)])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
     if uses_extra_feedback(runs):
         print_lines(["", "Training with extra feedback"])
-        print_table(*training_table(runs, settings.evaluate.k))
+        print_table(*training_table(runs, settings.evaluate.k), keys=3)
     if collided:
         report.write_report(settings, interactions, runs, out, collided)
         print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
-        print_table(*colliding_table(collided, settings.evaluate.k))
+        print_table(*colliding_table(collided, settings.evaluate.k), keys=4)
         try:
-            draw_curves(collided, k, out / "collide" / "lambda.png")
+            draw_curves(collided, settings.evaluate.selection_k, out / "collide" / "lambda.png")
         except ConfigError as error:
             print_lines([str(error)])
     print_lines([f"Written to {out}: results.md, results.json, models, per_user, logs (TensorBoard)."])

@@ -11,7 +11,7 @@ from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.search_table import search_progress
 from tfadt.cli.startup import load_tensorflow
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, InterruptedRunError
 from tfadt.tuning.progress import short, shown
 

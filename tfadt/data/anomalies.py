@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from tfadt.config_pipeline import ValidateDataConfig
+from tfadt.config.pipeline import ValidateDataConfig
 from tfadt.data.statistics import Statistics, divergence
 from tfadt.errors import DataError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from tfadt.config_ingest import Columns
+from tfadt.config.ingest import Columns
 from tfadt.data.tables import ReadResult, find_columns, to_frame
 from tfadt.errors import DataError
 

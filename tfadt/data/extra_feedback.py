@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfadt.config_ingest import Columns, IngestConfig
+from tfadt.config.ingest import Columns, IngestConfig
 from tfadt.data.accounting import RowAccount
 from tfadt.data.feedback import read_flags
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary

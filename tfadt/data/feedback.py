@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfadt.config_ingest import Feedback
+from tfadt.config.ingest import Feedback
 from tfadt.data.accounting import RowAccount
 from tfadt.data.values import factorize, to_number
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfadt.config_ingest import Columns, IngestConfig
+from tfadt.config.ingest import Columns, IngestConfig
 from tfadt.data import artifact
 from tfadt.data.accounting import RowAccount, balance
 from tfadt.data.extra_feedback import COLUMN, add_extra_feedback

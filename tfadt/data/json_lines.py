@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.json as pa_json
 
-from tfadt.config_ingest import Columns
+from tfadt.config.ingest import Columns
 from tfadt.data.tables import ALTERNATIVES, ReadResult, find_columns, to_frame
 from tfadt.errors import DataError
 

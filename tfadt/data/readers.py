@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
-from tfadt.config_ingest import Columns
+from tfadt.config.ingest import Columns
 from tfadt.data.authors_format import SUFFIXES, read_authors_file
 from tfadt.data.delimited import read_delimited
 from tfadt.data.json_lines import read_json_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tfadt.config_ingest import Simulated
+from tfadt.config.ingest import Simulated
 
 # Satisfaction from which on a click is liked: the bound between ratings 2 and 3, and 10 seconds of dwell time.
 LIKED = 1.1

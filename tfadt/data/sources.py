@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfadt.config_ingest import IngestConfig
+from tfadt.config.ingest import IngestConfig
 from tfadt.data.authors_format import SUFFIXES
 from tfadt.data.manual_files import manual_files
 from tfadt.data.readers import read

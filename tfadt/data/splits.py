@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfadt.config_ingest import Split
+from tfadt.config.ingest import Split
 from tfadt.errors import ConfigError
 
 TRAIN, VALID, TEST = 0, 1, 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 import pyarrow as pa
 
-from tfadt.config_ingest import Columns
+from tfadt.config.ingest import Columns
 from tfadt.errors import ConfigError, DataError, did_you_mean
 
 # Names in common use, for a column whose configured name is the default one and which the input lacks.

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfadt.datasets  # noqa: F401 (registers our builders)
-from tfadt.config_ingest import Columns
+from tfadt.config.ingest import Columns
 from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.data.tables import ReadResult, find_columns
 from tfadt.datasets.account import ROWS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfadt.config_ingest import Feedback
+from tfadt.config.ingest import Feedback
 from tfadt.data.accounting import RowAccount
 from tfadt.data.feedback import apply_rule
 from tfadt.data.values import id_texts, to_number, to_time

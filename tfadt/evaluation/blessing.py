@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfadt.config_pipeline import BlessingConfig
+from tfadt.config.ranking import BlessingConfig
 from tfadt.evaluation.ranking import Evaluation
 from tfadt.evaluation.significance import PairedTest, paired_test
 

@@ -13,13 +13,13 @@ import tensorflow as tf
 
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
-from tfadt.evaluation.groups import NUM_GROUPS, activity_groups
 from tfadt.evaluation.metrics import coverage, ranking_metrics
 from tfadt.memory import available_memory
 from tfadt.sampling.ragged import expand
 
 _BLOCK_BYTES = 64 << 20
 _FLOAT_BYTES = 4
+NUM_GROUPS = 4
 
 
 class Scorer(Protocol):
@@ -30,6 +30,24 @@ class Scorer(Protocol):
 
     def score_users(self, users: tf.Tensor) -> tf.Tensor:
         """Returns float32 `[B, num_items]` for the users int64 `[B]`."""
+
+
+class MostPopular:
+    """The floor of every comparison: scores an item by its number of training interactions; ties go to the lower code.
+
+    Args:
+        num_users: Number of users.
+        counts: int64 `[num_items]`, training interactions of each item (below 2**24, exact in float32).
+    """
+
+    def __init__(self, num_users: int, counts: np.ndarray):
+        self.num_users = num_users
+        self.num_items = len(counts)
+        self._scores = tf.constant(counts, tf.float32)
+
+    def score_users(self, users: tf.Tensor) -> tf.Tensor:
+        """Returns the counts, float32 `[B, num_items]`."""
+        return tf.tile(self._scores[None], [tf.size(users), 1])
 
 
 class Ranking(NamedTuple):
@@ -122,6 +140,25 @@ class Ranker:
 def rank(scorer: Scorer, users: np.ndarray, k: int, exclude: CSR | None = None, block: int | None = None) -> Ranking:
     """Ranks all items for some users once; `Ranker` says what the arguments mean."""
     return Ranker(scorer, k, exclude, block)(users)
+
+
+def activity_groups(interactions: np.ndarray) -> np.ndarray:
+    """Sorts users by their number of interactions and cuts them into four groups of equal total interactions.
+
+    Args:
+        interactions: int64 `[U]`, training interactions of each user.
+
+    Returns:
+        int64 `[U]`: 0 for the least active group to 3. A user belongs to the quarter of the interactions in which the
+        middle of its own lies; users of equal activity are ordered by position.
+    """
+    order = np.argsort(interactions, kind="stable")
+    ends = np.cumsum(interactions[order])
+    total = max(int(ends[-1]), 1) if len(ends) else 1
+    middle = ends - interactions[order] / 2
+    groups = np.empty(len(interactions), np.int64)
+    groups[order] = np.minimum((middle * NUM_GROUPS / total).astype(np.int64), NUM_GROUPS - 1)
+    return groups
 
 
 @dataclass(frozen=True)

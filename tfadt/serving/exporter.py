@@ -20,7 +20,9 @@ from tfadt.atomic import write_text
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
-from tfadt.inference.collide import has_collided, saved_scorer
+from tfadt.evaluation.protocol import seen_at_test
+from tfadt.experiments.collide import has_collided, saved_scorer
+from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
@@ -33,9 +35,7 @@ from tfadt.serving.sample_requests import sample_requests
 from tfadt.serving.server_files import server_files
 from tfadt.serving.signatures import HistoryScorer, ServedModel
 from tfadt.serving.versions import publishing, versions
-from tfadt.training.experiment import seen_at_test
 from tfadt.training.positive_logits import positive_logits
-from tfadt.training.saved import SavedRun
 
 
 def export_run(
@@ -69,14 +69,14 @@ def export_run(
     chosen = model or run.best()
     trained = run.load_model(chosen)
     seen = seen_at_test(run.data, run.config) if settings.exclude_seen else None
-    row = run.row(chosen)
+    record = run.run(chosen)
     details = {
         "run": str(run.folder.resolve()),
         "trained_model": chosen,
         "data_fingerprint": run.data.manifest.get("fingerprint"),
-        "test_metrics": row["metrics"],
+        "test_metrics": record.metrics,
     }
-    served_name = name or row["model"]
+    served_name = name or record.model
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
         raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
     folder = Path(out) / served_name

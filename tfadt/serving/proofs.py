@@ -10,7 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfadt.errors import DataError
+from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.experiments.saved import SavedRun
 from tfadt.serving.cases import Cases, answer_with_tensorflow_only
 from tfadt.serving.contract import check_signatures
 from tfadt.serving.graph_check import check_graph, read_saved_model
@@ -19,8 +21,6 @@ from tfadt.serving.metadata import check_files
 from tfadt.serving.quality import served_metrics
 from tfadt.serving.requests import read_warmup
 from tfadt.serving.tensorflow_only import Case, write_cases
-from tfadt.training.experiment import seen_at_test
-from tfadt.training.saved import SavedRun
 
 _SAME_METRIC = 1e-4  # Two scores that are equal up to rounding may change places.
 

@@ -12,9 +12,9 @@ from tfadt.config import Config
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import DataError
 from tfadt.evaluation.metrics import coverage, ranking_metrics
+from tfadt.evaluation.protocol import seen_at_test, test_evaluator
 from tfadt.serving.loading import load_served
 from tfadt.serving.requests import answer, id_bytes
-from tfadt.training.experiment import seen_at_test, test_evaluator
 
 _BATCH = 256
 

@@ -36,6 +36,12 @@ def locked(out: Path, marker: str, kind: str, command: str) -> Iterator[None]:
         ConfigError: If another process writes to it already.
         DataError: If the folder holds something else, or cannot be made.
     """
+    try:
+        out.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise DataError(f"The output folder {str(out)[:200]} cannot be written: {error.strerror or error}.") from error
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / marker).is_file()):
         raise DataError(f"{out} exists and holds no tfadt {kind}. Expected a new folder or an earlier {kind}'s.")
     try:

@@ -28,7 +28,7 @@ def load_model(path: Path, compile: bool = True) -> Recommender:
             importlib.import_module(registered.partition(":")[0])
     try:
         model: Recommender = keras.saving.load_model(path, compile=compile)
-    except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError, AttributeError) as error:
         raise DataError(f"{path} cannot be loaded: {first_line(error)}") from error
     return model
 

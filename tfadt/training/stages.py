@@ -23,7 +23,7 @@ from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
+from tfadt.training.plan import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import Selection, selection_score
 from tfadt.training.state import Checkpointing
@@ -92,7 +92,7 @@ def train(
         logs: Folder for TensorBoard; None for none.
         progress: Hears how the training goes on.
         checkpoints: Where to keep checkpoints; None for none.
-        weights: A model file whose weights to start from; default: what `adt.start_from` has of the plan, if it is set.
+        weights: A model file whose weights to start from; None for new ones.
 
     Raises:
         ConfigError: If a setting does not fit.
@@ -104,8 +104,6 @@ def train(
     check_extra_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)
-    if weights is None and config.adt.start_from is not None:
-        weights = config.adt.start_from / "models" / f"{plan.name}.keras"
     if weights is not None:
         start_from(model, weights)
     done: list[Trained] = []
@@ -153,7 +151,7 @@ def _train_stage(
     every = adt.eval_every or source.steps_per_epoch
     keep_every = adt.checkpoint_every or source.steps_per_epoch
     score = selection_score(
-        adt.selection, model, data, sampler, config.evaluate.k[0], adt.batch_size, adt.fixed_valid_negatives
+        adt.selection, model, data, sampler, config.evaluate.selection_k, adt.batch_size, adt.fixed_valid_negatives
     )
     selection = Selection(score, every, total_steps)
     with listening() as interrupt:

@@ -10,9 +10,8 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.inference.choosing import choose
 from tfadt.inference.colliding import CollidingScorer
-from tfadt.inference.mixtures import mixture_recall
+from tfadt.inference.mixtures import choose, mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.recommender import Recommender
 from tfadt.tuning.objective import VALIDATION
@@ -42,7 +41,7 @@ def collided_metrics(
     sparse = sparse_users(ratio, max(settings.ratios))
     table = neighbor_table(space, ratio, sparse, max(settings.neighbors), settings.search)
     lambdas = sorted({*settings.lambdas, 1.0})
-    k = config.evaluate.k[0]
+    k = config.evaluate.selection_k
     _, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)
     choice = choose(recall, settings.neighbors, lambdas)
     scorer = CollidingScorer(model, table[:, : choice.num_neighbors], choice.lambda_, settings.mix)

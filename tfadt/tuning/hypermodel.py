@@ -11,16 +11,17 @@ import keras_tuner
 import tensorflow as tf
 
 from tfadt.config import Config
-from tfadt.config_loading import with_settings
+from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plans import Plan, check_extra_feedback, make_model, make_policy
+from tfadt.training.plan import Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.selection import check_selection, selection_score
 from tfadt.training.stages import check_memory, make_sampler
 from tfadt.tuning.collide import collided_metrics
@@ -100,7 +101,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             model = make_model(self._plan.model, self._plan.seed, self._data, config)
             check_memory(self._plan.model, model)
             if adt.start_from is not None:
-                start_from(model, adt.start_from / "models" / f"{self._plan.name}.keras")
+                start_from(model, Layout(adt.start_from).model(self._plan.name))
             optimizer = DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon)
             model.compile(optimizer, make_policy(self._plan.policy, config), adt.objective)
             optimizer.build(model.trainable_variables)
@@ -187,7 +188,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
         self, model: Recommender, sampler: NegativeSampler, config: Config
     ) -> Callable[[dict[str, float]], float] | None:
         """Returns the selection rule as a function of the metrics on validation; None for the last epoch."""
-        adt, k = config.adt, config.evaluate.k[0]
+        adt, k = config.adt, config.evaluate.selection_k
         if adt.selection == "val_recall":
             return lambda metrics: metrics[f"recall@{k}"]  # measured already
         score = selection_score(adt.selection, model, self._data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)

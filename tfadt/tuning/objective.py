@@ -27,7 +27,7 @@ def objective_metric(config: Config) -> tuple[str, int]:
     """
     text = config.tune.objective
     if text is None:
-        return "recall", config.evaluate.k[0]
+        return "recall", config.evaluate.selection_k
     match = re.fullmatch(r"(\w+)@([1-9]\d*)", text)
     if match is None:
         raise ConfigError(f"Setting 'tune.objective': expected a metric and a cut-off, such as ndcg@20. Received: '{text}'.")

@@ -24,7 +24,7 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial
 
 from tfadt.config import Config
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.registry import MODELS, POLICIES
 from tfadt.tuning.hypermodel import ADTHyperModel

@@ -20,12 +20,11 @@ from typing import Any
 
 from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.config_loading import dump, load_config, with_settings
+from tfadt.config.loading import dump, load_config, to_toml, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, TfadtError, first_line
 from tfadt.registry import PLAIN
-from tfadt.toml_writing import to_toml
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1

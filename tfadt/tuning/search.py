@@ -14,13 +14,14 @@ from keras_tuner.engine.trial import TrialStatus
 
 from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.config_loading import dump, load_config
+from tfadt.config.loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line
+from tfadt.experiments.plans import plans
 from tfadt.training.folders import locked
-from tfadt.training.plans import check_policy, plans
+from tfadt.training.plan import check_policy
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
 from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel, searched_stages

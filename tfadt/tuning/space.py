@@ -16,7 +16,7 @@ from tfadt.config import ADTConfig, Config
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range, Value
-from tfadt.training.plans import build_settings
+from tfadt.training.plan import build_settings
 
 TRAINING_SPACE = {"learning_rate": Range(1e-4, 1e-2, log=True)}
 """What a search tries for the settings of training."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tfadt.config import Config
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.data.interactions import InteractionData
 from tfadt.models.recommender import Recommender
-from tfadt.training.plans import Plan
+from tfadt.training.plan import Plan
 from tfadt.training.stages import train
 
 

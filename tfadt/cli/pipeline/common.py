@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tfadt.config import Config
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 
 if TYPE_CHECKING:
     from tfadt.pipelines.pipeline import Pipeline

@@ -10,7 +10,7 @@ from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.pipeline import common
 from tfadt.cli.startup import load_tensorflow
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.errors import InterruptedRunError
 
 if TYPE_CHECKING:

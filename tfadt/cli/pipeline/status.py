@@ -5,7 +5,7 @@ from __future__ import annotations
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.pipeline import common
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 
 
 def status(

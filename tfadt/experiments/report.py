@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfadt.analysis.comparison import Comparison, Row, comparisons, rows
-from tfadt.analysis.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.config_loading import dump
+from tfadt.config.loading import dump
 from tfadt.data.interactions import InteractionData
-from tfadt.inference.collide import Collided
-from tfadt.training.runs import ADT_ALONE, POPULAR, Run
+from tfadt.experiments.collide import Collided
+from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparisons, rows
+from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
+from tfadt.experiments.layout import REPORT, RESULTS
+from tfadt.experiments.run import POPULAR, SCHEMA, Run
+from tfadt.training.plan import ADT_ALONE
 from tfadt.versions import versions
+
+_ONE_DRAW = (
+    "The extra feedback is part of the data: a share of the true positives (`ingest.extra_feedback.share`) is drawn "
+    "once, for every seed. The spread is that of training; `ingest.extra_feedback.seed` draws anew."
+)
 
 
 def write_report(
@@ -29,6 +38,7 @@ def write_report(
     first = config.evaluate.k[0]
     tests = comparisons(runs, [f"{name}@{k}" for k in config.evaluate.k for name in ("recall", "ndcg")])
     results = {
+        "schema": SCHEMA,
         "runs": [run.as_dict() for run in runs],
         "comparisons": [test.as_dict() for test in tests],
         "colliding": [each.as_dict() for each in collided],
@@ -37,8 +47,8 @@ def write_report(
         "config": dump(config),
         "versions": versions(),
     }
-    write_text(out / "results.json", json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    write_text(out / "results.md", markdown(config, data, rows(runs), tests, runs, collided))
+    write_text(out / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    write_text(out / REPORT, markdown(config, data, rows(runs), tests, runs, collided))
     return results
 
 
@@ -66,7 +76,7 @@ def data_line(data: InteractionData) -> str:
     """Returns one sentence on the data: whether it is simulated, its size, and whether the test is clean."""
     manifest = data.manifest
     counts, feedback = manifest["counts"], manifest["feedback"]
-    kind = "**Simulated data**, not real clicks" if manifest["source"]["simulated"] else manifest["source"]["name"]
+    kind = "Simulated data, not real clicks" if manifest["source"]["simulated"] else manifest["source"]["name"]
     share = manifest["false_positive_share"]["train"]
     if feedback["rule"] == "none":
         clean = "There is no feedback column, so the test CANNOT be clean: regretted clicks count as relevant in it."
@@ -94,8 +104,11 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
     below = [method_name(row) for row in table if row.policy and row.metrics[metric][0] <= floor]
-    if tests and tests[0].seed_test.users < 2:
+    seeds = tests[0].seed_test.users if tests else ENOUGH_SEEDS
+    if seeds < 2:
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
+    elif seeds < ENOUGH_SEEDS:
+        lines.append(f"{seeds} seeds cannot tell a policy from the luck of training: a verdict needs {ENOUGH_SEEDS}.")
     if below:
         lines.append(f"No better than the most popular items ({metric} {floor:.4f}): {', '.join(below)}.")
     return lines
@@ -115,7 +128,7 @@ def markdown(
     title = "# Results on simulated data" if data.manifest["source"]["simulated"] else "# Results"
     parts = [
         title,
-        data_line(data),
+        _escaped(data_line(data)),
         f"Full ranking over all items, seen items masked ({config.evaluate.mask}). Checkpoints of every policy by "
         f"`{config.adt.selection}`. "
         + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
@@ -129,7 +142,7 @@ def markdown(
             [[run.name, *map(_number, run.evaluation.by_group(f"recall@{first}"))] for run in runs],
         ),
         "## Every row accounted for",
-        "\n".join(f"- {line}" for line in account_lines(data, runs)),
+        "\n".join(f"- {_escaped(line)}" for line in account_lines(data, runs)),
         f"Content fingerprint `{data.manifest['fingerprint']}`.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -138,11 +151,11 @@ def markdown(
 def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequence[Collided]) -> list[str]:
     parts = []
     if uses_extra_feedback(runs):
-        parts += ["## Training with extra feedback", _markdown_table(*training_table(runs, config.evaluate.k))]
+        parts += ["## Training with extra feedback", _ONE_DRAW, _markdown_table(*training_table(runs, config.evaluate.k))]
     if collided:
         parts += [
             "## Colliding inference",
-            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{config.evaluate.k[0]} on validation.",
+            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{config.evaluate.selection_k} on validation.",
             _markdown_table(*colliding_table(collided, config.evaluate.k)),
         ]
     return parts
@@ -162,6 +175,11 @@ def account_lines(data: InteractionData, runs: Sequence[Run]) -> list[str]:
 
 def _seeds(test: Comparison) -> str:
     return f", p = {test.seed_test.p_value:.3g} over {test.seed_test.users} seeds" if test.seed_test.users > 1 else ""
+
+
+def _escaped(text: str) -> str:
+    """Returns text for Markdown in which the names of files and columns are no markup."""
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", html.escape(text, quote=False))
 
 
 def _number(value: float | None) -> str:

@@ -9,18 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_origin
 
+import tomli_w
 from pydantic import BaseModel, ValidationError
 
 from tfadt.config import Config
 from tfadt.errors import ConfigError, did_you_mean
 
 
-def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None
+) -> Config:
     """Returns the configuration of a run.
 
     Args:
-        path: A TOML file; None for the defaults. Paths in it are relative to the working directory, as on the command
-            line.
+        path: A TOML file, as a Path or text; None for the defaults. Paths in it are relative to the working directory, as
+            on the command line.
         overrides: Settings such as `adt.epochs=5` or `adt.models=gmf,neumf`; a later one wins. A value is read as TOML,
             and as plain text where it is not valid TOML.
         base: Nested settings that win over the file and lose against `overrides` (what the command line's own options
@@ -32,7 +35,7 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = (), base: M
     """
     settings: dict[str, Any] = {}
     if path is not None:
-        settings = _read_toml(path)
+        settings = _read_toml(Path(path))
         # Alone first, so that a mistake is laid at the file's door only where the file made it.
         _validate(settings, f"{path}: ")
     _merge(settings, base or {})
@@ -62,6 +65,12 @@ def dump(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json")
 
 
+def to_toml(config: Config, comments: Sequence[str] = ()) -> str:
+    """Returns the settings that differ from the defaults, under some lines of comment; `load_config` reads them back."""
+    settings = config.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    return "".join(f"# {comment}\n" for comment in comments) + "\n" + tomli_w.dumps(settings)
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -71,6 +80,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"The configuration {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"The configuration {path} is not UTF-8 text: {error}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"The configuration {path} is nested too deep.") from error
     except tomllib.TOMLDecodeError as error:
         hint = "" if path.suffix == ".toml" else " A log of clicks goes in with --data."
         raise ConfigError(f"The configuration {path} is not valid TOML: {error}.{hint}") from error
@@ -107,6 +118,8 @@ def _parse(text: str) -> Any:
     """Reads a TOML value; anything else is text as it stands, so that paths and names need no quotes."""
     try:
         document = tomllib.loads(f"value = {text}")
+    except RecursionError as error:
+        raise ConfigError(f"--set: the value is nested too deep. Received: {text[:40]}...") from error
     except tomllib.TOMLDecodeError:
         # TOML wants a digit before the point; people write .05.
         return float(text) if re.fullmatch(r"[+-]?\.\d+", text) else text

@@ -9,10 +9,14 @@ from typing import Any
 import numpy as np
 
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
+from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN
-from tfadt.training.runs import ADT_ALONE, Run
+from tfadt.training.plan import ADT_ALONE
 
 _SIGNIFICANT = 0.05
+
+ENOUGH_SEEDS = 5
+"""With fewer, a paired test over seeds has hardly any power, or is significant by chance."""
 
 
 @dataclass(frozen=True)
@@ -112,13 +116,15 @@ def paired(own: Sequence[Run], baseline: Sequence[Run], metric: str) -> tuple[Pa
 def verdict(users: PairedTest, seeds: PairedTest) -> str:
     """Returns whether a method helps: `better` or `worse` where users and seeds both say so.
 
-    A single seed cannot tell a method from the luck of its training; the verdict then says that it is for this seed.
+    Fewer than five seeds cannot tell a method from the luck of its training; the verdict then says that it is for these.
     """
     if users.p_value >= _SIGNIFICANT:
         return "no significant difference"
     direction = "better" if users.difference > 0 else "worse"
     if seeds.users < 2:
         return f"{direction} with this seed"
+    if seeds.users < ENOUGH_SEEDS:
+        return f"{direction} over users with these {seeds.users} seeds"
     return direction if seeds.p_value < _SIGNIFICANT else "no difference beyond the chance of training"
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from tfadt.data.interactions import CSR
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranking, rank
-from tfadt.inference.collide import read_collided
+from tfadt.experiments.collide import read_collided
+from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.neighbors import neighbor_table
 from tfadt.models.recommender import Recommender
-from tfadt.training.saved import SavedRun
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from tfadt.config import ADTConfig
 from tfadt.data.interactions import InteractionData
@@ -11,6 +12,8 @@ from tfadt.denoising.base import DenoisingPolicy
 from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
 from tfadt.training.positive_logits import positive_logits
+
+_SIGNIFICANT = 0.05
 
 
 def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig, policy: DenoisingPolicy) -> pd.DataFrame:
@@ -48,3 +51,10 @@ def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig, poli
     if train.false_positive is not None:
         columns["false_positive"] = train.false_positive
     return pd.DataFrame(columns)
+
+
+def finds_noise(scores: pd.DataFrame) -> bool:
+    """Returns whether the dropped interactions hold more false positives than as many drawn by chance would (p < 0.05)."""
+    dropped, false = scores["dropped"], scores["false_positive"].astype(bool)
+    found = int((dropped & false).sum())
+    return bool(stats.hypergeom.sf(found - 1, len(scores), int(false.sum()), int(dropped.sum())) < _SIGNIFICANT)

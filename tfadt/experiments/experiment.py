@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,33 +12,26 @@ import numpy as np
 import pandas as pd
 
 from tfadt.config import Config
+from tfadt.config.loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
-from tfadt.data.interactions import CSR, InteractionData
+from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
-from tfadt.evaluation.popularity import MostPopular
-from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.training.plans import Plan, check_extra_feedback, check_policy, plans
+from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
+from tfadt.evaluation.ranking import MostPopular, RankingEvaluator
+from tfadt.experiments.comparison import Row, rows
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.layout import Layout
+from tfadt.experiments.plans import plans
+from tfadt.experiments.run import POPULAR, Run
+from tfadt.experiments.saved import SavedRun
+from tfadt.models.recommender import Recommender
+from tfadt.training.plan import Plan, check_extra_feedback, check_policy
 from tfadt.training.progress import Progress
-from tfadt.training.run_folder import RunFolder
-from tfadt.training.runs import POPULAR, Run
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Trained, train
 
 AfterEach = Callable[[InteractionData, list[Run]], object]
-
-
-def seen_at_test(data: InteractionData, config: Config) -> CSR:
-    """Returns the items that the test ranking leaves out."""
-    return data.history("train", "valid") if config.evaluate.mask == "train_valid" else data.history()
-
-
-def test_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
-    """Returns the evaluator of the test split."""
-    activity = np.bincount(data.train.user, minlength=data.num_users)
-    return RankingEvaluator(
-        data.test, seen_at_test(data, config), config.evaluate.k, activity, drop_empty=config.evaluate.drop_empty
-    )
 
 
 def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
@@ -45,7 +39,17 @@ def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
     begun = time.perf_counter()
     counts = np.bincount(data.train.item, minlength=data.num_items)
     evaluation = evaluator(MostPopular(data.num_users, counts))
-    return Run(POPULAR, None, None, None, evaluation, 0.0, None, None, 0, time.perf_counter() - begun)
+    seconds = time.perf_counter() - begun
+    return Run(model=POPULAR, metrics=evaluation.metrics, per_user=evaluation.per_user, seconds=seconds)
+
+
+def measure(run: Run, model: Recommender, data: InteractionData, config: Config, evaluator: RankingEvaluator) -> Run:
+    """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
+    begun = time.perf_counter()
+    if run.valid_recall is None and len(data.valid):
+        run = replace(run, valid_recall=valid_evaluator(data, config).recall(model))
+    evaluation = evaluator(model)
+    return run.measured(evaluation, time.perf_counter() - begun)
 
 
 def run_experiment(
@@ -53,7 +57,7 @@ def run_experiment(
 ) -> tuple[InteractionData, list[Run]]:
     """Ingests, trains every plan of the configuration, evaluates each on the test split and keeps what they leave.
 
-    `tfadt.training.run_folder` says what is written to `out`. A run that was cut goes on with `resume_experiment`.
+    `tfadt.experiments.layout` says what is written to `out`. A run that was cut goes on with `resume_experiment`.
 
     Args:
         config: The settings.
@@ -77,7 +81,7 @@ def run_experiment(
         data = ingest(config.ingest, listener.say)
         _check_data(data, config, todo)
         folder.begin(config)
-        artifact.save(data, folder.out / "data")
+        artifact.save(data, folder.data)
         return data, _train_all(folder, config, todo, data, listener, after_each)
 
 
@@ -105,13 +109,35 @@ def resume_experiment(
     config = folder.config()
     todo = _checked_plans(config)
     with folder.locked():
-        if artifact.is_artifact(folder.out / "data"):
-            data = artifact.load(folder.out / "data")
+        if artifact.is_artifact(folder.data):
+            data = artifact.load(folder.data)
         else:  # cut while it read the data
             data = ingest(config.ingest, listener.say)
             _check_data(data, config, todo)
-            artifact.save(data, folder.out / "data")
+            artifact.save(data, folder.data)
         return data, _train_all(folder, config, todo, data, listener, after_each)
+
+
+def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config, list[Row]]:
+    """Returns the settings and the table of a run, evaluated afresh.
+
+    Args:
+        folder: The run's folder.
+        overrides: Settings such as `evaluate.k=10,100` in place of the run's.
+
+    Raises:
+        DataError: If the run cannot be read.
+        ConfigError: If a setting cannot be used.
+    """
+    saved = SavedRun.open(folder)
+    config = load_config(None, overrides, dump(saved.config))
+    evaluator = test_evaluator(saved.data, config)
+    runs = [most_popular(saved.data, evaluator)]
+    for run in saved.runs:
+        if run.policy is not None:
+            untimed = replace(run, valid_recall=None, seconds=0.0)
+            runs.append(measure(untimed, saved.load_model(run.name), saved.data, config, evaluator))
+    return config, rows(runs)
 
 
 def _checked_plans(config: Config) -> list[Plan]:
@@ -144,7 +170,7 @@ def _train_all(
         finished = folder.finished(plan)
         if finished is None:
             trained = _train(folder, plan, data, config, listener)
-            run = _evaluate(plan, trained, evaluator, config)
+            run = measure(Run.of(plan, trained, config.adt.selection), trained.model, data, config, evaluator)
             epochs = folder.keep(plan, trained, run)
             # Each training builds graphs of its own; without this they would pile up over a long run.
             keras.backend.clear_session()
@@ -161,40 +187,24 @@ def _train_all(
 
 
 def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config, listener: Progress) -> Trained:
+    start = config.adt.start_from
+    weights = None if start is None else Layout(start).model(plan.name)
     try:
-        return train(plan, data, config, folder.out / "logs" / plan.name, listener, folder.checkpoints(plan))
+        return train(plan, data, config, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
     except DivergedError as error:
         path = folder.keep_batch(plan, error)
         raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error
-
-
-def _evaluate(plan: Plan, trained: Trained, evaluator: RankingEvaluator, config: Config) -> Run:
-    begun = time.perf_counter()
-    evaluation = evaluator(trained.model)
-    return Run(
-        plan.model,
-        plan.policy,
-        plan.seed,
-        config.adt.selection,
-        evaluation,
-        trained.drop_rate,
-        trained.best_step,
-        trained.selection_score,
-        trained.without_negative,
-        trained.seconds + time.perf_counter() - begun,
-        plan.label,
-    )
 
 
 def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:
     start = config.adt.start_from
     if start is None:
         return
-    if not (start / "models").is_dir():
+    if not Layout(start).model("").parent.is_dir():
         raise DataError(f"{start} is not the folder of an earlier run: it has no folder 'models'.")
     for plan in todo:
-        if not (start / "models" / f"{plan.name}.keras").is_file():
-            known = sorted(path.stem for path in (start / "models").glob("*.keras"))
+        if not Layout(start).model(plan.name).is_file():
+            known = sorted(path.stem for path in Layout(start).model("").parent.glob("*.keras"))
             raise DataError(
                 f"{start} has no model {plan.name} to start from. It has: {', '.join(known) or 'none'} (choose among "
                 "them by adt.models, adt.policies, adt.plans and adt.seeds)."
@@ -206,7 +216,7 @@ def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:
 def _check_vocabularies(data: InteractionData, config: Config) -> None:
     if config.adt.start_from is None:
         return
-    earlier = artifact.load(config.adt.start_from / "data")
+    earlier = artifact.load(Layout(config.adt.start_from).data)
     for kind in ("users", "items"):
         if not np.array_equal(getattr(data, kind).ids, getattr(earlier, kind).ids):
             raise DataError(

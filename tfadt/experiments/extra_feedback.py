@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tfadt.analysis.comparison import methods, paired, verdict
 from tfadt.errors import ConfigError
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
-from tfadt.inference.collide import Collided, Group
+from tfadt.experiments.collide import Collided, Group
+from tfadt.experiments.comparison import methods, paired, verdict
+from tfadt.experiments.run import Run
 from tfadt.registry import MODELS, PLAIN, POLICIES, resolve
-from tfadt.training.runs import ADT_ALONE, Run
+from tfadt.training.plan import ADT_ALONE
 
 Table = tuple[list[str], list[list[str]]]
 

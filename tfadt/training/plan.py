@@ -1,4 +1,4 @@
-"""Which trainings a run has, checked before anything is trained, and the models and policies that they are made of."""
+"""One training: which model, policy, seed and stages, and how the model and the policy are made from the settings."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from tfadt.config import Config, check_plan
+from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS, PLAIN, POLICIES, resolve
-from tfadt.training.runs import ADT_ALONE, training_name
+from tfadt.registry import MODELS, POLICIES, resolve
 
 Built = TypeVar("Built")
+
+ADT_ALONE = "adt"
+"""The plan of one stage, which names leave out."""
 
 ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 """The stages that train on extra feedback."""
 
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
 _SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
+
+
+def training_name(model: str, policy: str, plan: str, seed: int) -> str:
+    """Returns the file name of what a training leaves: `gmf-t_ce-0`, or with other stages `gmf-t_ce-warmup+adt-0`."""
+    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan]), str(seed)])
 
 
 @dataclass(frozen=True)
@@ -44,53 +51,6 @@ class Plan:
         return training_name(self.model, self.policy, self.label, self.seed)
 
 
-def plans(config: Config) -> list[Plan]:
-    """Returns the trainings of a run, seed after seed.
-
-    Raises:
-        ConfigError: If a model, a policy, one of their settings or a training is unknown, or colliding inference is asked
-            for without a training that it can build on.
-    """
-    methods = _methods(config)
-    for section, registry, names in (
-        ("model", MODELS, [*config.adt.models, *(model for model, _, _ in methods)]),
-        ("policy", POLICIES, [*config.adt.policies, *(policy for _, policy, _ in methods)]),
-    ):
-        for name in dict.fromkeys([*names, *getattr(config, section)]):
-            build_settings(section, registry, name, config)
-    for name in dict.fromkeys(model for model, _, _ in methods):
-        _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
-    if config.collide.enabled and not any({"warmup", "adt"} <= set(stages) for _, _, stages in methods):
-        raise ConfigError(
-            "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as "
-            f"adt.plans=warmup+adt. Received: {', '.join(dict.fromkeys('+'.join(stages) for _, _, stages in methods))}."
-        )
-    seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
-    return [Plan(model, policy, seed, stages) for seed in seeds for model, policy, stages in methods]
-
-
-def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Returns model, policy and stages of each training."""
-    adt = config.adt
-    found = [(m, p, plan) for m in adt.models for p in adt.policies for plan in adt.plans]
-    if adt.trainings:
-        found = [_parse(training) for training in adt.trainings]
-    # Without ADT no policy takes part: one training is enough.
-    methods = [(m, p if "adt" in plan.split("+") else PLAIN, tuple(plan.split("+"))) for m, p, plan in found]
-    return list(dict.fromkeys(methods))
-
-
-def _parse(training: str) -> tuple[str, str, str]:
-    model, *rest = training.split("-")
-    policy, plan = [*rest, ADT_ALONE][:2] if rest else ("", "")
-    try:
-        if not 1 <= len(rest) <= 2:
-            raise ConfigError("expected MODEL-POLICY or MODEL-POLICY-PLAN, such as gmf-t_ce")
-        return model, policy, check_plan(plan)
-    except ConfigError as error:
-        raise ConfigError(f"Setting 'adt.trainings': {error}. Received: '{training}'.") from error
-
-
 def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[Any, dict[str, Any]]:
     """Returns the class registered under `name` and its settings in the configuration, checked."""
     settings = getattr(config, section).get(name, {})
@@ -110,6 +70,11 @@ def check_policy(name: str, config: Config) -> None:
     """Raises ConfigError if a policy's settings, or batches of the configured kind, do not suit it."""
     share = 1.0 if get_objective(config.adt.objective).pairwise else 1.0 / (1.0 + config.adt.num_negatives)
     make_policy(name, config).prepare(_ANY_LENGTH, share)
+
+
+def check_model(name: str, config: Config) -> None:
+    """Raises ConfigError if a model's settings do not suit it."""
+    _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
 
 
 def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:

@@ -1,13 +1,14 @@
 """The list of likely noise: ranks, and what the policy drops at its final rate."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from model_cases import checkerboard, make
 
-from tfadt.analysis.denoise import noise_scores
 from tfadt.config import ADTConfig
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
+from tfadt.experiments.denoise import finds_noise, noise_scores
 from tfadt.models.gmf import GMF
 
 
@@ -46,3 +47,10 @@ def test_the_policy_drops_twice_its_rate_of_the_positives_the_hardest():
 
 def test_plain_training_drops_nothing():
     assert not scored(Standard())[0]["dropped"].any()
+
+
+def test_a_list_with_no_more_false_positives_than_chance_is_not_taken_for_noise():
+    false = np.arange(100) % 5 == 0
+    assert not finds_noise(pd.DataFrame({"dropped": np.arange(100) < 20, "false_positive": false}))
+    assert not finds_noise(pd.DataFrame({"dropped": ~false, "false_positive": false}))
+    assert finds_noise(pd.DataFrame({"dropped": false, "false_positive": false}))

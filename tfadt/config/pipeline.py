@@ -1,4 +1,4 @@
-"""Settings of the stages that pipelines have beside those of `tfadt run`."""
+"""Settings that only pipelines have: `validate_data`, `pipeline` and `kubeflow`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from tfadt._version import __version__
-from tfadt.config_section import Section
+from tfadt.config.section import Section
 
 
 class ValidateDataConfig(Section):
@@ -44,41 +44,6 @@ class ValidateDataConfig(Section):
     pipeline's last run on other data."""
     min_size_ratio: float = Field(default=0.5, ge=0)
     """Fewest training interactions, as a share of the last run's."""
-
-
-class BlessingConfig(Section):
-    """What a model of a pipeline must be better than, at the first cut-off's recall, to be pushed."""
-
-    baseline: Literal["most_popular", "standard", "none"] = "most_popular"
-    """The most popular items for everybody, the same model trained plainly, or nothing."""
-    min_difference: float = 0.0
-    """By how much at least."""
-    max_p: float | None = Field(default=None, gt=0, le=1)
-    """Largest p-value of the paired test over users; default: the difference alone decides."""
-
-
-class VerifyConfig(Section):
-    """Stage `verify`: the proof of a version before it is pushed."""
-
-    loader: Literal["auto", "require", "skip"] = "auto"
-    """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
-    seconds: float = Field(default=1.0, gt=0)
-    """Time of each latency measurement there."""
-
-
-class PushConfig(Section):
-    """Stage `push`: a blessed version goes to where a server finds it."""
-
-    to: str = "saved_models"
-    """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
-    keep: int | None = Field(default=None, ge=1)
-    """How many versions to keep there, the newest ones; default: all."""
-    unless_worse_than: str | None = Field(default=None, pattern=r"^(served|\d+)$")
-    """`served` or a version there: push only what ranks the clean test no worse."""
-    metric: str | None = Field(default=None, pattern=r"^(recall|ndcg|precision|mrr|hit)@[1-9]\d*$")
-    """What is compared, such as `ndcg@50`; default: recall at the first cut-off."""
-    tolerance: float = Field(default=0.0, ge=0)
-    """How much worse it may be."""
 
 
 class PipelineConfig(Section):

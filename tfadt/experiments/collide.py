@@ -15,16 +15,15 @@ import pandas as pd
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, first_line
+from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.inference.choosing import Choice, choose
+from tfadt.experiments.folder import read_per_user
+from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer, Mix
-from tfadt.inference.mixtures import mixture_recall
+from tfadt.inference.mixtures import Choice, choose, mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
 from tfadt.models.recommender import Recommender
-from tfadt.training.experiment import seen_at_test
 from tfadt.training.progress import Progress
-from tfadt.training.runs import ADT_ALONE
-from tfadt.training.saved import SavedRun
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def collide(run: SavedRun, progress: Progress | None = None) -> list[Collided]:
     found: list[Collided] = []
     for name in run.names:
         if can_collide(run, name):
-            path = run.folder / "collide" / f"{name}.json"
+            path = run.layout.collided(name)
             if not path.is_file():
                 listener.say(f"{name}: colliding inference")
                 _write(run, name, _collide(run, name))
@@ -130,19 +129,19 @@ def collide(run: SavedRun, progress: Progress | None = None) -> list[Collided]:
 
 def can_collide(run: SavedRun, name: str) -> bool:
     """Returns whether a training went through warm-up and ADT, which colliding inference needs."""
-    return {"warmup", "adt"} <= set(run.row(name).get("plan", ADT_ALONE).split("+"))
+    return {"warmup", "adt"} <= set(run.run(name).stages)
 
 
 def _collide(run: SavedRun, name: str) -> list[Collided]:
     data, settings = run.data, run.config.collide
     if not len(data.valid):
         raise DataError("Colliding inference chooses lambda and |N| on validation. Received: no validation interactions.")
-    row, model, ratio = run.row(name), run.load_model(name), data.extra_feedback_ratio
-    lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.k[0]
+    row, model, ratio = run.run(name), run.load_model(name), data.extra_feedback_ratio
+    lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.selection_k
     widest = Group(max(settings.ratios), include_empty=True)
     table = neighbor_table(run.warmup_space(name), ratio, widest.users(ratio), max(settings.neighbors), settings.search)
     users, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)
-    measured = pd.read_parquet(run.folder / "per_user" / f"{name}.parquet")
+    measured = read_per_user(run.layout, name)
     found = []
     for group in groups(run):
         members = group.users(ratio)
@@ -153,10 +152,10 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
         found.append(
             Collided(
                 name,
-                row["model"],
-                row["policy"],
-                row["plan"],
-                row["seed"],
+                row.model,
+                str(row.policy),
+                row.plan,
+                row.seed or 0,
                 group,
                 settings.mix,
                 settings.neighbors,
@@ -197,7 +196,7 @@ def saved_scorer(run: SavedRun, name: str, model: Recommender) -> CollidingScore
 
 def has_collided(run: SavedRun, name: str) -> bool:
     """Returns whether the stage left anything for a training."""
-    return (run.folder / "collide" / f"{name}.json").is_file()
+    return (run.layout.collided(name)).is_file()
 
 
 def read_collided(run: SavedRun, name: str) -> list[Collided]:
@@ -206,7 +205,7 @@ def read_collided(run: SavedRun, name: str) -> list[Collided]:
     Raises:
         DataError: If it left nothing, or the files cannot be read.
     """
-    path = run.folder / "collide" / f"{name}.json"
+    path = run.layout.collided(name)
     if not path.is_file():
         raise DataError(
             f"{run.folder} has no colliding inference for {name}. Expected a run with collide.enabled, and a training with "
@@ -227,7 +226,7 @@ def _write(run: SavedRun, name: str, found: list[Collided]) -> None:
         for mixed, frame in ((False, each.plain), (True, each.mixed))
     ]
     records = [each.record() for each in found]
-    path = run.folder / "collide" / f"{name}.json"
+    path = run.layout.collided(name)
     try:
         path.parent.mkdir(exist_ok=True)
         users = pd.concat(frames, ignore_index=True)

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from tfadt.analysis.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
-from tfadt.analysis.report import write_report
 from tfadt.cli.main import app
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, DataError, TfadtError
+from tfadt.evaluation.protocol import test_evaluator as evaluator_of
 from tfadt.evaluation.ranking import rank
-from tfadt.inference.collide import collide, read_collided, saved_scorer
+from tfadt.experiments.collide import collide, read_collided, saved_scorer
+from tfadt.experiments.experiment import run_experiment
+from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
+from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.neighbors import neighbor_table
-from tfadt.training.experiment import run_experiment
-from tfadt.training.experiment import test_evaluator as evaluator_of
-from tfadt.training.saved import SavedRun
 
 SETTINGS = [
     "ingest.simulated.users=150",

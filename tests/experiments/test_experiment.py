@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfadt.analysis.report import write_report
-from tfadt.config_loading import load_config
+from tfadt.config.loading import load_config
 from tfadt.data import artifact
 from tfadt.errors import ConfigError, DataError
-from tfadt.training.experiment import run_experiment
-from tfadt.training.saved import SavedRun
+from tfadt.experiments.experiment import evaluate_again, run_experiment
+from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
 
 SMALL = [
     "ingest.simulated.users=120",
@@ -70,8 +70,6 @@ def test_every_training_leaves_its_model_its_users_and_its_logs(finished):
 
 def test_a_saved_model_ranks_as_the_run_did(finished):
     out, config, _, runs, _ = finished
-    from tfadt.analysis.saved_runs import evaluate_again
-
     _, table = evaluate_again(out)
     for row in table:
         values = [r.evaluation.metrics["ndcg@10"] for r in runs if (r.model, r.policy) == (row.model, row.policy)]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tfadt.config_section import Section
+from tfadt.config.section import Section
 
 
 class Columns(Section):

@@ -1,1 +1,0 @@
-"""From runs to what people read: tables, comparisons, verdicts."""

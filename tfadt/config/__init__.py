@@ -1,0 +1,57 @@
+"""Settings of every stage: one pydantic model a stage, with the documentation under each field.
+
+`tfadt.config.loading` reads them from TOML. Importing this package does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from tfadt.config.ingest import IngestConfig
+from tfadt.config.pipeline import KubeflowConfig, PipelineConfig, ValidateDataConfig
+from tfadt.config.ranking import CollideConfig, EvaluateConfig
+from tfadt.config.section import Section
+from tfadt.config.serving import ExportConfig, PushConfig, VerifyConfig
+from tfadt.config.training import ADTConfig, FinetuneConfig, WarmupConfig
+from tfadt.config.tuning import TuneConfig
+
+__all__ = [
+    "ADTConfig",
+    "CollideConfig",
+    "Config",
+    "EvaluateConfig",
+    "ExportConfig",
+    "FinetuneConfig",
+    "IngestConfig",
+    "KubeflowConfig",
+    "PipelineConfig",
+    "PushConfig",
+    "TuneConfig",
+    "ValidateDataConfig",
+    "VerifyConfig",
+    "WarmupConfig",
+]
+
+
+class Config(Section):
+    """A whole run: one section a stage, and the settings of each model and policy by name."""
+
+    ingest: IngestConfig = IngestConfig()
+    validate_data: ValidateDataConfig = ValidateDataConfig()
+    warmup: WarmupConfig = WarmupConfig()
+    adt: ADTConfig = ADTConfig()
+    finetune: FinetuneConfig = FinetuneConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    collide: CollideConfig = CollideConfig()
+    tune: TuneConfig = TuneConfig()
+    export: ExportConfig = ExportConfig()
+    verify: VerifyConfig = VerifyConfig()
+    push: PushConfig = PushConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
+    model: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
+    policy: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of a policy, such as `[policy.t_ce] max_drop_rate = 0.1`."""

@@ -1,0 +1,132 @@
+"""Every setting with its default, what it means and what it may be."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from tfadt.config import Config
+from tfadt.errors import ConfigError, did_you_mean
+from tfadt.registry import MODELS, POLICIES, resolve
+
+_KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+_REGISTRIES = {"model": (MODELS, 2), "policy": (POLICIES, 0)}  # a model's first two arguments are sizes of the data
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        key: Such as `adt.epochs`.
+        default: As TOML has it; `none` for no value.
+        meaning: What it does.
+        values: What it may be.
+    """
+
+    key: str
+    default: str
+    meaning: str
+    values: str
+
+
+def settings(key: str | None = None) -> list[Setting]:
+    """Returns all settings, those of a section such as `adt` or `policy.t_ce`, or a single one.
+
+    The settings of a model or a policy are those of its class, which is imported; without a key it is only named.
+
+    Raises:
+        ConfigError: If there is no such section or setting.
+    """
+    if key is None:
+        return list(_of_section(Config, ""))
+    kind, *rest = key.split(".")
+    if kind in _REGISTRIES and rest:
+        registry, reserved = _REGISTRIES[kind]
+        cls = resolve(kind, registry, rest[0], {}, reserved)
+        found = list(_of_class(cls, f"{kind}.{rest[0]}", reserved))
+    else:
+        found = list(_of_section(Config, ""))
+    chosen = [each for each in found if each.key == key or each.key.startswith(f"{key}.")]
+    # A model may have no settings at all; then there is nothing to list.
+    if not chosen and (kind not in _REGISTRIES or key.count(".") != 1):
+        known = [*Config.model_fields, *(each.key for each in found)]
+        raise ConfigError(f"There is no setting or section '{key}'.{did_you_mean(key, known)}")
+    return chosen
+
+
+def _of_section(section: type[BaseModel], path: str) -> Iterator[Setting]:
+    for name, field in section.model_fields.items():
+        key = f"{path}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _of_section(field.annotation, f"{key}.")
+        elif key in _REGISTRIES:
+            for each in _REGISTRIES[key][0]:
+                yield Setting(f"{key}.{each}", "its own", f"The {key} {each}.", f"tfadt config {key}.{each} lists them")
+        else:
+            default = field.get_default(call_default_factory=True)
+            yield Setting(key, _shown(default), " ".join((field.description or "").split()), _values(field))
+
+
+def _of_class(cls: type, path: str, reserved: int) -> Iterator[Setting]:
+    meanings = dict(_documented(cls))
+    parameters = inspect.signature(cls, eval_str=True).parameters.values()
+    for parameter in [each for each in parameters if each.kind is not each.VAR_KEYWORD][reserved:]:
+        default = "required" if parameter.default is parameter.empty else _shown(parameter.default)
+        kind = "" if parameter.annotation is parameter.empty else _kind(parameter.annotation)
+        yield Setting(f"{path}.{parameter.name}", default, meanings.get(parameter.name, ""), kind)
+
+
+def _documented(cls: type) -> Iterator[tuple[str, str]]:
+    """Returns name and text of each argument in the docstring of a class."""
+    text = inspect.getdoc(cls) or ""
+    _, _, rest = text.partition("Args:\n")
+    arguments = re.split(r"\n(?=\S)", rest, maxsplit=1)[0]
+    for entry in re.split(r"\n(?= {4}\S)", "\n" + arguments):
+        names, _, meaning = entry.strip().partition(": ")
+        for name in names.split(", "):
+            yield name.strip("`* "), " ".join(meaning.split())
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return repr(value) if isinstance(value, float) else json.dumps(value, default=str)
+
+
+def _values(field: FieldInfo) -> str:
+    return ", ".join([_kind(field.annotation), *_bounds(field.metadata)])
+
+
+def _kind(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        inner = [bound for each in arguments[1:] for bound in _bounds(getattr(each, "metadata", [each]))]
+        return ", ".join([_kind(arguments[0]), *inner])
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if each is type(None) else _kind(each) for each in arguments)
+    if origin is tuple:
+        return f"list, each: {_kind(arguments[0])}"
+    return _KINDS.get(annotation, "section" if origin is dict else getattr(annotation, "__name__", str(annotation)).lower())
+
+
+def _bounds(metadata: Sequence[Any]) -> Iterator[str]:
+    for each in metadata:
+        for name, words in _BOUNDS.items():
+            if getattr(each, name, None) is not None:
+                yield f"{words} {getattr(each, name)}"
+        if getattr(each, "min_length", None):
+            yield "not empty"

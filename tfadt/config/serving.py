@@ -1,0 +1,44 @@
+"""Settings of the stages that bring a model to a server: `export`, `verify` and `push`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tfadt.config.section import Section
+
+
+class ExportConfig(Section):
+    """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
+
+    k: int = Field(default=100, ge=1)
+    """Length of every ranking: the largest k that a client can ask for."""
+    signatures: tuple[str, ...] = ()
+    """Signatures to export; default: all that the model and the run allow."""
+    exclude_seen: bool = True
+    """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
+
+
+class VerifyConfig(Section):
+    """Stage `verify`: the proof of a version before it is pushed."""
+
+    loader: Literal["auto", "require", "skip"] = "auto"
+    """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
+    seconds: float = Field(default=1.0, gt=0)
+    """Time of each latency measurement there."""
+
+
+class PushConfig(Section):
+    """Stage `push`: a blessed version goes to where a server finds it."""
+
+    to: str = "saved_models"
+    """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
+    keep: int | None = Field(default=None, ge=1)
+    """How many versions to keep there, the newest ones; default: all."""
+    unless_worse_than: str | None = Field(default=None, pattern=r"^(served|\d+)$")
+    """`served` or a version there: push only what ranks the clean test no worse."""
+    metric: str | None = Field(default=None, pattern=r"^(recall|ndcg|precision|mrr|hit)@[1-9]\d*$")
+    """What is compared, such as `ndcg@50`; default: recall at the first cut-off."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """How much worse it may be."""

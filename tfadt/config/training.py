@@ -1,0 +1,105 @@
+"""Settings of the stages that train: `warmup`, `adt` and `finetune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from tfadt.config.section import Section
+from tfadt.errors import ConfigError
+
+
+class WarmupConfig(Section):
+    """Stage `warmup`: plain training on the extra feedback, before ADT (the paper's section 3.4.1).
+
+    What it shares with ADT (batches, objective, negatives, selection) it takes from there.
+    """
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the extra feedback."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of Adam."""
+
+
+class FinetuneConfig(Section):
+    """Stage `finetune`: plain training on the extra feedback, after ADT (eq. 7)."""
+
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the extra feedback."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """Learning rate of Adam."""
+
+
+STAGES = ("warmup", "adt", "finetune")
+"""The stages of a training, in their order."""
+
+
+def check_plan(plan: str) -> str:
+    """Returns a plan as it is.
+
+    Raises:
+        ConfigError: If it does not name stages in their order.
+    """
+    stages = plan.split("+")
+    if stages != [stage for stage in STAGES if stage in stages]:
+        raise ConfigError(f"expected some of {'+'.join(STAGES)} in this order, such as warmup+adt")
+    return plan
+
+
+class ADTConfig(Section):
+    """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
+
+    models: tuple[str, ...] = Field(default=("gmf", "neumf", "cdae"), min_length=1)
+    """Models to train, by registered name."""
+    policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce"), min_length=1)
+    """Denoising policies to train each model with, by registered name."""
+    plans: tuple[str, ...] = Field(default=("adt",), min_length=1)
+    """Stages that each model and policy trains in, joined by + in their order, such as `warmup+adt` or `adt+finetune`."""
+    trainings: tuple[str, ...] = ()
+    """Trainings by name, such as `gmf-t_ce` or `gmf-t_ce-warmup+adt`, in place of every model with every policy and plan."""
+    seeds: int = Field(default=1, ge=1)
+    """Number of runs of each model and policy."""
+    seed: int = Field(default=0, ge=0)
+    """First seed."""
+    epochs: int = Field(default=10, ge=1)
+    """Passes over the training interactions."""
+    batch_size: int = Field(default=1024, ge=1)
+    """Rows a step, negatives included (pairs for BPR); CDAE takes `user_batch_size` users instead."""
+    user_batch_size: int = Field(default=128, ge=1)
+    """Users a step, for models that train by user (CDAE)."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of Adam."""
+    adam_epsilon: float = Field(default=1e-8, gt=0)
+    """Epsilon of Adam: the authors' (PyTorch's) 1e-8. Keras's own default is 1e-7, ten times as much."""
+    objective: Literal["binary_crossentropy", "square", "bpr"] = "binary_crossentropy"
+    """Loss that the policies act on."""
+    num_negatives: int = Field(default=1, ge=1)
+    """Sampled negatives for each positive."""
+    negatives: Literal["uniform", "popularity"] = "uniform"
+    """How negatives are drawn."""
+    exclude: Literal["train", "known"] = "train"
+    """Negatives avoid the user's training items, or all items known of the user. `known` lets the test's pairs into
+    training: it is for reproducing results that did so, never for an estimate."""
+    eval_every: int | None = Field(default=None, ge=1)
+    """Steps between two validations; default: once an epoch."""
+    selection: Literal["val_recall", "trimmed", "paper", "last"] = "val_recall"
+    """Which checkpoint is kept, by one rule for every policy of a run."""
+    fixed_valid_negatives: bool = False
+    """Validation losses use the same negatives at every validation instead of fresh ones."""
+    start_from: Path | None = None
+    """Folder of an earlier run on the same data whose weights each model, policy and seed starts from."""
+    checkpoint_every: int | None = Field(default=None, ge=1)
+    """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
+    steps_per_call: int = Field(default=200, ge=1)
+    """Steps that run on the device before control returns to Python."""
+
+    @field_validator("plans")
+    @classmethod
+    def _stages_in_order(cls, plans: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(map(check_plan, plans))
+        except ConfigError as error:
+            raise PydanticCustomError("stages", str(error)) from error

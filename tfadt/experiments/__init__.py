@@ -1,0 +1,1 @@
+"""Experiments: plans, the run of each, the folder that keeps them, and what people read."""

@@ -1,0 +1,136 @@
+"""The record of one run: a training, or the popularity floor, and how well it ranks the clean test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import pandas as pd
+from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
+
+from tfadt.errors import DataError
+from tfadt.evaluation.ranking import Evaluation
+from tfadt.training.plan import ADT_ALONE, Plan, training_name
+from tfadt.training.stages import Trained
+
+POPULAR = "most_popular"
+
+SCHEMA = 2
+"""Version of what the folder of a run holds. A folder of another version is refused."""
+
+
+def check_schema(content: Any, where: object) -> None:
+    """Raises DataError if `content`, read from `where`, was not written by this version of the folder's schema."""
+    found = content.get("schema", "none") if isinstance(content, dict) else "none"
+    if found != SCHEMA:
+        raise DataError(
+            f"{where} is not the result of a run that this version of tfadt reads. Expected schema {SCHEMA}. "
+            f"Received: schema {found}. "
+            "Train again with this version."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A training, or the popularity floor, and how well it ranks the clean test. Only this class reads and writes itself.
+
+    Attributes:
+        model: Registered name, or `most_popular`.
+        policy: Registered name; None for `most_popular`.
+        plan: The stages of the training, joined by +.
+        seed: None for `most_popular`.
+        selection: The rule that chose the checkpoint; None for `most_popular`.
+        metrics: Means over the test users, such as `recall@20`; empty before the test was ranked.
+        realised_drop_rate: Share of the rows that the last epoch dropped.
+        best_step: The selected step.
+        selection_score: Its score under the rule, larger is better; None under `last`.
+        valid_recall: Recall on validation, by which models are compared; None where there is no validation.
+        without_negative: Training interactions of users who have every item: they are trained on without a negative.
+        seconds: Wall time of training, validation included, and of the test.
+        per_user: Metrics of each user, which a file of their own keeps; None where it was not read.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    model: str
+    policy: str | None = None
+    plan: str = ADT_ALONE
+    seed: int | None = None
+    selection: str | None = None
+    metrics: dict[str, float]
+    realised_drop_rate: float = 0.0
+    best_step: int | None = None
+    selection_score: float | None = None
+    valid_recall: float | None = None
+    without_negative: int = 0
+    seconds: float
+    per_user: InstanceOf[pd.DataFrame] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """File name of what the run leaves."""
+        if self.policy is None or self.seed is None:
+            return POPULAR
+        return training_name(self.model, self.policy, self.plan, self.seed)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages of the training."""
+        return tuple(self.plan.split("+"))
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """Metrics, and metrics of each user."""
+        if self.per_user is None:
+            raise ValueError(f"The metrics of each user of {self.name} were not read.")
+        return Evaluation(self.metrics, self.per_user)
+
+    @classmethod
+    def of(cls, plan: Plan, trained: Trained, selection: str) -> Run:
+        """Returns the record of a training whose test has not been ranked yet."""
+        return cls(
+            model=plan.model,
+            policy=plan.policy,
+            plan=plan.label,
+            seed=plan.seed,
+            selection=selection,
+            metrics={},
+            realised_drop_rate=trained.drop_rate,
+            best_step=trained.best_step,
+            selection_score=trained.selection_score,
+            valid_recall=trained.selection_score if selection == "val_recall" else None,
+            without_negative=trained.without_negative,
+            seconds=trained.seconds,
+        )
+
+    def measured(self, evaluation: Evaluation, seconds: float) -> Run:
+        """Returns the record with the metrics of the test, whose ranking took so many seconds."""
+        return replace(self, metrics=evaluation.metrics, per_user=evaluation.per_user, seconds=self.seconds + seconds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns everything but the metrics of each user, JSON-ready."""
+        names = [each.name for each in fields(self) if each.name != "per_user"]
+        return {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 3)}
+
+    @classmethod
+    def from_dict(cls, record: Any, where: object, per_user: pd.DataFrame | None = None) -> Run:
+        """Returns the run that `as_dict` described.
+
+        Args:
+            record: What was read.
+            where: From where, for errors.
+            per_user: The metrics of each user.
+
+        Raises:
+            DataError: If it is not the record of a run.
+        """
+        try:
+            return replace(_RECORD.validate_python(record), per_user=per_user)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "the record"
+            message = f"{where} is not the record of a run: {key}: {first['msg']}. Received: {first['input']!r:.200}."
+            raise DataError(message) from error
+
+
+_RECORD = TypeAdapter(Run)

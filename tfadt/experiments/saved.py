@@ -1,0 +1,186 @@
+"""Reads back what a run left: its configuration, its data, its records and its models."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfadt.config import Config
+from tfadt.data import artifact
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import DataError, did_you_mean, first_line
+from tfadt.experiments.folder import check_file
+from tfadt.experiments.layout import RESULTS, Layout
+from tfadt.experiments.run import Run, check_schema
+from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS, check_name, resolve
+from tfadt.training.model_files import load_model
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """The folder of a finished run.
+
+    Attributes:
+        folder: Where it lies.
+        results: What `results.json` holds.
+        config: Its settings.
+        data: Its data set, fingerprint checked.
+        runs: The records in `results.json`, the popularity floor first.
+    """
+
+    folder: Path
+    results: dict[str, Any]
+    config: Config
+    data: InteractionData
+    runs: tuple[Run, ...]
+
+    @classmethod
+    def open(cls, folder: Path) -> SavedRun:
+        """Reads a run's folder.
+
+        Raises:
+            DataError: If it is not the folder of a finished run, one of another schema, or its data were changed.
+        """
+        layout = Layout(folder)
+        path = layout.out / RESULTS
+        if not path.is_file():
+            raise DataError(f"{folder} is not the folder of a finished run: it has no {RESULTS}.")
+        try:
+            results = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
+        check_schema(results, path)
+        try:
+            config = Config.model_validate(results["config"])
+            fingerprint = results["data"]["fingerprint"]
+            records = list(results["runs"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
+        runs = tuple(Run.from_dict(record, f"{path}: runs[{n}]") for n, record in enumerate(records))
+        begun = sorted(each.name for each in layout.checkpoints("").glob("*"))
+        unfinished = [name for name in begun if not layout.training(name).is_file()]
+        if unfinished:
+            warnings.warn(
+                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
+                stacklevel=2,
+            )
+        data = artifact.load(layout.data)
+        if data.manifest.get("fingerprint") != fingerprint:
+            raise DataError(
+                f"{layout.data} is not the data set of this run. Expected the fingerprint {fingerprint}. "
+                f"Received: {data.manifest.get('fingerprint')}."
+            )
+        return cls(layout.out, results, config, data, runs)
+
+    @property
+    def layout(self) -> Layout:
+        """The places in the folder."""
+        return Layout(self.folder)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
+        return [run.name for run in self.runs if run.policy is not None]
+
+    def user_code(self, user: str) -> int:
+        """Returns the code of a user id.
+
+        Raises:
+            DataError: If training does not have the user.
+        """
+        return int(self.user_codes([user])[0])
+
+    def user_codes(self, ids: Sequence[str]) -> np.ndarray:
+        """Returns the codes of user ids, int64 `[U]`.
+
+        Raises:
+            DataError: If training does not have one of the users.
+        """
+        codes = self.data.users.encode(list(ids))
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown):
+            more = f", and {len(unknown) - 1:,} others do not" if len(unknown) > 1 else ""
+            raise DataError(
+                f"User '{ids[unknown[0]]}' does not occur in the training data of {self.folder} "
+                f"({self.data.num_users:,} users){more}."
+            )
+        return codes
+
+    def run(self, name: str) -> Run:
+        """Returns the record of a trained model.
+
+        Raises:
+            DataError: If there is none of that name.
+        """
+        found = {run.name: run for run in self.runs if run.policy is not None}
+        if name not in found:
+            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, found)}")
+        return found[name]
+
+    def best(self, stage: str | None = None) -> str:
+        """Returns the name of the model with the best recall on validation. The test never chooses.
+
+        Args:
+            stage: Only trainings that had this stage count; default all.
+
+        Raises:
+            DataError: If none had it, or there is more than one and no validation to choose by.
+        """
+        found = [run for run in self.runs if run.policy is not None and (stage is None or stage in run.stages)]
+        if not found:
+            raise DataError(f"{self.folder} has no model that was trained in the stage '{stage}' (adt.plans).")
+        if len(found) > 1 and any(run.valid_recall is None for run in found):
+            raise DataError(
+                f"{self.folder} had no validation interactions to choose a model by. Name one with --model: "
+                f"{', '.join(run.name for run in found)}."
+            )
+        return max(found, key=lambda run: run.valid_recall or 0.0).name
+
+    def load_model(self, name: str) -> Recommender:
+        """Returns a trained model, compiled as it was.
+
+        Raises:
+            DataError: If there is none of that name, or its file is missing, corrupt or another run's.
+        """
+        kind = self.run(name).model
+        check_name("model", MODELS, kind)
+        cls = resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
+        path = self.layout.model(name)
+        check_file(self.layout, name, path)
+        model = load_model(path)
+        sizes = [(each.num_users, each.num_items) for each in (self.data, model)]
+        if sizes[0] != sizes[1] or not isinstance(model, cls):
+            raise DataError(
+                f"{path} is not the model of this run. Expected a {cls.__name__} of {sizes[0][0]} users and {sizes[0][1]} "
+                f"items. Received: a {type(model).__name__} of {sizes[1][0]} and {sizes[1][1]}."
+            )
+        return model
+
+    def warmup_space(self, name: str) -> np.ndarray:
+        """Returns the users' vectors after warm-up, float32 `[num_users, d]`, in which neighbours are looked for.
+
+        Raises:
+            DataError: If the training had no warm-up, or the file is missing or corrupt.
+        """
+        path = self.layout.warmup(name)
+        if not path.is_file():
+            raise DataError(
+                f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "
+                "(adt.plans=warmup+adt)."
+            )
+        try:
+            space: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
+            raise DataError(f"{path} cannot be read: {first_line(error)}") from error
+        if not isinstance(space, np.ndarray) or space.dtype.kind != "f" or space.shape[:-1] != (self.data.num_users,):
+            received = f"{space.dtype} of shape {space.shape}" if isinstance(space, np.ndarray) else "an archive"
+            raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {received}.")
+        check_file(self.layout, name, path)
+        return space
