@@ -23,9 +23,9 @@ from tfadt.components.component import Step
 from tfadt.config import Config
 from tfadt.config_pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
-from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.kubeflow_types import kubeflow_type
 from tfadt.pipelines.pipeline import Pipeline
+from tfadt.pipelines.records import Digests
 
 _BODY = """\
 def {function}({arguments}):

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.errors import DataError, InterruptedRunError, TfadtError
-from tfadt.pipelines.clock import now
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import PlannedStep, plan
-from tfadt.pipelines.records import InputRecord, OutputRecord, Record
+from tfadt.pipelines.records import InputRecord, OutputRecord, Record, now
 from tfadt.pipelines.step_log import step_log
 from tfadt.pipelines.store import RECORD, RunState, StepState, Store
 from tfadt.versions import versions

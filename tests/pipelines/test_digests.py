@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tfadt.errors import DataError
 from tfadt.pipelines import digests
-from tfadt.pipelines.digests import Digests
+from tfadt.pipelines.records import Digests
 
 
 def test_a_file_is_hashed_by_content(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
 from tfadt.config_loading import load_config
 from tfadt.config_pipeline import KubeflowConfig
-from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
 from tfadt.pipelines.lineage import trace
 from tfadt.pipelines.local_runner import StepResult, run
-from tfadt.pipelines.status import status
+from tfadt.pipelines.planning import status
 from tfadt.pipelines.store import Store
-from tfadt.serving.verify import read_blessing
+from tfadt.pipelines.tune import pipeline_from_config
+from tfadt.serving.verification.verify import read_blessing
 from tfadt.training.experiment import run_experiment
 from tfadt.training.saved import SavedRun
 
@@ -114,7 +114,7 @@ def test_unchanged_it_runs_nothing_and_imports_no_tensorflow(ran: Ran) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from tfadt.config_loading import load_config\n"
-        "from tfadt.pipelines.from_config import pipeline_from_config\n"
+        "from tfadt.pipelines.tune import pipeline_from_config\n"
         "from tfadt.pipelines.local_runner import run\n"
         "config = load_config(None, sys.argv[2:])\n"
         "results = run(pipeline_from_config('small', config), Path(sys.argv[1]))\n"

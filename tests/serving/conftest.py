@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from serving_cases import MODELS, small_config
 
-from tfadt.serving.exporter import export_run
+from tfadt.serving.export.exporter import export_run
 from tfadt.training.saved import SavedRun
 
 

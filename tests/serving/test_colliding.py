@@ -8,10 +8,10 @@ from serving_cases import K, small_config
 from tfadt.analysis.report import write_report
 from tfadt.evaluation.ranking import rank
 from tfadt.inference.collide import collide, saved_scorer
-from tfadt.serving.exporter import export_run
-from tfadt.serving.loading import load_served
+from tfadt.serving.export.exporter import export_run
 from tfadt.serving.metadata import read_metadata
-from tfadt.serving.verify import verify
+from tfadt.serving.served import load_served
+from tfadt.serving.verification.verify import verify
 from tfadt.training.experiment import run_experiment
 from tfadt.training.saved import SavedRun
 

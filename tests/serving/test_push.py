@@ -9,13 +9,12 @@ from serving_cases import K, copy_export, renumber, seen_by_server
 
 from tfadt.config import ExportConfig
 from tfadt.errors import ConfigError, DataError
-from tfadt.serving.exporter import export_model
-from tfadt.serving.loading import load_served
+from tfadt.serving.export.exporter import export_model
 from tfadt.serving.metadata import read_metadata
 from tfadt.serving.push import push
-from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import remote_versions, upload_version
-from tfadt.serving.verify import verify
+from tfadt.serving.served import load_served, served_metrics
+from tfadt.serving.verification.verify import verify
 from tfadt.training.experiment import seen_at_test
 
 

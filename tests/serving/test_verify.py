@@ -10,14 +10,14 @@ from serving_cases import MODELS, copy_export
 
 from tfadt.config import ExportConfig
 from tfadt.errors import ConfigError, DataError
-from tfadt.serving import loader_check
 from tfadt.serving.contract import check_signatures
-from tfadt.serving.exporter import export_run
-from tfadt.serving.graph_check import read_saved_model
+from tfadt.serving.export.exporter import export_run
+from tfadt.serving.export.graph_check import read_saved_model
 from tfadt.serving.metadata import METADATA_FILE, read_metadata, write_metadata
-from tfadt.serving.proofs import Proofs
 from tfadt.serving.requests import Exchange, difference, read_warmup, write_warmup
-from tfadt.serving.verify import blessing_path, read_blessing, verify
+from tfadt.serving.verification import loader_check
+from tfadt.serving.verification.proofs import Proofs
+from tfadt.serving.verification.verify import blessing_path, read_blessing, verify
 
 QUICK = 0.02  # seconds a measurement
 

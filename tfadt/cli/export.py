@@ -28,7 +28,7 @@ def export(
     Example: tfadt export runs/latest --out saved_models --k 100
     """
     load_tensorflow()
-    from tfadt.serving.exporter import export_run
+    from tfadt.serving.export.exporter import export_run
     from tfadt.training.saved import SavedRun
 
     saved = SavedRun.open(run)

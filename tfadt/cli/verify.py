@@ -25,8 +25,8 @@ def verify(
     Example: tfadt verify saved_models/gmf/1
     """
     load_tensorflow()
-    from tfadt.serving.verify import blessing_path
-    from tfadt.serving.verify import verify as prove
+    from tfadt.serving.verification.verify import blessing_path
+    from tfadt.serving.verification.verify import verify as prove
     from tfadt.serving.versions import find_version
 
     folder = find_version(version)

@@ -15,10 +15,10 @@ import tensorflow as tf
 from tfadt.atomic import write_text
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
-from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import remote_versions, remove_remote_version, upload_version, write_remote
+from tfadt.serving.served import served_metrics
 from tfadt.serving.server_files import server_files
-from tfadt.serving.verify import blessing_path, read_blessing
+from tfadt.serving.verification.verify import blessing_path, read_blessing
 from tfadt.serving.versions import is_remote, publishing, remove_version, versions
 from tfadt.training.saved import SavedRun
 

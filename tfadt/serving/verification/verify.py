@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tfadt.atomic import write_text
 from tfadt.errors import DataError
-from tfadt.serving.loader_check import Latency, build_loader
 from tfadt.serving.metadata import check_files, fingerprint, read_metadata
-from tfadt.serving.proofs import Proofs
+from tfadt.serving.verification.loader_check import Latency, build_loader
+from tfadt.serving.verification.proofs import Proofs
 from tfadt.training.saved import SavedRun
 
 

@@ -24,14 +24,13 @@ from tfadt.inference.collide import has_collided, saved_scorer
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
-from tfadt.serving.graph_check import check_graph, read_saved_model
-from tfadt.serving.loading import load_served
+from tfadt.serving.export.graph_check import check_graph, read_saved_model
+from tfadt.serving.export.noise import noise_scale
+from tfadt.serving.export.signatures import HistoryScorer, ServedModel
 from tfadt.serving.metadata import write_metadata
-from tfadt.serving.noise import noise_scale
-from tfadt.serving.requests import Exchange, answer, difference, write_warmup
-from tfadt.serving.sample_requests import sample_requests
+from tfadt.serving.requests import Exchange, answer, difference, sample_requests, write_warmup
+from tfadt.serving.served import load_served
 from tfadt.serving.server_files import server_files
-from tfadt.serving.signatures import HistoryScorer, ServedModel
 from tfadt.serving.versions import publishing, versions
 from tfadt.training.experiment import seen_at_test
 from tfadt.training.positive_logits import positive_logits
