@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from tfadt.components.component import Step
 from tfadt.errors import ConfigError, did_you_mean
@@ -90,22 +91,12 @@ def _check_joints(step: Step, by_name: dict[str, Step]) -> None:
 
 
 def _in_order(by_name: dict[str, Step]) -> list[Step]:
-    """Returns the steps so that each comes after those it waits for, otherwise as they were given."""
-    done: dict[str, Step] = {}
-    path: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in done:
-            return
-        if name in path:
-            circle = " -> ".join([*path[path.index(name) :], name])
-            raise ConfigError(f"Steps wait for each other in a circle, each for the next: {circle}. Expected no cycle.")
-        path.append(name)
-        for upstream in by_name[name].upstream:
-            visit(upstream)
-        path.pop()
-        done[name] = by_name[name]
-
-    for name in by_name:
-        visit(name)
-    return list(done.values())
+    """Returns the steps so that each comes after those it waits for."""
+    order = TopologicalSorter({name: step.upstream for name, step in by_name.items()})
+    try:
+        return [by_name[name] for name in order.static_order()]
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise ConfigError(
+            f"Steps wait for each other in a circle, each for the next: {circle}. Expected no cycle."
+        ) from error

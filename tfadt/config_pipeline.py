@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tfadt._version import __version__
 from tfadt.config_section import Section
+
+_Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+"""A text that TOML and --set may give as a number."""
 
 
 class ValidateDataConfig(Section):
@@ -62,14 +65,14 @@ class VerifyConfig(Section):
 
     loader: Literal["auto", "require", "skip"] = "auto"
     """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
-    seconds: float = Field(default=1.0, gt=0)
+    seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Time of each latency measurement there."""
 
 
 class PushConfig(Section):
     """Stage `push`: a blessed version goes to where a server finds it."""
 
-    to: str = "saved_models"
+    to: str = Field(default="saved_models", min_length=1)
     """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
     keep: int | None = Field(default=None, ge=1)
     """How many versions to keep there, the newest ones; default: all."""
@@ -93,9 +96,9 @@ class KubeflowConfig(Section):
 
     image: str = f"tfadt:{__version__}"
     """Image with this version of tfadt, as the Dockerfile builds it."""
-    cpu: str | None = None
-    """Limit of processors a step, such as `4`."""
-    memory: str | None = None
+    cpu: _Text | None = Field(default=None, pattern=r"^(\d*\.)?\d+m?$")
+    """Limit of processors a step, such as `4` or `500m`."""
+    memory: _Text | None = Field(default=None, pattern=r"^\d+([EPTGMK]i?)?$")
     """Limit of memory a step, such as `16G`."""
     accelerators: int = Field(default=0, ge=0)
     """Number of accelerators for the steps that train or rank."""

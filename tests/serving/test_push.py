@@ -155,7 +155,7 @@ def test_a_remote_directory_gets_the_same(versions_of):
     first, second, third = (versions_of(number) for number in (31, 32, 33))
     for version in (first, second, third):
         assert push(version, to, keep=2) == f"{to}/gmf/{version.name}"
-    assert remote_versions(f"{to}/gmf") == [32, 33]
+    assert list(remote_versions(f"{to}/gmf")) == [32, 33]
     assert not [name for name in tf.io.gfile.listdir(f"{to}/gmf") if "partial" in name]
     found = load_served(f"{to}/gmf/33").signatures["recommend"](user_id=tf.constant(["0"]))
     assert found["item_ids"].shape == (1, K)
@@ -190,10 +190,10 @@ def test_a_broken_upload_is_never_loadable_and_is_done_again(blessed, monkeypatc
         with pytest.raises(tf.errors.UnavailableError):
             upload_version(blessed, folder, 1)
         assert not tf.io.gfile.exists(f"{folder}/1/saved_model.pb")
-        assert remote_versions(folder) == []
+        assert remote_versions(folder) == {}
     monkeypatch.undo()
     upload_version(blessed, folder, 1)
-    assert remote_versions(folder) == [1]
+    assert list(remote_versions(folder)) == [1]
     assert read_metadata(blessed)["version"] == 1
 
 

@@ -10,17 +10,17 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from tfadt.serving.server_files import server_files
 
-FILES = server_files("gmf", [3, 5, 6], "2.21.0")
+FILES = server_files("gmf", [3, 5, 6], "2.21.0", ["recommend"])
 
 
 @pytest.mark.parametrize(("versions", "stable"), [([3, 5, 6], 5), ([6], 6)])
 def test_the_model_config_labels_the_newest_version_and_the_one_before(versions, stable):
-    text = server_files("gmf", versions, "2.21.0")["models.config"]
+    text = server_files("gmf", versions, "2.21.0", ["recommend"])["models.config"]
     config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
     (model,) = config.model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == ("gmf", "/models/gmf", "tensorflow")
     assert dict(model.version_labels) == {"stable": stable, "canary": 6}
-    assert model.model_version_policy.latest.num_versions == 2
+    assert model.model_version_policy.latest.num_versions == 3
 
 
 def test_the_batching_parameters_are_those_of_the_server():

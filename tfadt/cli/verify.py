@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -25,7 +26,7 @@ def verify(
     Example: tfadt verify saved_models/gmf/1
     """
     load_tensorflow()
-    from tfadt.serving.verification.verify import blessing_path
+    from tfadt.serving.verification.verify import blessing_path, is_artifact
     from tfadt.serving.verification.verify import verify as prove
     from tfadt.serving.versions import find_version
 
@@ -38,5 +39,10 @@ def verify(
             [[x.signature, str(x.batch), str(x.clients), f"{x.p50:.3f}", f"{x.p99:.3f}"] for x in blessing.latencies],
         )
     if not blessing.blessed:
-        raise DataError(f"{folder} is not blessed. {blessing_path(folder)} says why.")
-    print_lines([f"Blessed: {blessing_path(folder)}. Next: tfadt push {folder} --to DIR"])
+        raise DataError(f"{folder} is not blessed: {blessing.reason}")
+    if is_artifact(folder):
+        print_lines(
+            [f"{folder} holds what it promises. It is a pipeline's artifact, which never changes: no blessing is kept."]
+        )
+        return
+    print_lines([f"Blessed: {blessing_path(folder)}. Next: tfadt push {quote(str(folder))} --to DIR"])

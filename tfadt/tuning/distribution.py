@@ -42,6 +42,19 @@ class Role:
         """Host and port of the chief."""
         return f"{self.host}:{self.port}"
 
+    def check_port(self) -> None:
+        """Raises ConfigError if this is a chief that cannot listen at its port."""
+        if not self.is_chief:
+            return
+        try:
+            with socket.create_server((self.host, self.port)):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"The chief cannot listen at {self.address} (KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT): "
+                f"{error.strerror or error}. Expected an address of this machine and a port that no other process uses."
+            ) from error
+
     def wait_for_chief(self) -> None:
         """Returns when the chief listens: it makes the search's folder ready first.
 

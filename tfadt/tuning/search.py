@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import keras_tuner
@@ -38,7 +39,11 @@ _FOLDERS = ("data", "search", "logs")
 
 
 def run_search(
-    config: Config, out: Path, progress: SearchProgress | None = None, data: InteractionData | None = None
+    config: Config,
+    out: Path,
+    progress: SearchProgress | None = None,
+    data: InteractionData | None = None,
+    overwrite: bool = False,
 ) -> Hyperparameters | None:
     """Ingests, searches for each model and policy of the configuration, and writes what `tfadt.tuning.results` says.
 
@@ -46,20 +51,26 @@ def run_search(
 
     Args:
         config: The settings.
-        out: Output folder; an earlier search there is replaced.
+        out: Output folder.
         progress: Hears how the search goes on.
         data: The data set; default: what section `ingest` names.
+        overwrite: Replace an earlier search in the folder.
 
     Returns:
         What was found; None in a worker, whose chief has it.
 
     Raises:
-        ConfigError: If a setting cannot be used; raised before anything is trained.
+        ConfigError: If a setting cannot be used, or the folder holds a search; raised before anything is trained.
         DataError: If the data cannot be used, or every trial failed.
     """
     listener = progress or SearchProgress()
     part = role()
     check(config, part)
+    if not overwrite and not part.is_worker and (out / _CONFIG).is_file():
+        raise ConfigError(
+            f"{out} holds a search already. Go on with it: tfadt tune --resume {quote(str(out))}. Or replace it with "
+            "--overwrite, or name another folder."
+        )
     if data is None:
         data = ingest(config.ingest, listener.say)
     with _lock(out, part):
@@ -120,6 +131,8 @@ def check(config: Config, part: Role | None = None) -> None:
     plans(config)
     objective_metric(config)
     searched_stages(config)
+    if part is not None:
+        part.check_port()
     for policy in config.adt.policies:
         check_policy(policy, config)
         for model in config.adt.models:
@@ -172,7 +185,7 @@ def _search(
     try:
         tuner.search(verbose=0, callbacks=[tensorboard(logs)])
     except keras_tuner.errors.FatalError as error:
-        raise DataError(f"The search of {name} cannot go on: {error}") from error
+        raise DataError(f"The search of {name} cannot go on: {first_line(error)}") from error
     listener.end(name)
     return tuner
 
