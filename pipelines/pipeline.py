@@ -91,12 +91,22 @@ def _check_joints(step: Step, by_name: dict[str, Step]) -> None:
 
 
 def _in_order(by_name: dict[str, Step]) -> list[Step]:
-    """Returns the steps so that each comes after those it waits for."""
+    """Returns the steps so that each comes after those it waits for, otherwise as they were given."""
+    given = list(by_name)
     order = TopologicalSorter({name: step.upstream for name, step in by_name.items()})
     try:
-        return [by_name[name] for name in order.static_order()]
+        order.prepare()
     except CycleError as error:
-        circle = " -> ".join(reversed(error.args[1]))
+        circle = error.args[1][:0:-1]
+        start = circle.index(min(circle, key=given.index))
+        circle = " -> ".join([*circle[start:], *circle[: start + 1]])
         raise ConfigError(
             f"Steps wait for each other in a circle, each for the next: {circle}. Expected no cycle."
         ) from error
+    ready: list[str] = []
+    done: list[str] = []
+    while order.is_active():
+        ready = sorted([*ready, *order.get_ready()], key=given.index)
+        done.append(ready.pop(0))
+        order.done(done[-1])
+    return [by_name[name] for name in done]

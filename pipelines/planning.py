@@ -72,13 +72,16 @@ def identities(pipeline: Pipeline, digests: Digests) -> Mapping[str, Identity]:
     return found
 
 
-def _files(step: Step, digests: Digests) -> dict[str, str]:
-    files: dict[str, str] = {}
+def check_files(step: Step) -> None:
+    """Raises DataError if a file that a step reads is missing."""
     for path in step.files():
         if not path.exists():
             raise DataError(f"Step '{step.name}' reads {path}, which does not exist.")
-        files[str(path)] = digests.of_path(path)
-    return files
+
+
+def _files(step: Step, digests: Digests) -> dict[str, str]:
+    check_files(step)
+    return {str(path): digests.of_path(path) for path in step.files()}
 
 
 @dataclass(frozen=True)

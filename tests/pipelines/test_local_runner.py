@@ -239,3 +239,11 @@ def test_a_second_runner_is_told_that_one_is_at_work(tmp_path: Path) -> None:
         assert list((tmp_path / "store" / "artifacts").iterdir()) == []
     assert not store.is_locked()
     assert len(executed(run(small(), tmp_path / "store"))) == 5
+
+
+def test_what_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="which does not exist"):
+        run(small(file=tmp_path / "nowhere.txt"), tmp_path / "out")
+    with pytest.raises(ConfigError):
+        run(Pipeline("p", [limited(value=101.0)]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -38,11 +38,13 @@ def verify(
             header,
             [[x.signature, str(x.batch), str(x.clients), f"{x.p50:.3f}", f"{x.p99:.3f}"] for x in blessing.latencies],
         )
+    artifact = is_artifact(folder)
     if not blessing.blessed:
-        raise DataError(f"{folder} is not blessed: {blessing.reason}")
-    if is_artifact(folder):
+        why = blessing.reason if artifact else f"{blessing_path(folder)} says why."
+        raise DataError(f"{folder} is not blessed. {why}")
+    if artifact:
         print_lines(
-            [f"{folder} holds what it promises. It is a pipeline's artifact, which never changes: no blessing is kept."]
+            [f"Every proof holds. {folder} is a pipeline's artifact, which never changes, so no blessing is written."]
         )
         return
     print_lines([f"Blessed: {blessing_path(folder)}. Next: tfadt push {quote(str(folder))} --to DIR"])

@@ -107,10 +107,10 @@ def check_directory(to: str) -> None:
             f"A directory of served models is a path such as /srv/models or gs://bucket/models. Received: '{to}'."
         )
     if remote and scheme not in tf.io.gfile.get_registered_schemes():
+        known = ", ".join(sorted(filter(None, tf.io.gfile.get_registered_schemes())))
         raise ConfigError(
-            f"TensorFlow reads no {scheme}:// here. Expected a directory on this machine or of one of: "
-            f"{', '.join(sorted(filter(None, tf.io.gfile.get_registered_schemes())))}. Received: '{to}'. s3:// and others come "
-            "with the package tensorflow-io."
+            f"TensorFlow reads no {scheme}:// here. Expected a directory on this machine or of one of: {known} (the package "
+            f"tensorflow-io brings more, such as s3). Received: '{to}'."
         )
 
 

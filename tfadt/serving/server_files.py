@@ -11,8 +11,8 @@ from tfadt.serving.contract import SIGNATURES
 
 _MODELS_CONFIG = """\
 # The largest version answers requests that name none. A label moves with the next version; a server started with
-# --model_config_file_poll_wait_seconds reads this file again. Three versions stay loaded, so that the one that "stable" named
-# until then still answers.
+# --model_config_file_poll_wait_seconds reads this file again. Three versions stay loaded: what
+# "stable" named until then still answers.
 model_config_list {{
   config {{
     name: "{name}"

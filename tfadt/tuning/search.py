@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+import time
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from queue import Empty, Queue
 from shlex import quote
+from threading import Thread
 from typing import Any
 
 import keras_tuner
@@ -22,6 +25,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.training.folders import locked
 from tfadt.training.plans import check_policy, plans
+from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
 from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel, searched_stages
@@ -183,11 +187,47 @@ def _search(
     if part.is_chief:
         listener.say(f"{name}: waiting for workers at {part.address}")
     try:
-        tuner.search(verbose=0, callbacks=[tensorboard(logs)])
+        if part.is_chief:
+            _serve(tuner, out, part)
+        else:
+            tuner.search(verbose=0, callbacks=[tensorboard(logs)])
     except keras_tuner.errors.FatalError as error:
         raise DataError(f"The search of {name} cannot go on: {first_line(error)}") from error
     listener.end(name)
     return tuner
+
+
+def _serve(tuner: SearchTuner, out: Path, part: Role) -> None:
+    """Gives trials to workers until all are made; keras-tuner's chief would wait for ever where no worker comes.
+
+    Raises:
+        DataError: If no worker asks for a trial for an hour while none is at work.
+    """
+    ended: Queue[BaseException | None] = Queue()
+
+    def search() -> None:
+        try:
+            tuner.search(verbose=0)
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    begun = time.monotonic()
+    Thread(target=search, daemon=True).start()
+    while True:
+        with suppress(Empty):
+            error = ended.get(timeout=1)
+            if error is not None:
+                raise error
+            return
+        heard = max(begun, tuner.oracle.last_request)
+        if not tuner.oracle.ongoing_trials and time.monotonic() - heard > distribution.PATIENCE:
+            minutes = f"{distribution.PATIENCE / 60:.0f} minutes"
+            raise DataError(
+                f"No worker of the chief at {part.address} has asked for a trial for {minutes}. "
+                f"Start workers, then go on with: tfadt tune --resume {quote(str(out))}"
+            )
 
 
 def _trials(tuner: SearchTuner, config: Config) -> tuple[Trial, ...]:
