@@ -237,12 +237,14 @@ def adt_pipeline_step(to):
 def test_versions_with_leading_zeros_are_found_labelled_and_removed(versions_of, tmp_path, remote):
     # TensorFlow Serving reads the folder 007 as version 7.
     to = "ram://zeros" if remote else str(tmp_path)
-    push(versions_of(7), to)
-    tf.io.gfile.rename(f"{to}/gmf/7", f"{to}/gmf/007")
-    tf.io.gfile.rename(f"{to}/gmf/7.blessing.json", f"{to}/gmf/007.blessing.json")
+    version = versions_of(7)
+    for path in [path for path in version.rglob("*") if path.is_file()]:
+        copy = f"{to}/gmf/007/{path.relative_to(version).as_posix()}"
+        tf.io.gfile.makedirs(copy.rpartition("/")[0])
+        tf.io.gfile.copy(str(path), copy)
     with pytest.raises(DataError, match="Version 7 is there already"):
-        push(versions_of(7), to)
-    assert push(versions_of(7), to, again=True) == f"{to}/gmf/007"
+        push(version, to)
+    assert push(version, to, again=True) == f"{to}/gmf/007"
     push(versions_of(8), to, unless_worse_than="served", keep=1)
     assert sorted(name.rstrip("/") for name in tf.io.gfile.listdir(f"{to}/gmf") if not name.startswith(".")) == [
         "8",
@@ -258,8 +260,8 @@ def test_two_pipelines_that_export_in_one_second_both_push(versions_of, tmp_path
     push(versions_of(9), str(tmp_path), again=True)
     other = versions_of(9, ranking="bad")
     pushed = push(other, str(tmp_path), again=True)
-    assert served(tmp_path)[0] == "9"
-    assert Path(pushed).name == served(tmp_path)[1]
+    assert set(served(tmp_path)) == {"9", Path(pushed).name}
+    assert int(Path(pushed).name) > 9
     assert read_metadata(Path(pushed))["files"] == read_metadata(other)["files"]
 
 
