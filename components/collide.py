@@ -41,5 +41,6 @@ def collide(
     collided.copy(run, {"collide": config.collide})
     saved = collided.read()
     header, cells = colliding_table(choose(saved, PrintedProgress()), saved.config.evaluate.k)
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     for line in [header, *cells]:
-        print(", ".join(line))
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())

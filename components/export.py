@@ -30,6 +30,6 @@ def export(run: Input[TrainedRun], saved_model: Output[SavedModel], settings: Pa
         saved_model: The version.
         settings: Section `export`.
     """
-    from tfadt.serving.exporter import export_run
+    from tfadt.serving.export.exporter import export_run
 
     export_run(run.read(), saved_model.path, config=settings, version=int(time.time()), say=print)

@@ -11,7 +11,13 @@ from tfadt.components.signature import Input, Output, Parameter
 from tfadt.config.serving import PushConfig
 
 
-@component
+def _check(settings: PushConfig) -> None:
+    from tfadt.serving.push import check_directory
+
+    check_directory(settings.to)
+
+
+@component(check=_check)
 def push(
     run: Input[TrainedRun],
     evaluation: Input[Evaluation],

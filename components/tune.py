@@ -43,5 +43,5 @@ def tune(
     else:
         # The data set is the step's input, wherever it came from: equal searches leave equal files.
         settings = settings.model_copy(update={"ingest": IngestConfig()})
-        run_search(settings, search, PrintedSearch(), interactions.read(extra_feedback))
+        run_search(settings, search, PrintedSearch(), interactions.read(extra_feedback), overwrite=True)
     hyperparameters.copy(search)

@@ -11,7 +11,7 @@ from tfadt.config.serving import VerifyConfig
 
 def _check(settings: VerifyConfig) -> None:
     if settings.loader == "require":
-        from tfadt.serving.loader_check import find_compiler
+        from tfadt.serving.verification.loader_check import find_compiler
 
         find_compiler()
 
@@ -34,8 +34,8 @@ def verify(
     Raises:
         DataError: If a proof fails.
     """
-    from tfadt.serving.loader_check import has_compiler
-    from tfadt.serving.verify import verify as prove
+    from tfadt.serving.verification.loader_check import has_compiler
+    from tfadt.serving.verification.verify import verify as prove
 
     with_loader = settings.loader != "skip"
     if settings.loader == "auto" and not has_compiler():

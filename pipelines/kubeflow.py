@@ -19,13 +19,14 @@ from typing import Any
 from kfp import compiler, dsl
 
 from tfadt._version import __version__
+from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import Step
 from tfadt.config import Config
 from tfadt.config.pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
-from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.kubeflow_types import kubeflow_type
 from tfadt.pipelines.pipeline import Pipeline
+from tfadt.pipelines.records import Digests
 
 _BODY = """\
 def {function}({arguments}):
@@ -142,7 +143,9 @@ def _task(step: Step, function: str, tasks: dict[str, Any], given: dict[str, Any
     for name in step.waits_for:
         task.after(tasks[name])
     task.set_display_name(step.name)
-    task.set_caching_options(True)
+    # Whether an output that tells of the world outside still holds, Kubeflow's cache cannot know.
+    outputs = step.component.signature.outputs.values()
+    task.set_caching_options(all(kind.is_current is Artifact.is_current for kind in outputs))
     if step.component.retries:
         task.set_retry(num_retries=step.component.retries, backoff_duration="60s")
     if settings.cpu is not None:

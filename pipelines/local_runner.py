@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tfadt.components.component import Step
 from tfadt.errors import DataError, InterruptedRunError, TfadtError
-from tfadt.pipelines.clock import now
 from tfadt.pipelines.pipeline import Pipeline
-from tfadt.pipelines.planning import PlannedStep, plan
-from tfadt.pipelines.records import InputRecord, OutputRecord, Record
+from tfadt.pipelines.planning import PlannedStep, check_files, plan
+from tfadt.pipelines.records import InputRecord, OutputRecord, Record, now
 from tfadt.pipelines.step_log import step_log
 from tfadt.pipelines.store import RECORD, RunState, StepState, Store
 from tfadt.versions import versions
@@ -75,14 +75,24 @@ def run(
         StepError: If a step fails.
         InterruptedRunError: If a signal asked a training to stop; it has kept a checkpoint.
     """
+    is_new = not Store.holds(folder)
+    if is_new:  # what is refused leaves no folder
+        _check(list(pipeline), before_steps)
     with _writing(folder), Store.locked(folder) as store:
         planned = plan(pipeline, store)
-        if before_steps is not None and any(each.record is None for each in planned):
-            before_steps()
-        for each in planned:
-            if each.record is None:
-                each.step.check()
+        if not is_new:
+            _check([each.step for each in planned if each.record is None], before_steps)
         return _Run(pipeline, store, planned, config or {}, listener or Listener()).all_steps()
+
+
+def _check(steps: Sequence[Step], before_steps: Callable[[], object] | None) -> None:
+    """Raises for what would fail when steps run."""
+    for step in steps:
+        check_files(step)
+    if before_steps is not None and steps:
+        before_steps()
+    for step in steps:
+        step.check()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from tfadt.components.component import Step
 from tfadt.errors import ConfigError, did_you_mean
@@ -91,21 +92,21 @@ def _check_joints(step: Step, by_name: dict[str, Step]) -> None:
 
 def _in_order(by_name: dict[str, Step]) -> list[Step]:
     """Returns the steps so that each comes after those it waits for, otherwise as they were given."""
-    done: dict[str, Step] = {}
-    path: list[str] = []
-
-    def visit(name: str) -> None:
-        if name in done:
-            return
-        if name in path:
-            circle = " -> ".join([*path[path.index(name) :], name])
-            raise ConfigError(f"Steps wait for each other in a circle, each for the next: {circle}. Expected no cycle.")
-        path.append(name)
-        for upstream in by_name[name].upstream:
-            visit(upstream)
-        path.pop()
-        done[name] = by_name[name]
-
-    for name in by_name:
-        visit(name)
-    return list(done.values())
+    given = list(by_name)
+    order = TopologicalSorter({name: step.upstream for name, step in by_name.items()})
+    try:
+        order.prepare()
+    except CycleError as error:
+        circle = error.args[1][:0:-1]
+        start = circle.index(min(circle, key=given.index))
+        circle = " -> ".join([*circle[start:], *circle[: start + 1]])
+        raise ConfigError(
+            f"Steps wait for each other in a circle, each for the next: {circle}. Expected no cycle."
+        ) from error
+    ready: list[str] = []
+    done: list[str] = []
+    while order.is_active():
+        ready = sorted([*ready, *order.get_ready()], key=given.index)
+        done.append(ready.pop(0))
+        order.done(done[-1])
+    return [by_name[name] for name in done]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from tfadt.pipelines.clock import now
+from tfadt.pipelines.records import now
 
 
 class _Lines(io.TextIOBase):

@@ -24,8 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tfadt.atomic import write_text
 from tfadt.errors import DataError, first_line
-from tfadt.pipelines.digests import Digests
-from tfadt.pipelines.records import Record
+from tfadt.pipelines.records import Digests, Record
 from tfadt.training.folders import is_locked, locked
 
 RECORD = "execution.json"

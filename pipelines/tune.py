@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfadt.components.tune import tune
 from tfadt.config import Config
-from tfadt.pipelines.adt import data_steps, model_steps, sections
+from tfadt.pipelines.adt import adt_pipeline, data_steps, model_steps, sections
 from tfadt.pipelines.pipeline import Pipeline
 
 
@@ -26,3 +26,12 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
     given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
     tuned = tune(**given, settings=settings).after(validated)
     return Pipeline(name, [data, validated, tuned, *model_steps(config, data, validated, tuned)])
+
+
+def pipeline_from_config(name: str, config: Config) -> Pipeline:
+    """Returns the search pipeline where `pipeline.search` is on, else the training pipeline.
+
+    Raises:
+        ConfigError: If the configuration names several models, policies or seeds.
+    """
+    return tune_pipeline(name, config) if config.pipeline.search else adt_pipeline(name, config)

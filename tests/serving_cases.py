@@ -10,7 +10,7 @@ from pathlib import Path
 from tfadt.config import Config
 from tfadt.config.loading import load_config
 from tfadt.serving.metadata import fingerprint, read_metadata, write_metadata
-from tfadt.serving.verify import blessing_path
+from tfadt.serving.verification.verify import blessing_path
 
 MODELS = ("gmf", "neumf", "cdae")
 K = 10

@@ -11,7 +11,7 @@ from serving_cases import renumber
 
 from tfadt.config import ExportConfig
 from tfadt.models.gmf import GMF
-from tfadt.serving.exporter import export_model
+from tfadt.serving.export.exporter import export_model
 from tfadt.serving.push import push
 
 

@@ -29,7 +29,7 @@ class PushedModel(Artifact):
         place = self.summary()["place"]
         if place is None or is_remote(place):
             return True
-        return self.is_served() and versions(Path(place).parent)[-1] == int(Path(place).name)
+        return self.is_served() and max(versions(Path(place).parent)) == int(Path(place).name)
 
     def is_served(self) -> bool:
         """Returns whether the version still lies where it was pushed to, on this machine."""

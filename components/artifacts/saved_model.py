@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfadt.components.artifacts.base import Artifact
-from tfadt.components.artifacts.links import link_folder
+from tfadt.components.artifacts.base import Artifact, link_folder
 from tfadt.errors import DataError
 
 
@@ -62,13 +61,13 @@ class VerifiedModel(SavedModel):
 
     def validate(self) -> None:
         """Raises DataError if the version is not blessed or was changed since."""
-        from tfadt.serving.verify import read_blessing
+        from tfadt.serving.verification.verify import read_blessing
 
         read_blessing(self.version())
 
     def summary(self) -> dict[str, Any]:
         """Returns name, version, and how fast it answered."""
-        from tfadt.serving.verify import read_blessing
+        from tfadt.serving.verification.verify import read_blessing
 
         blessing = read_blessing(self.version())
         single = [timed for timed in blessing["latencies"] if (timed["batch"], timed["clients"]) == (1, 1)]

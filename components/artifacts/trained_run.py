@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tfadt.components.artifacts.base import Artifact
-from tfadt.components.artifacts.links import link_file, link_folder
+from tfadt.components.artifacts.base import Artifact, link_file, link_folder
 from tfadt.components.artifacts.model import Model
 from tfadt.components.artifacts.representation import Representation
 from tfadt.config import Config

@@ -14,9 +14,9 @@ from tfadt.components.ingest import ingest
 from tfadt.config.ingest import IngestConfig
 from tfadt.data.sources import source_files
 from tfadt.errors import DataError
-from tfadt.pipelines.digests import Digests
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import identities
+from tfadt.pipelines.records import Digests
 
 FOLDER = Path(tfadt.__file__).parent / "datasets"
 AUTHORS = [".test.negative", ".train.rating", ".valid.rating"]

@@ -11,7 +11,7 @@ import pytest
 from tfadt.errors import ConfigError
 from tfadt.pipelines.code_version import CodeVersions, _named_files
 from tfadt.registry import POLICIES
-from tfadt.serving import loader_check
+from tfadt.serving.verification import loader_check
 
 
 @pytest.fixture

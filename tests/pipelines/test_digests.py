@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfadt.errors import DataError
-from tfadt.pipelines import digests
-from tfadt.pipelines.digests import Digests
+from tfadt.pipelines import records
+from tfadt.pipelines.records import Digests
 
 
 def test_a_file_is_hashed_by_content(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_folder_is_hashed_by_names_and_contents(tmp_path: Path) -> None:
 
 
 def test_settled_files_are_remembered_and_changed_ones_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(digests, "_SETTLED_NS", -1)
+    monkeypatch.setattr(records, "_SETTLED_NS", -1)
     file, memory = tmp_path / "a", tmp_path / "memory"
     file.write_text("one")
     first = Digests(memory)

@@ -11,7 +11,7 @@ import pytest
 
 from tfadt.config import Config
 from tfadt.config.loading import load_config
-from tfadt.pipelines.from_config import pipeline_from_config
+from tfadt.pipelines.tune import pipeline_from_config
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGS = sorted((ROOT / "pipelines" / "configs").glob("*.toml"))

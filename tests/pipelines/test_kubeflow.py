@@ -74,7 +74,7 @@ def test_nothing_is_installed_and_the_code_is_a_few_lines_in_the_given_image(tra
 
 def test_retries_caching_resources_and_version(training: dict[str, Any]) -> None:
     tasks = training["root"]["dag"]["tasks"]
-    assert all(task["cachingOptions"] == {"enableCache": True} for task in tasks.values())
+    assert all(task["cachingOptions"] == {"enableCache": True} for name, task in tasks.items() if name != "push")
     assert tasks["adt"]["retryPolicy"]["maxRetryCount"] == 2
     assert "retryPolicy" not in tasks["validate-data"]  # anomalies do not go away
     executors = training["deploymentSpec"]["executors"]
@@ -172,3 +172,20 @@ def test_relative_places_are_refused_for_containers() -> None:
     with pytest.raises(ConfigError, match=r"Expected for ingest.data an absolute path .* Received: 'clicks.csv'\."):
         check_places(load_config(None, ["ingest.data=clicks.csv", "push.to=gs://models"]))
     check_places(load_config(None, ["ingest.data=/data/clicks.csv", "push.to=/models"]))
+
+
+def test_limits_are_checked_before_anything_is_compiled() -> None:
+    config = load_config(None, ["kubeflow.cpu=4", "kubeflow.memory=1000000000"]).kubeflow
+    assert (config.cpu, config.memory) == ("4", "1000000000")
+    assert load_config(None, ["kubeflow.cpu=0.5"]).kubeflow.cpu == "0.5"
+    for wrong in ("kubeflow.memory=lots", "kubeflow.cpu=four", "kubeflow.cpu=true"):
+        with pytest.raises(ConfigError, match=wrong.partition("=")[0]):
+            load_config(None, [wrong])
+
+
+def test_what_tells_of_the_world_outside_is_not_taken_from_the_cache(training: dict[str, Any]) -> None:
+    cached = {
+        name: task["cachingOptions"].get("enableCache", False) for name, task in training["root"]["dag"]["tasks"].items()
+    }
+    assert not cached.pop("push")
+    assert all(cached.values())

@@ -147,7 +147,7 @@ def test_settings_are_checked_before_any_step_runs(tmp_path: Path) -> None:
     pipeline = Pipeline("p", [start, limited(a=start["number"], limit=-1.0)])
     with pytest.raises(DataError, match=r"The limit must not be negative. Received: -1\.0"):
         run(pipeline, tmp_path / "store")
-    assert list((tmp_path / "store" / "artifacts").iterdir()) == []
+    assert not (tmp_path / "store").exists()
 
 
 def test_what_is_needed_for_running_is_loaded_only_if_something_runs(tmp_path: Path) -> None:
@@ -239,3 +239,9 @@ def test_a_second_runner_is_told_that_one_is_at_work(tmp_path: Path) -> None:
         assert list((tmp_path / "store" / "artifacts").iterdir()) == []
     assert not store.is_locked()
     assert len(executed(run(small(), tmp_path / "store"))) == 5
+
+
+def test_what_is_refused_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="which does not exist"):
+        run(small(file=tmp_path / "nowhere.txt"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

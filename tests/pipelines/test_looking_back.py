@@ -11,11 +11,10 @@ from pipeline_cases import add, compared, constant, limited, publish
 
 from tfadt.components.artifacts.pushed_model import PushedModel
 from tfadt.errors import DataError
-from tfadt.pipelines.cleaning import clean
-from tfadt.pipelines.lineage import trace
+from tfadt.pipelines.lineage import clean, trace
 from tfadt.pipelines.local_runner import StepError, StepResult, run
 from tfadt.pipelines.pipeline import Pipeline
-from tfadt.pipelines.status import status
+from tfadt.pipelines.planning import status
 from tfadt.pipelines.store import RunState, StepState, Store
 
 

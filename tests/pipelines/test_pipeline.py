@@ -24,7 +24,7 @@ def test_each_step_comes_after_what_it_waits_for_and_else_as_given() -> None:
     two = constant.step("two", value=2.0)
     total = add(a=one["number"], b=two["number"])
     text = describe(number=total["number"]).after(two)
-    assert list(Pipeline("p", [text, total, two, one]).steps) == ["constant", "two", "add", "describe"]
+    assert list(Pipeline("p", [text, total, two, one]).steps) == ["two", "constant", "add", "describe"]
     assert list(Pipeline("p", [two, one]).steps) == ["two", "constant"]
 
 

@@ -22,13 +22,13 @@ from tfadt.config.loading import load_config
 from tfadt.config.pipeline import KubeflowConfig
 from tfadt.experiments.experiment import run_experiment
 from tfadt.experiments.saved import SavedRun
-from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.kubeflow import compile_pipeline
 from tfadt.pipelines.lineage import trace
 from tfadt.pipelines.local_runner import StepResult, run
-from tfadt.pipelines.status import status
+from tfadt.pipelines.planning import status
 from tfadt.pipelines.store import Store
-from tfadt.serving.verify import read_blessing
+from tfadt.pipelines.tune import pipeline_from_config
+from tfadt.serving.verification.verify import read_blessing
 
 SOAK = "TFADT_SOAK_KILLS" in os.environ
 """Whether `make soak` runs, which does more of what takes long."""
@@ -114,7 +114,7 @@ def test_unchanged_it_runs_nothing_and_imports_no_tensorflow(ran: Ran) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from tfadt.config.loading import load_config\n"
-        "from tfadt.pipelines.from_config import pipeline_from_config\n"
+        "from tfadt.pipelines.tune import pipeline_from_config\n"
         "from tfadt.pipelines.local_runner import run\n"
         "config = load_config(None, sys.argv[2:])\n"
         "results = run(pipeline_from_config('small', config), Path(sys.argv[1]))\n"

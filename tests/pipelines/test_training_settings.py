@@ -8,8 +8,8 @@ import pytest
 from training_pipeline_cases import settings
 
 from tfadt.errors import ConfigError
-from tfadt.pipelines.from_config import pipeline_from_config
 from tfadt.pipelines.local_runner import StepError, run
+from tfadt.pipelines.tune import pipeline_from_config
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from serving_cases import MODELS, small_config
 
 from tfadt.experiments.saved import SavedRun
-from tfadt.serving.exporter import export_run
+from tfadt.serving.export.exporter import export_run
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from serving_stand_in import stand_in
 
-from tfadt.serving.loading import recommend
+from tfadt.serving.served import recommend
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
 ADDRESS = os.environ.get("TFADT_SERVING_ADDRESS")

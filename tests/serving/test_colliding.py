@@ -10,10 +10,10 @@ from tfadt.experiments.collide import collide, saved_scorer
 from tfadt.experiments.experiment import run_experiment
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
-from tfadt.serving.exporter import export_run
-from tfadt.serving.loading import load_served
+from tfadt.serving.export.exporter import export_run
 from tfadt.serving.metadata import read_metadata
-from tfadt.serving.verify import verify
+from tfadt.serving.served import load_served
+from tfadt.serving.verification.verify import verify
 
 NAME = "gmf-t_ce-warmup+adt-0"
 SETTINGS = [

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from tfadt.cli.main import app
 from tfadt.errors import TfadtError
-from tfadt.serving.loading import recommend
+from tfadt.serving.served import recommend
 
 
 def invoke(*arguments):

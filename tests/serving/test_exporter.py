@@ -19,11 +19,11 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import rank
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.gmf import GMF
-from tfadt.serving.exporter import export_model, export_run
-from tfadt.serving.graph_check import check_graph, read_saved_model
-from tfadt.serving.loading import load_served
+from tfadt.serving.export.exporter import export_model, export_run
+from tfadt.serving.export.graph_check import check_graph, read_saved_model
 from tfadt.serving.metadata import read_metadata
 from tfadt.serving.requests import read_warmup
+from tfadt.serving.served import load_served
 
 COMMON = ["recommend", "recommend_excluding", "score", "denoise"]
 

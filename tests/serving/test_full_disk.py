@@ -14,7 +14,7 @@ from pathlib import Path
 from model_cases import checkerboard, make
 from tfadt.errors import DataError
 from tfadt.models.gmf import GMF
-from tfadt.serving.exporter import export_model
+from tfadt.serving.export.exporter import export_model
 from tfadt.serving.push import push
 folder, version = map(Path, sys.argv[1:3])
 data = checkerboard()

@@ -9,8 +9,8 @@ import pytest
 import serving_kills
 from serving_cases import seen_by_server
 
-from tfadt.serving.loading import load_served
 from tfadt.serving.metadata import check_files
+from tfadt.serving.served import load_served
 from tfadt.serving.versions import PARTIAL
 
 KILLS = int(os.environ.get("TFADT_SOAK_KILLS", "3"))

@@ -1,22 +1,28 @@
 """Only what is blessed is served, nothing is overwritten, and a worse model does not replace a better one."""
 
+import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from serving_cases import K, copy_export, renumber, seen_by_server
 
+import tfadt.serving.push
+from tfadt.components.component import Step
+from tfadt.components.push import push as push_component
 from tfadt.config import ExportConfig
+from tfadt.config.pipeline import PushConfig
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.protocol import seen_at_test
-from tfadt.serving.exporter import export_model
-from tfadt.serving.loading import load_served
-from tfadt.serving.metadata import read_metadata
+from tfadt.serving.export.exporter import export_model
+from tfadt.serving.metadata import fingerprint, read_metadata
 from tfadt.serving.push import push
-from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import remote_versions, upload_version
-from tfadt.serving.verify import verify
+from tfadt.serving.served import load_served, served_metrics
+from tfadt.serving.verification.verify import verify
+from tfadt.serving.versions import find_version
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +46,7 @@ def ranking_by(saved_run, sign):
 @pytest.fixture(scope="module")
 def versions_of(saved_run, exports, tmp_path_factory):
     """Makes a blessed version of any number, of a model that ranks well or badly."""
-    folder = tmp_path_factory.mktemp("more")
+    folder, calls = tmp_path_factory.mktemp("more"), itertools.count()
     made = {
         ranking: export_model(
             ranking_by(saved_run, sign),
@@ -54,7 +60,7 @@ def versions_of(saved_run, exports, tmp_path_factory):
     }
 
     def make(number, ranking="good"):
-        return renumber(made[ranking], folder / "gmf" / str(number))
+        return renumber(made[ranking], folder / str(next(calls)) / "gmf" / str(number))
 
     return make
 
@@ -156,7 +162,7 @@ def test_a_remote_directory_gets_the_same(versions_of):
     first, second, third = (versions_of(number) for number in (31, 32, 33))
     for version in (first, second, third):
         assert push(version, to, keep=2) == f"{to}/gmf/{version.name}"
-    assert remote_versions(f"{to}/gmf") == [32, 33]
+    assert list(remote_versions(f"{to}/gmf")) == [32, 33]
     assert not [name for name in tf.io.gfile.listdir(f"{to}/gmf") if "partial" in name]
     found = load_served(f"{to}/gmf/33").signatures["recommend"](user_id=tf.constant(["0"]))
     assert found["item_ids"].shape == (1, K)
@@ -191,10 +197,10 @@ def test_a_broken_upload_is_never_loadable_and_is_done_again(blessed, monkeypatc
         with pytest.raises(tf.errors.UnavailableError):
             upload_version(blessed, folder, 1)
         assert not tf.io.gfile.exists(f"{folder}/1/saved_model.pb")
-        assert remote_versions(folder) == []
+        assert remote_versions(folder) == {}
     monkeypatch.undo()
     upload_version(blessed, folder, 1)
-    assert remote_versions(folder) == [1]
+    assert list(remote_versions(folder)) == [1]
     assert read_metadata(blessed)["version"] == 1
 
 
@@ -202,3 +208,91 @@ def test_a_directory_that_cannot_be_written_is_told(blessed, tmp_path):
     (tmp_path / "gmf").write_text("")
     with pytest.raises(DataError, match=f"{tmp_path}/gmf cannot be written"):
         push(blessed, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        ("", "A directory of served models is a path"),
+        (" ", "A directory of served models is a path"),
+        ("gs://", "A directory of served models is a path"),
+        ("nowhere://bucket/models", "TensorFlow reads no nowhere:// here"),
+    ],
+)
+def test_what_is_no_directory_is_refused_before_anything_is_read(tmp_path, monkeypatch, to, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        push(tmp_path / "no version", to)
+    with pytest.raises(ConfigError, match=message):
+        adt_pipeline_step(to).check()
+    assert list(tmp_path.iterdir()) == []
+
+
+def adt_pipeline_step(to):
+    """Returns the step `push` of a pipeline that pushes to a directory."""
+    return Step("push", push_component, {}, {"settings": PushConfig.model_construct(to=to)})
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_versions_with_leading_zeros_are_found_labelled_and_removed(versions_of, tmp_path, remote):
+    # TensorFlow Serving reads the folder 007 as version 7.
+    to = "ram://zeros" if remote else str(tmp_path)
+    version = versions_of(7)
+    for path in [path for path in version.rglob("*") if path.is_file()]:
+        copy = f"{to}/gmf/007/{path.relative_to(version).as_posix()}"
+        tf.io.gfile.makedirs(copy.rpartition("/")[0])
+        tf.io.gfile.copy(str(path), copy)
+    with pytest.raises(DataError, match="Version 7 is there already"):
+        push(version, to)
+    assert push(version, to, again=True) == f"{to}/gmf/007"
+    push(versions_of(8), to, unless_worse_than="served", keep=1)
+    assert sorted(name.rstrip("/") for name in tf.io.gfile.listdir(f"{to}/gmf") if not name.startswith(".")) == [
+        "8",
+        "8.blessing.json",
+        "server",
+    ]
+    if not remote:
+        (tmp_path / "gmf" / "8").rename(tmp_path / "gmf" / "008")
+        assert find_version(tmp_path / "gmf") == tmp_path / "gmf" / "008"
+
+
+def test_two_pipelines_that_export_in_one_second_both_push(versions_of, tmp_path):
+    push(versions_of(9), str(tmp_path), again=True)
+    other = versions_of(9, ranking="bad")
+    pushed = push(other, str(tmp_path), again=True)
+    assert set(served(tmp_path)) == {"9", Path(pushed).name}
+    assert int(Path(pushed).name) > 9
+    assert read_metadata(Path(pushed))["files"] == read_metadata(other)["files"]
+
+
+def test_labels_move_before_a_version_is_removed(versions_of, tmp_path, monkeypatch):
+    seen = []
+    remove = tfadt.serving.push.remove_version
+    config = tmp_path / "gmf" / "server" / "models.config"
+    monkeypatch.setattr("tfadt.serving.push.remove_version", lambda *a: (seen.append(config.read_text()), remove(*a)))
+    for number in (13, 14, 15):
+        push(versions_of(number), str(tmp_path), keep=2)
+    assert 'key: "stable" value: 14' in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "../../esc"}, r"tfadt\.json is damaged or was changed: The name of a served model"),
+        ({"name": "123"}, "not digits alone"),
+        ({"tensorflow": "2.21.0\nrm -rf /"}, "'tensorflow' must be a version such as 2.21.0"),
+        ({"tensorflow": "$(id)"}, "'tensorflow' must be a version"),
+        ({"version": "5"}, "'version' must be a whole number"),
+        ({"signatures": "recommend"}, "'signatures' must be a list of texts"),
+    ],
+)
+def test_metadata_that_no_export_writes_are_refused(versions_of, tmp_path, change, message):
+    version = copy_export(versions_of(41), tmp_path / "from")
+    path = version / "assets.extra" / "tfadt.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    blessing = {"blessed": True, "fingerprint": fingerprint(version), "checks": []}
+    version.with_name(f"{version.name}.blessing.json").write_text(json.dumps(blessing))
+    with pytest.raises(DataError, match=message):
+        push(version, str(tmp_path / "to"))
+    assert not (tmp_path / "to").exists()
+    assert not (tmp_path / "esc").exists()

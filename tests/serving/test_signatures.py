@@ -13,10 +13,10 @@ from tfadt.evaluation.ranking import rank
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
-from tfadt.serving import signatures
-from tfadt.serving.noise import noise_scale
+from tfadt.serving.export import signatures
+from tfadt.serving.export.noise import noise_scale
+from tfadt.serving.export.signatures import NOTHING, ServedModel
 from tfadt.serving.requests import id_bytes
-from tfadt.serving.signatures import NOTHING, ServedModel
 from tfadt.training.positive_logits import positive_logits
 
 DATA = checkerboard()

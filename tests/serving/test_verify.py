@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -10,14 +11,14 @@ from serving_cases import MODELS, copy_export
 
 from tfadt.config import ExportConfig
 from tfadt.errors import ConfigError, DataError
-from tfadt.serving import loader_check
 from tfadt.serving.contract import check_signatures
-from tfadt.serving.exporter import export_run
-from tfadt.serving.graph_check import read_saved_model
+from tfadt.serving.export.exporter import export_run
+from tfadt.serving.export.graph_check import read_saved_model
 from tfadt.serving.metadata import METADATA_FILE, read_metadata, write_metadata
-from tfadt.serving.proofs import Proofs
 from tfadt.serving.requests import Exchange, difference, read_warmup, write_warmup
-from tfadt.serving.verify import blessing_path, read_blessing, verify
+from tfadt.serving.verification import loader_check
+from tfadt.serving.verification.proofs import Proofs
+from tfadt.serving.verification.verify import blessing_path, read_blessing, verify
 
 QUICK = 0.02  # seconds a measurement
 
@@ -262,3 +263,28 @@ def test_items_may_change_places_only_among_equal_scores():
     assert difference(ranking([b"b", b"a", b"c"], [2.0, 1.0, 1.0]), expected) == "item_ids[0, 0] is b'b', expected b'a'"
     assert difference(ranking([b"d", b"b", b"c"], [2.0, 1.0, 1.0]), expected) is not None
     assert difference(ranking([b"a", b"b", b"c"], [2.0, 1.0, 1.1]), expected) is not None
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 0.0, -1.0])
+def test_what_is_no_time_is_refused(export, seconds):
+    with pytest.raises(ConfigError, match="is a number of seconds above 0"):
+        verify(export, seconds=seconds)
+
+
+def test_a_compiler_may_be_a_command_of_several_words(monkeypatch):
+    monkeypatch.setenv("CXX", "env g++ -pipe")
+    assert loader_check.find_compiler() == [shutil.which("env"), "g++", "-pipe"]
+    assert loader_check.has_compiler()
+    monkeypatch.setenv("CXX", "g++ 'unfinished")
+    with pytest.raises(ConfigError, match="CXX cannot be read as a command: No closing quotation"):
+        loader_check.find_compiler()
+
+
+def test_a_pipelines_artifact_is_verified_without_a_change(exports, tmp_path):
+    execution = tmp_path / "artifacts" / "export-0123456789abcdef"
+    version = copy_export(exports["gmf"], execution / "saved_model")
+    version.with_name("1.blessing.json").unlink(missing_ok=True)
+    (execution / "execution.json").write_text("{}")
+    before = sorted(execution.rglob("*"))
+    assert verify(version, loader=False).blessed
+    assert sorted(execution.rglob("*")) == before

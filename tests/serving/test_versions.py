@@ -21,8 +21,8 @@ def test_numbers_go_up_whatever_else_lies_there(tmp_path):
     (tmp_path / "m" / "server").mkdir()
     (tmp_path / "m" / "99.blessing.json").touch()
     assert publish(tmp_path / "m").name == "13"
-    assert versions(tmp_path / "m") == [1, 12, 13]
-    assert versions(tmp_path / "nowhere") == []
+    assert list(versions(tmp_path / "m")) == [1, 12, 13]
+    assert versions(tmp_path / "nowhere") == {}
 
 
 def test_nothing_is_seen_before_the_end(tmp_path):
@@ -78,7 +78,7 @@ def test_a_removed_version_is_gone(tmp_path):
     publish(tmp_path / "m")
     publish(tmp_path / "m")
     remove_version(tmp_path / "m", 1)
-    assert versions(tmp_path / "m") == [2]
+    assert list(versions(tmp_path / "m")) == [2]
     assert not list((tmp_path / "m").glob(f"{PARTIAL}*"))
 
 

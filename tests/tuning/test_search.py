@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +20,7 @@ from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.experiment import run_experiment
 from tfadt.registry import POLICIES
-from tfadt.tuning.progress import SearchProgress
+from tfadt.tuning.progress import PrintedSearch, SearchProgress
 from tfadt.tuning.results import Hyperparameters
 from tfadt.tuning.search import resume_search, run_search
 
@@ -289,3 +292,66 @@ def test_several_processes_need_all_of_the_environment_and_one_search(tmp_path, 
     monkeypatch.setenv("KERASTUNER_ORACLE_PORT", "65000")
     with pytest.raises(ConfigError, match=r"of one model under one policy. Received: gmf under r_ce, gmf under standard"):
         run_search(config("adt.policies=r_ce,standard"), tmp_path / "out")
+
+
+def test_an_earlier_search_is_replaced_only_when_asked(finished, tmp_path):
+    out = tmp_path / "it's mine"
+    shutil.copytree(finished[0], out)
+    before = (out / "hyperparameters.json").read_bytes()
+    with pytest.raises(ConfigError, match=f"--resume {re.escape(shlex.quote(str(out)))}. Or replace it with --overwrite"):
+        run_search(config(), out)
+    assert (out / "hyperparameters.json").read_bytes() == before
+    replaced = run_search(config("tune.trials=1"), out, overwrite=True)
+    assert [len(search.trials) for search in replaced.searches] == [1]
+
+
+def test_a_port_that_is_used_is_told_before_anything_is_read(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for name, value in (("TUNER_ID", "chief"), ("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", taken.getsockname()[1])):
+            monkeypatch.setenv(f"KERASTUNER_{name}", str(value))
+        with pytest.raises(ConfigError, match=r"The chief cannot listen at 127\.0\.0\.1:.*: Address already in use"):
+            run_search(config(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_chief_without_workers_gives_up(tmp_path, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for name, value in (("TUNER_ID", "chief"), ("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", port)):
+        monkeypatch.setenv(f"KERASTUNER_{name}", str(value))
+    monkeypatch.setattr("tfadt.tuning.distribution.PATIENCE", 1.0)
+    with pytest.raises(DataError, match=r"No worker .* has asked for a trial .*go on with: tfadt tune --resume"):
+        run_search(config("tune.trials=1"), tmp_path / "out")
+
+
+def test_a_failed_trial_takes_one_line(tmp_path, capfd):
+    impossible = ["adt.policies=t_ce", "adt.epochs=1", "tune.over=[]", "tune.space.policy.t_ce.max_drop_rate=0.6,0.7"]
+    with pytest.raises(DataError, match="Every trial failed"):
+        run_search(config(*impossible, "tune.trials=2"), tmp_path / "out", PrintedSearch())
+    out, err = capfd.readouterr()
+    assert len([line for line in out.splitlines() if "failed: max_drop_rate" in line]) == 2
+    assert "Traceback" not in out + err
+
+
+# A limit on the size of a file fails each write beyond it, as a full disk does: here from a file of weights on.
+FULL = """
+import resource, signal, sys
+from tfadt.cli.main import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+main()
+"""
+
+
+@pytest.mark.parametrize("limit", [18000, 24000])
+def test_a_full_disk_is_told_in_a_sentence(tmp_path, limit):
+    command = [sys.executable, "-c", FULL, str(limit), "tune", *(f"--set={s}" for s in SMALL), "--out=out", "--quiet"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert re.match(
+        r"Error: The search of gmf-r_ce cannot go on: What a trial leaves cannot be written", last_line(done.stderr)
+    )
+
+
+def last_line(text):
+    return text.strip().splitlines()[-1]

@@ -30,7 +30,7 @@ def message(*overrides, **names):
 def test_the_papers_space_is_declared_by_the_policies():
     assert space("tune.over=policy") == {
         "policy.t_ce.max_drop_rate": Choices(0.05, 0.1, 0.2),
-        "policy.t_ce.num_gradual": Choices(1_000, 5_000, 10_000, 20_000, 30_000),
+        "policy.t_ce.num_gradual": Choices(0.1, 0.25, 0.5, 1.0),
     }
     assert space("tune.over=policy", policy="r_ce") == {"policy.r_ce.beta": Choices(0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0)}
     assert space("tune.over=policy", policy="standard") == {}
@@ -135,7 +135,7 @@ def test_the_configurations_own_values_are_the_defaults():
     values = declare(keras_tuner.HyperParameters(), search_space(config, "gmf", "t_ce"), config)
     assert values == {
         "policy.t_ce.max_drop_rate": 0.2,
-        "policy.t_ce.num_gradual": 1_000,  # the default, half of the run, is not among the choices: the first is
+        "policy.t_ce.num_gradual": 0.5,
         "model.gmf.embedding_dim": 16,
         "adt.learning_rate": 0.005,
     }

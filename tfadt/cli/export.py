@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -29,7 +30,7 @@ def export(
     """
     load_tensorflow()
     from tfadt.experiments.saved import SavedRun
-    from tfadt.serving.exporter import export_run
+    from tfadt.serving.export.exporter import export_run
 
     saved = SavedRun.open(run)
     overrides = [] if signatures is None else [f"export.signatures={signatures}"]
@@ -37,4 +38,4 @@ def export(
     overrides += ["export.exclude_seen=false"] if include_seen else []
     settings = load_config(None, overrides, dump(saved.config)).export
     folder = export_run(saved, out, model, settings, name, version, lambda text: print_lines([text]))
-    print_lines([f"Exported to {folder}. Next: tfadt verify {folder}"])
+    print_lines([f"Exported to {folder}. Next: tfadt verify {quote(str(folder))}"])

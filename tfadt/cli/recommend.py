@@ -129,7 +129,7 @@ def _print_explained(saved: SavedRun, name: str, user: str, code: int, explained
 
 def _from_export(path: Path, user: str, k: int) -> None:
     load_tensorflow()
-    from tfadt.serving.loading import recommend as ask
+    from tfadt.serving.served import recommend as ask
     from tfadt.serving.versions import find_version
 
     folder = find_version(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +32,8 @@ def tune(
     trials: Annotated[int | None, typer.Option(help="Trials of each model and policy.")] = None,
     objective: Annotated[str | None, typer.Option(help="Ranking metric on validation, such as ndcg@50.")] = None,
     set_: options.Sets = None,
-    out: Annotated[Path | None, typer.Option(help="Output folder; an earlier search there is replaced.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder; default: searches/latest.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier search in the output folder.")] = False,
     resume: Annotated[Path | None, typer.Option(help="Folder of a search to go on with; goes with --trials alone.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -43,7 +45,7 @@ def tune(
     adt: dict[str, Any] = {"models": options.names(model), "policies": options.names(policy)}
     ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
     given = {"ingest": ingest, "adt": _given(adt), "tune": _given(stage)}
-    if resume is not None and (out or config or ingest or given["adt"] or set_ or tuner or objective):
+    if resume is not None and (out or overwrite or config or ingest or given["adt"] or set_ or tuner or objective):
         raise ConfigError(f"--resume goes on with the settings of {resume}. Expected none but --trials beside it.")
     settings = load_config(config, set_ or [], given)
 
@@ -53,9 +55,12 @@ def tune(
     folder = resume or out or Path("searches/latest")
     try:
         with search_progress(quiet) as listener:
-            found = run_search(settings, folder, listener) if resume is None else resume_search(folder, trials, listener)
+            if resume is None:
+                found = run_search(settings, folder, listener, overwrite=overwrite)
+            else:
+                found = resume_search(folder, trials, listener)
     except KeyboardInterrupt as error:
-        raise InterruptedRunError(f"Stopped. Go on with: tfadt tune --resume {folder}", 130) from error
+        raise InterruptedRunError(f"Stopped. Go on with: tfadt tune --resume {quote(str(folder))}", 130) from error
     if found is None:
         print_lines(["The search is over; its results are with the chief."])
         return
@@ -70,7 +75,7 @@ def tune(
         [
             f"Written to {folder}: hyperparameters.json, best.toml and one .toml for each model and policy, "
             "logs (TensorBoard).",
-            f"Train with the best: tfadt run {folder / 'best.toml'} --seeds 5",
+            f"Train with the best: tfadt run {quote(str(folder / 'best.toml'))} --seeds 5",
         ]
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -25,8 +26,8 @@ def verify(
     Example: tfadt verify saved_models/gmf/1
     """
     load_tensorflow()
-    from tfadt.serving.verify import blessing_path
-    from tfadt.serving.verify import verify as prove
+    from tfadt.serving.verification.verify import blessing_path, is_artifact
+    from tfadt.serving.verification.verify import verify as prove
     from tfadt.serving.versions import find_version
 
     folder = find_version(version)
@@ -37,6 +38,13 @@ def verify(
             header,
             [[x.signature, str(x.batch), str(x.clients), f"{x.p50:.3f}", f"{x.p99:.3f}"] for x in blessing.latencies],
         )
+    artifact = is_artifact(folder)
     if not blessing.blessed:
-        raise DataError(f"{folder} is not blessed. {blessing_path(folder)} says why.")
-    print_lines([f"Blessed: {blessing_path(folder)}. Next: tfadt push {folder} --to DIR"])
+        why = blessing.reason if artifact else f"{blessing_path(folder)} says why."
+        raise DataError(f"{folder} is not blessed. {why}")
+    if artifact:
+        print_lines(
+            [f"Every proof holds. {folder} is a pipeline's artifact, which never changes, so no blessing is written."]
+        )
+        return
+    print_lines([f"Blessed: {blessing_path(folder)}. Next: tfadt push {quote(str(folder))} --to DIR"])

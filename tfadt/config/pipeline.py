@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tfadt._version import __version__
 from tfadt.config.section import Section
+
+_Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+"""A text that TOML and --set may give as a number."""
 
 
 class ValidateDataConfig(Section):
@@ -58,9 +61,9 @@ class KubeflowConfig(Section):
 
     image: str = f"tfadt:{__version__}"
     """Image with this version of tfadt, as the Dockerfile builds it."""
-    cpu: str | None = None
-    """Limit of processors a step, such as `4`."""
-    memory: str | None = None
+    cpu: _Text | None = Field(default=None, pattern=r"^(\d*\.)?\d+m?$")
+    """Limit of processors a step, such as `4` or `500m`."""
+    memory: _Text | None = Field(default=None, pattern=r"^\d+([EPTGMK]i?)?$")
     """Limit of memory a step, such as `16G`."""
     accelerators: int = Field(default=0, ge=0)
     """Number of accelerators for the steps that train or rank."""

@@ -25,14 +25,14 @@ class VerifyConfig(Section):
 
     loader: Literal["auto", "require", "skip"] = "auto"
     """Whether to run every signature under the C++ loader; `auto`: where there is a compiler."""
-    seconds: float = Field(default=1.0, gt=0)
+    seconds: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     """Time of each latency measurement there."""
 
 
 class PushConfig(Section):
     """Stage `push`: a blessed version goes to where a server finds it."""
 
-    to: str = "saved_models"
+    to: str = Field(default="saved_models", min_length=1)
     """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
     keep: int | None = Field(default=None, ge=1)
     """How many versions to keep there, the newest ones; default: all."""

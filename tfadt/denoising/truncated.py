@@ -71,7 +71,7 @@ class TCE(DenoisingPolicy):
     # The paper's section 5, parameter settings.
     search_space: ClassVar[SearchSpace] = {
         "max_drop_rate": Choices(0.05, 0.1, 0.2),
-        "num_gradual": Choices(1_000, 5_000, 10_000, 20_000, 30_000),
+        "num_gradual": Choices(0.1, 0.25, 0.5, 1.0),
     }
 
     def __init__(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
+from tfadt.serving.versions import check_model_name
 
 METADATA_FILE = "assets.extra/tfadt.json"
 SCHEMA = 1
@@ -25,7 +28,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     """Returns the details of a version.
 
     Raises:
-        DataError: If the folder is not an export of ours, or of another schema.
+        DataError: If the folder is not an export of ours, or of another schema, or says what no export says.
     """
     path = Path(folder) / METADATA_FILE
     if not path.is_file():
@@ -37,7 +40,44 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged: {error}.") from error
     if schema != SCHEMA:
         raise DataError(f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {schema}.")
+    _check(content, path)
     return dict(content)
+
+
+def _check(content: dict[str, Any], path: Path) -> None:
+    """Refuses values that an export does not write: they become paths and lines of a shell script."""
+    for key, (expected, fits) in _FIELDS.items():
+        if key not in content or not fits(content[key]):
+            received = repr(content[key])[:200] if key in content else "nothing"
+            raise DataError(f"{path} is damaged or was changed: '{key}' must be {expected}. Received: {received}.")
+    try:
+        check_model_name(content["name"])
+    except ConfigError as error:
+        raise DataError(f"{path} is damaged or was changed: {error}") from error
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+_FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("a text", lambda value: isinstance(value, str)),
+    "version": ("a whole number of at least 1", _is_whole),
+    "k": ("a whole number of at least 1", _is_whole),
+    "tensorflow": (
+        "a version such as 2.21.0",
+        lambda value: isinstance(value, str) and re.fullmatch(r"\d+\.\d+\.\d+[A-Za-z0-9.-]*", value) is not None,
+    ),
+    "signatures": (
+        "a list of texts",
+        lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
+    ),
+    "files": (
+        "SHA-256 by file name",
+        lambda value: isinstance(value, dict) and all(isinstance(digest, str) for digest in value.values()),
+    ),
+}
+"""Key -> what it must be, in words and as a test."""
 
 
 def check_files(folder: Path) -> None:

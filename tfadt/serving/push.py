@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from tfadt.atomic import write_text
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.experiments.saved import SavedRun
 from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
-from tfadt.serving.quality import served_metrics
 from tfadt.serving.remote import remote_versions, remove_remote_version, upload_version, write_remote
+from tfadt.serving.served import served_metrics
 from tfadt.serving.server_files import server_files
-from tfadt.serving.verify import blessing_path, read_blessing
-from tfadt.serving.versions import is_remote, publishing, remove_version, versions
+from tfadt.serving.verification.verify import blessing_path, read_blessing
+from tfadt.serving.versions import is_remote, locked, publishing, remove_version, versions
 
 SERVED = "served"
 
@@ -61,36 +62,56 @@ def push(
     """
     if keep is not None and keep < 1:
         raise ConfigError(f"The number of versions to keep must be at least 1. Received: {keep}.")
+    check_directory(to)
     folder = Path(folder)
     blessing = read_blessing(folder)
     metadata = read_metadata(folder)
     version = metadata["version"]
     place = _Place(f"{to.rstrip('/')}/{metadata['name']}")
     present = place.versions()
-    is_newest = again and bool(present) and served_fingerprint(f"{place.folder}/{present[-1]}") == fingerprint(folder)
+    newest = max(present, default=0)
+    is_newest = again and newest > 0 and served_fingerprint(present[newest]) == fingerprint(folder)
     if is_newest:
-        version = present[-1]
-    elif again and present and version < present[-1]:
-        version = max(int(time.time()), present[-1] + 1)
-    if present and version < present[-1]:
+        version = newest
+    elif again and version <= newest:
+        version = max(int(time.time()), newest + 1)
+    if version < newest:
         raise DataError(
-            f"Version {version} would not be served: {place.folder} has version {present[-1]}, and a server takes the "
-            "largest."
+            f"Version {version} would not be served: {place.folder} has version {newest}, and a server takes the largest."
         )
     if unless_worse_than is not None:
         other = _other(unless_worse_than, present, place.folder)
         say(_compare(folder, metadata, other, metric, tolerance, run) if other else "Nothing is served yet.")
     try:
-        pushed = f"{place.folder}/{version}" if is_newest else place.add(folder, version)
-        place.write(blessing_path(Path(str(version))).name, json.dumps(blessing, indent=2) + "\n")
-        for old in place.versions()[: -keep if keep else 0]:
-            place.remove(old)
-            say(f"Removed version {old}.")
-        for name, text in server_files(metadata["name"], place.versions(), metadata["tensorflow"]).items():
-            place.write(f"server/{name}", text)
+        with place.locked():
+            pushed = present[version] if is_newest else place.add(folder, version)
+            place.write(blessing_path(Path(pushed)).name, json.dumps(blessing, indent=2) + "\n")
+            there = list(place.versions())
+            old = there[: -keep if keep else 0]
+            files = server_files(metadata["name"], there[len(old) :], metadata["tensorflow"], metadata["signatures"])
+            for name, text in files.items():
+                place.write(f"server/{name}", text)
+            for number in old:
+                place.remove(number)
+                say(f"Removed version {number}.")
     except (tf.errors.OpError, OSError) as error:
         raise DataError(f"{place.folder} cannot be written: {first_line(error)}") from error
     return pushed
+
+
+def check_directory(to: str) -> None:
+    """Raises ConfigError for what is no directory of served models, on this machine or elsewhere."""
+    scheme, remote, rest = to.partition("://")
+    if not to.strip() or (remote and not rest.strip("/")):
+        raise ConfigError(
+            f"A directory of served models is a path such as /srv/models or gs://bucket/models. Received: '{to}'."
+        )
+    if remote and scheme not in tf.io.gfile.get_registered_schemes():
+        known = ", ".join(sorted(filter(None, tf.io.gfile.get_registered_schemes())))
+        raise ConfigError(
+            f"TensorFlow reads no {scheme}:// here. Expected a directory on this machine or of one of: {known} (the package "
+            f"tensorflow-io brings more, such as s3). Received: '{to}'."
+        )
 
 
 def served_fingerprint(version: str) -> str | None:
@@ -109,18 +130,32 @@ class _Place:
         self.folder = folder
         self._remote = is_remote(folder)
 
-    def versions(self) -> list[int]:
-        return remote_versions(self.folder) if self._remote else versions(Path(self.folder))
+    def versions(self) -> dict[int, str]:
+        """Returns version -> its folder, ascending."""
+        if self._remote:
+            return remote_versions(self.folder)
+        return {number: str(path) for number, path in versions(Path(self.folder)).items()}
+
+    def locked(self) -> AbstractContextManager[object]:
+        """Keeps others from writing there, where the file system has locks."""
+        if self._remote:
+            return nullcontext()
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
+        return locked(Path(self.folder))
 
     def add(self, source: Path, version: int) -> str:
         if self._remote:
             return upload_version(source, self.folder, version)
         with publishing(Path(self.folder), version) as (partial, target):
-            shutil.copytree(source, partial, dirs_exist_ok=True)
+            for path in sorted(source.rglob("*")):
+                if path.is_file():
+                    copy = partial / path.relative_to(source)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, copy)
         return str(target)
 
     def remove(self, version: int) -> None:
-        blessing = f"{self.folder}/{blessing_path(Path(str(version))).name}"
+        blessing = f"{self.folder}/{blessing_path(Path(self.versions()[version])).name}"
         if self._remote:
             if tf.io.gfile.exists(blessing):
                 tf.io.gfile.remove(blessing)
@@ -138,16 +173,16 @@ class _Place:
             write_text(path, text)
 
 
-def _other(wanted: str, present: list[int], folder: str) -> str | None:
+def _other(wanted: str, present: dict[int, str], folder: str) -> str | None:
     """Returns the folder of the version to compare with; None where nothing is served yet."""
     if wanted == SERVED:
-        return f"{folder}/{present[-1]}" if present else None
+        return present[max(present)] if present else None
     if not wanted.isdigit() or int(wanted) not in present:
         raise ConfigError(
             f"--unless-worse-than expects '{SERVED}' or a version in {folder} ({', '.join(map(str, present)) or 'none'}). "
             f"Received: '{wanted}'."
         )
-    return f"{folder}/{wanted}"
+    return present[int(wanted)]
 
 
 def _compare(

@@ -11,17 +11,17 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfadt.errors import DataError
-from tfadt.serving.versions import PARTIAL, is_version
+from tfadt.serving.versions import PARTIAL, by_number
 
 _LAST = "saved_model.pb"
 
 
-def remote_versions(folder: str) -> list[int]:
-    """Returns the versions that can be loaded, ascending."""
+def remote_versions(folder: str) -> dict[int, str]:
+    """Returns version -> its folder, ascending, of the versions that can be loaded."""
     if not tf.io.gfile.isdir(folder):
-        return []
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    return sorted(int(name) for name in names if is_version(name) and tf.io.gfile.exists(f"{folder}/{name}/{_LAST}"))
+        return {}
+    names = by_number(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    return {number: f"{folder}/{name}" for number, name in names.items() if tf.io.gfile.exists(f"{folder}/{name}/{_LAST}")}
 
 
 def upload_version(source: Path, folder: str, version: int) -> str:
@@ -52,8 +52,9 @@ def upload_version(source: Path, folder: str, version: int) -> str:
 
 def remove_remote_version(folder: str, version: int) -> None:
     """Removes a version, `saved_model.pb` first."""
-    tf.io.gfile.remove(f"{folder}/{version}/{_LAST}")
-    tf.io.gfile.rmtree(f"{folder}/{version}")
+    place = remote_versions(folder)[version]
+    tf.io.gfile.remove(f"{place}/{_LAST}")
+    tf.io.gfile.rmtree(place)
 
 
 def write_remote(path: str, text: str) -> None:

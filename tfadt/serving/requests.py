@@ -1,4 +1,4 @@
-"""Requests and answers of a signature, and the records of them that warm a server up."""
+"""Requests and answers of a signature: as clients send them, and as the records that warm a server up."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from tfadt.errors import ConfigError, DataError, first_line
 
 if TYPE_CHECKING:
     from tensorflow_serving.apis import prediction_log_pb2
+
+
+from tfadt.data.interactions import InteractionData
+from tfadt.serving.contract import SIGNATURES
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_RECORDS = 1000
@@ -139,3 +143,34 @@ def _prediction_log() -> prediction_log_pb2:
             "Warm-up records need the package tensorflow-serving-api: pip install 'tfadt[serving]'."
         ) from error
     return prediction_log_pb2
+
+
+BATCHES = (1, 8, 32)
+UNKNOWN = b"unknown"
+_SEED = 5
+_EXCLUDED = 4
+_HISTORY = 20
+
+
+def sample_requests(names: Sequence[str], data: InteractionData) -> Iterator[tuple[str, Tensors]]:
+    """Yields signature and request: for every signature one batch of each size; the larger ones end with an unknown id."""
+    random = np.random.default_rng(_SEED)
+    history = data.history()
+    for name in names:
+        for size in BATCHES:
+            rows = random.integers(0, len(data.train), size)
+            users = data.train.user[rows]
+            columns = {
+                "user_id": id_bytes(data.users.ids[users]),
+                "item_id": id_bytes(data.items.ids[data.train.item[rows]]),
+            }
+            if size > 1:
+                columns["user_id"][-1] = UNKNOWN
+            if name == "recommend_excluding":
+                columns["exclude_item_ids"] = id_bytes(data.items.ids[random.integers(0, data.num_items, (size, _EXCLUDED))])
+            if name == "recommend_from_history":
+                columns["item_ids"] = np.full((size, _HISTORY), b"", object)
+                for row, user in enumerate(users):
+                    items = history.items[history.offsets[user] : history.offsets[user + 1]][:_HISTORY]
+                    columns["item_ids"][row, : len(items)] = id_bytes(data.items.ids[items])
+            yield name, {key: columns[key] for key in SIGNATURES[name].inputs}

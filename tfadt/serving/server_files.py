@@ -5,17 +5,20 @@ They lie in `NAME/server/`, which a server that watches `NAME` ignores, and are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+
+from tfadt.serving.contract import SIGNATURES
 
 _MODELS_CONFIG = """\
 # The largest version answers requests that name none. A label moves with the next version; a server started with
-# --model_config_file_poll_wait_seconds reads this file again.
+# --model_config_file_poll_wait_seconds reads this file again. Three versions stay loaded: what
+# "stable" named until then still answers.
 model_config_list {{
   config {{
     name: "{name}"
     base_path: "/models/{name}"
     model_platform: "tensorflow"
-    model_version_policy {{ latest {{ num_versions: 2 }} }}
+    model_version_policy {{ latest {{ num_versions: 3 }} }}
     version_labels {{ key: "stable" value: {stable} }}
     version_labels {{ key: "canary" value: {canary} }}
   }}
@@ -23,9 +26,12 @@ model_config_list {{
 """
 
 _BATCHING = """\
-# Requests that arrive within a millisecond are answered together. pad_variable_length_inputs stays off: the server would
-# pad exclude_item_ids with its first id and leave that item out for everybody; clients pad with "" to one width instead.
-max_batch_size { value: 32 }
+# Requests that arrive within a millisecond are answered together; one of up to 1,024 rows is split into batches of 32.
+# pad_variable_length_inputs stays off: the server would pad exclude_item_ids with its first id and leave that item out for
+# everybody; clients pad with "" to one width instead.
+max_batch_size { value: 1024 }
+enable_large_batch_splitting { value: true }
+max_execution_batch_size { value: 32 }
 batch_timeout_micros { value: 1000 }
 max_enqueued_batches { value: 100 }
 num_batch_threads { value: 4 }
@@ -35,6 +41,9 @@ _FLAGS = (
     "--model_config_file=/models/{name}/server/models.config",
     "--model_config_file_poll_wait_seconds=60",
     "--allow_version_labels_for_unavailable_models",
+)
+
+_BATCHING_FLAGS = (
     "--enable_batching",
     "--batching_parameters_file=/models/{name}/server/batching.config",
 )
@@ -42,16 +51,19 @@ _FLAGS = (
 _DOCKER_RUN = """\
 #!/bin/sh
 # Serves gRPC on port 8500 and REST on 8501. The image must have TensorFlow {tensorflow} or newer.
+# Flags given to this script go to the server too.
+{batching}# In quotes, as in CSV: a path may have commas.
+here="$(cd "$(dirname "$0")/.." && pwd | sed 's/"/""/g')"
 exec docker run --rm -p 8500:8500 -p 8501:8501 \\
-  --mount type=bind,source="$(cd "$(dirname "$0")/.." && pwd)",target=/models/{name},readonly \\
+  --mount "type=bind,\\"source=$here\\",target=/models/{name},readonly" \\
   {image} \\
-  {flags}
+  {flags} "$@"
 """
 
 _COMPOSE = """\
 # docker compose up: gRPC on port 8500, REST on 8501. The image must have TensorFlow {tensorflow} or newer.
-services:
-  {name}:
+{batching}services:
+  "{name}":
     image: {image}
     command:
 {flags}
@@ -66,21 +78,43 @@ services:
 """
 
 
-def server_files(name: str, versions: Sequence[int], tensorflow: str) -> dict[str, str]:
+_NOT_BATCHED = """\
+# Batching is off: {signatures} take lists of any width, and two requests of
+# different widths in one batch fail together. Where all clients pad their lists to one width, add:
+# {flags}
+"""
+
+
+def server_files(name: str, versions: Collection[int], tensorflow: str, signatures: Collection[str]) -> dict[str, str]:
     """Returns file name -> content.
 
     Args:
         name: The model's name.
         versions: The versions that are there, ascending, at least one. `canary` is the newest, `stable` the one before.
         tensorflow: Version of TensorFlow that wrote the newest.
+        signatures: Those of the newest. With one whose width a request chooses, the server does not batch by default.
     """
     image = f"tensorflow/serving:{tensorflow}"
-    flags = [flag.format(name=name) for flag in _FLAGS]
+    flags, batching_flags = ([flag.format(name=name) for flag in some] for some in (_FLAGS, _BATCHING_FLAGS))
+    wide = [signature for signature in signatures if _has_free_width(signature)]
+    batching = _NOT_BATCHED.format(signatures=", ".join(wide), flags=" ".join(batching_flags)) if wide else ""
+    flags += [] if wide else batching_flags
     return {
-        "models.config": _MODELS_CONFIG.format(name=name, stable=versions[-2:][0], canary=versions[-1]),
+        "models.config": _MODELS_CONFIG.format(name=name, stable=sorted(versions)[-2:][0], canary=max(versions)),
         "batching.config": _BATCHING,
-        "docker-run.sh": _DOCKER_RUN.format(name=name, image=image, tensorflow=tensorflow, flags=" \\\n  ".join(flags)),
+        "docker-run.sh": _DOCKER_RUN.format(
+            name=name, image=image, tensorflow=tensorflow, batching=batching, flags=" \\\n  ".join(flags)
+        ),
         "docker-compose.yml": _COMPOSE.format(
-            name=name, image=image, tensorflow=tensorflow, flags="\n".join(f"      - {flag}" for flag in flags)
+            name=name,
+            image=image,
+            tensorflow=tensorflow,
+            batching=batching,
+            flags="\n".join(f"      - {flag}" for flag in flags),
         ),
     }
+
+
+def _has_free_width(signature: str) -> bool:
+    known = SIGNATURES.get(signature)
+    return known is not None and any(port.columns == "any" for port in known.inputs.values())

@@ -5,19 +5,21 @@ Nothing here imports TensorFlow.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 from tfadt.atomic import sync_folder
 from tfadt.errors import ConfigError, DataError
 
 _VERSION = re.compile(r"[0-9]{1,18}")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LOCK = ".tfadt-lock"
 PARTIAL = ".tfadt-partial-"
 """How the names of folders begin that are not versions yet, or no longer; a server ignores them."""
@@ -33,9 +35,27 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
-def versions(folder: Path) -> list[int]:
-    """Returns the versions in a model's folder, ascending; none where there is no such folder."""
-    return sorted(int(path.name) for path in folder.iterdir() if is_version(path.name)) if folder.is_dir() else []
+def by_number(names: Iterable[str]) -> dict[int, str]:
+    """Returns version -> name of its folder, ascending. A server reads `007` as 7, and so do we."""
+    return dict(sorted((int(name), name) for name in names if is_version(name)))
+
+
+def versions(folder: Path) -> dict[int, Path]:
+    """Returns version -> its folder, ascending; none where there is no such model's folder."""
+    names = by_number(path.name for path in folder.iterdir()) if folder.is_dir() else {}
+    return {number: folder / name for number, name in names.items()}
+
+
+def check_model_name(name: str) -> None:
+    """Raises ConfigError for what cannot be the name of a served model.
+
+    It becomes a folder, a part of URLs and of a shell script, and a folder of digits would be taken for a version.
+    """
+    if not _NAME.fullmatch(name) or is_version(name):
+        raise ConfigError(
+            "The name of a served model has letters, digits, '_', '-' and '.', begins with neither of the last two, and is "
+            f"not digits alone. Received: {name!r}."
+        )
 
 
 def find_version(path: Path) -> Path:
@@ -52,7 +72,7 @@ def find_version(path: Path) -> Path:
     found = versions(path)
     if not found:
         raise DataError(f"{path} holds no exported version: it has no saved_model.pb and no numbered folder.")
-    return path / str(found[-1])
+    return found[max(found)]
 
 
 @contextmanager
@@ -76,11 +96,12 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
         raise ConfigError(f"A version is a whole number of at least 1. Received: {version}.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with locked(folder):
             for leftover in folder.glob(f"{PARTIAL}*"):
                 shutil.rmtree(leftover)
-            number = (versions(folder) or [0])[-1] + 1 if version is None else version
-            target = folder / str(number)
+            there = versions(folder)
+            number = max(there, default=0) + 1 if version is None else version
+            target = there.get(number, folder / str(number))
             if target.exists():
                 raise DataError(f"Version {number} is there already: {target}. A version is never overwritten.")
             partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=folder))
@@ -99,16 +120,16 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
 def remove_version(folder: Path, version: int) -> None:
     """Removes a version: out of a server's sight first, so that it is never seen half removed."""
     hidden = folder / f"{PARTIAL}removed-{version}"
-    (folder / str(version)).rename(hidden)
+    versions(folder)[version].rename(hidden)
     shutil.rmtree(hidden)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    # The system releases the lock of a process that dies.
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def locked(folder: Path) -> FileLock:
+    """Returns the lock of a model's folder, for a `with`: one process writes there at a time.
+
+    A thread that holds it may take it again. The system releases the lock of a process that dies.
+    """
+    return FileLock(folder / _LOCK, is_singleton=True)
 
 
 def _sync(folder: Path) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from tfadt.errors import ConfigError
 
-_PATIENCE = 60 * 60  # seconds that a worker waits for its chief, as keras-tuner's own requests do
+PATIENCE = 60 * 60.0
+"""Seconds that a worker waits for its chief, as keras-tuner's own requests do, and a chief for a worker."""
 _NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 
@@ -42,6 +43,19 @@ class Role:
         """Host and port of the chief."""
         return f"{self.host}:{self.port}"
 
+    def check_port(self) -> None:
+        """Raises ConfigError if this is a chief that cannot listen at its port."""
+        if not self.is_chief:
+            return
+        try:
+            with socket.create_server((self.host, self.port)):
+                pass
+        except OSError as error:
+            raise ConfigError(
+                f"The chief cannot listen at {self.address} (KERASTUNER_ORACLE_IP, KERASTUNER_ORACLE_PORT): "
+                f"{error.strerror or error}. Expected an address of this machine and a port that no other process uses."
+            ) from error
+
     def wait_for_chief(self) -> None:
         """Returns when the chief listens: it makes the search's folder ready first.
 
@@ -49,14 +63,14 @@ class Role:
             ConfigError: If there is no chief for an hour.
         """
         begun = time.monotonic()
-        while time.monotonic() - begun < _PATIENCE:
+        while time.monotonic() - begun < PATIENCE:
             try:
                 socket.create_connection((self.host, self.port), timeout=10).close()
             except OSError:
                 time.sleep(0.5)
             else:
                 return
-        raise ConfigError(f"There is no chief at {self.address}. Expected one within {_PATIENCE // 60} minutes.")
+        raise ConfigError(f"There is no chief at {self.address}. Expected one within {PATIENCE // 60:.0f} minutes.")
 
 
 def role() -> Role:

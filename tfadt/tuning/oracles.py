@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ class _Durable(keras_tuner.Oracle):
 
     trials: dict[str, Trial]
     _retry_queue: list[str]
+    last_request: float = 0.0
+    """When a trial was last asked for, by the monotonic clock; 0 before."""
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
@@ -33,6 +36,7 @@ class _Durable(keras_tuner.Oracle):
 
         keras-tuner's chief looks only every 20 seconds whether the last worker has gone.
         """
+        self.last_request = time.monotonic()
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
             trial.status = TrialStatus.IDLE

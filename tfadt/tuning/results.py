@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tfadt.atomic import write_text
@@ -167,7 +168,7 @@ class Hyperparameters:
             "data": {"fingerprint": artifact.fingerprint(data)},
         }
         write_text(folder / FILE, json.dumps(summary, indent=2) + "\n")
-        self.write_toml(folder, lambda name: f"tfadt run {folder / name} --seeds 5")
+        self.write_toml(folder, lambda name: f"tfadt run {quote(str(folder / name))} --seeds 5")
 
     def write_toml(self, folder: Path, command: Callable[[str], str]) -> None:
         """Writes `best.toml` and a TOML file for each search that has a best trial.

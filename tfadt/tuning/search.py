@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+import time
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from queue import Empty, Queue
+from shlex import quote
+from threading import Thread
 from typing import Any
 
 import keras_tuner
@@ -22,6 +26,7 @@ from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.experiments.plans import plans
 from tfadt.training.folders import locked
 from tfadt.training.plan import check_policy
+from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
 from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel, searched_stages
@@ -39,7 +44,11 @@ _FOLDERS = ("data", "search", "logs")
 
 
 def run_search(
-    config: Config, out: Path, progress: SearchProgress | None = None, data: InteractionData | None = None
+    config: Config,
+    out: Path,
+    progress: SearchProgress | None = None,
+    data: InteractionData | None = None,
+    overwrite: bool = False,
 ) -> Hyperparameters | None:
     """Ingests, searches for each model and policy of the configuration, and writes what `tfadt.tuning.results` says.
 
@@ -47,20 +56,26 @@ def run_search(
 
     Args:
         config: The settings.
-        out: Output folder; an earlier search there is replaced.
+        out: Output folder.
         progress: Hears how the search goes on.
         data: The data set; default: what section `ingest` names.
+        overwrite: Replace an earlier search in the folder.
 
     Returns:
         What was found; None in a worker, whose chief has it.
 
     Raises:
-        ConfigError: If a setting cannot be used; raised before anything is trained.
+        ConfigError: If a setting cannot be used, or the folder holds a search; raised before anything is trained.
         DataError: If the data cannot be used, or every trial failed.
     """
     listener = progress or SearchProgress()
     part = role()
     check(config, part)
+    if not overwrite and not part.is_worker and (out / _CONFIG).is_file():
+        raise ConfigError(
+            f"{out} holds a search already. Go on with it: tfadt tune --resume {quote(str(out))}. Or replace it with "
+            "--overwrite, or name another folder."
+        )
     if data is None:
         data = ingest(config.ingest, listener.say)
     with _lock(out, part):
@@ -121,6 +136,8 @@ def check(config: Config, part: Role | None = None) -> None:
     plans(config)
     objective_metric(config)
     searched_stages(config)
+    if part is not None:
+        part.check_port()
     for policy in config.adt.policies:
         check_policy(policy, config)
         for model in config.adt.models:
@@ -171,11 +188,47 @@ def _search(
     if part.is_chief:
         listener.say(f"{name}: waiting for workers at {part.address}")
     try:
-        tuner.search(verbose=0, callbacks=[tensorboard(logs)])
+        if part.is_chief:
+            _serve(tuner, out, part)
+        else:
+            tuner.search(verbose=0, callbacks=[tensorboard(logs)])
     except keras_tuner.errors.FatalError as error:
-        raise DataError(f"The search of {name} cannot go on: {error}") from error
+        raise DataError(f"The search of {name} cannot go on: {first_line(error)}") from error
     listener.end(name)
     return tuner
+
+
+def _serve(tuner: SearchTuner, out: Path, part: Role) -> None:
+    """Gives trials to workers until all are made; keras-tuner's chief would wait for ever where no worker comes.
+
+    Raises:
+        DataError: If no worker asks for a trial for an hour while none is at work.
+    """
+    ended: Queue[BaseException | None] = Queue()
+
+    def search() -> None:
+        try:
+            tuner.search(verbose=0)
+        except BaseException as error:
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    begun = time.monotonic()
+    Thread(target=search, daemon=True).start()
+    while True:
+        with suppress(Empty):
+            error = ended.get(timeout=1)
+            if error is not None:
+                raise error
+            return
+        heard = max(begun, tuner.oracle.last_request)
+        if not tuner.oracle.ongoing_trials and time.monotonic() - heard > distribution.PATIENCE:
+            minutes = f"{distribution.PATIENCE / 60:.0f} minutes"
+            raise DataError(
+                f"No worker of the chief at {part.address} has asked for a trial for {minutes}. "
+                f"Start workers, then go on with: tfadt tune --resume {quote(str(out))}"
+            )
 
 
 def _trials(tuner: SearchTuner, config: Config) -> tuple[Trial, ...]:

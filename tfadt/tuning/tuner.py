@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any, Protocol
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
+from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
 
-from tfadt.atomic import write_text
+from tfadt.atomic import write_atomically, write_text
 from tfadt.search_space import Value
 from tfadt.tuning.hypermodel import ADTHyperModel
 from tfadt.tuning.progress import SearchProgress
@@ -27,6 +29,16 @@ class TrialRunner(Protocol):
 
     def __call__(self, trial: Trial, tell: Any) -> dict[str, float]:
         """Returns the metrics of the trial; `tell(epoch, logs)` hears of each epoch."""
+
+
+class _BestEpoch(SaveBestEpoch):
+    """Keeps the best epoch in a file that is whole or not there.
+
+    keras-tuner has HDF5 write the file itself, which ends the process (SIGSEGV) where the disk is full.
+    """
+
+    def _save_model(self) -> None:
+        write_atomically(Path(self.filepath), self.model.save)
 
 
 class SearchTuner(keras_tuner.Hyperband):
@@ -92,6 +104,28 @@ class SearchTuner(keras_tuner.Hyperband):
         """Tells that an epoch is over."""
         del model
         self._progress.trial_epoch(trial.trial_id, epoch, logs or {})
+
+    def _get_checkpoint_fname(self, trial_id: str) -> str:
+        return str(Path(self.get_trial_dir(trial_id)) / "checkpoint.keras")
+
+    def _build_and_fit_model(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
+        kwargs["callbacks"] = [
+            _BestEpoch(callback.objective, callback.filepath) if isinstance(callback, SaveBestEpoch) else callback
+            for callback in kwargs["callbacks"]
+        ]
+        return super()._build_and_fit_model(trial, *args, **kwargs)
+
+    def _try_run_and_update_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> None:
+        # As in keras-tuner, which also prints the traceback; here the trial's record keeps it.
+        try:
+            self._run_and_update_trial(trial, *args, **kwargs)
+            trial.status = TrialStatus.COMPLETED
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:
+            failed = isinstance(error, keras_tuner.errors.FailedTrialError)
+            trial.status = TrialStatus.FAILED if failed else TrialStatus.INVALID
+            trial.message = traceback.format_exc()
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Returns the history of the trial's training, or its metrics where another process made it."""

@@ -18,7 +18,7 @@ def clean(
 
     Example: tfadt pipeline clean --out runs/clicks --dry-run
     """
-    from tfadt.pipelines.cleaning import clean as clean_folder
+    from tfadt.pipelines.lineage import clean as clean_folder
 
     cleaned = clean_folder(out, dry_run)
     print_lines([str(path) for path in cleaned.paths])

@@ -38,7 +38,7 @@ def pipeline_of(config: Path | None, settings: Config) -> Pipeline:
 
 def named_pipeline(name: str, settings: Config) -> Pipeline:
     """Returns the pipeline of some settings."""
-    from tfadt.pipelines.from_config import pipeline_from_config
+    from tfadt.pipelines.tune import pipeline_from_config
 
     return pipeline_from_config(name, settings)
 

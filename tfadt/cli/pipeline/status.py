@@ -26,7 +26,7 @@ def status(
 
     Example: tfadt pipeline status pipelines/configs/gmf_t_ce.toml --data clicks.csv --out runs/clicks
     """
-    from tfadt.pipelines.status import status as status_of
+    from tfadt.pipelines.planning import status as status_of
     from tfadt.pipelines.store import Store
 
     store = Store(out)

@@ -14,8 +14,8 @@ from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.ragged import expand
 from tfadt.serving.contract import SIGNATURES
-from tfadt.serving.ids import IdTable
-from tfadt.serving.noise import NoiseScale
+from tfadt.serving.export.ids import IdTable
+from tfadt.serving.export.noise import NoiseScale
 
 _BLOCK_FLOATS = 1 << 24  # 64 MB of scores at a time, whatever the batch
 

@@ -6,9 +6,8 @@ records and `tfadt.json`, which says what was exported from where, with the SHA-
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +25,14 @@ from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
-from tfadt.serving.graph_check import check_graph, read_saved_model
-from tfadt.serving.loading import load_served
+from tfadt.serving.export.graph_check import check_graph, read_saved_model
+from tfadt.serving.export.noise import noise_scale
+from tfadt.serving.export.signatures import HistoryScorer, ServedModel
 from tfadt.serving.metadata import write_metadata
-from tfadt.serving.noise import noise_scale
-from tfadt.serving.requests import Exchange, answer, difference, write_warmup
-from tfadt.serving.sample_requests import sample_requests
+from tfadt.serving.requests import Exchange, answer, difference, sample_requests, write_warmup
+from tfadt.serving.served import load_served
 from tfadt.serving.server_files import server_files
-from tfadt.serving.signatures import HistoryScorer, ServedModel
-from tfadt.serving.versions import publishing, versions
+from tfadt.serving.versions import check_model_name, locked, publishing, versions
 from tfadt.training.positive_logits import positive_logits
 
 
@@ -77,9 +75,8 @@ def export_run(
         "test_metrics": record.metrics,
     }
     served_name = name or record.model
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", served_name):
-        raise ConfigError(f"The name of a served model has letters, digits, '_', '-' and '.'. Received: '{served_name}'.")
     folder = Path(out) / served_name
+    check_model_name(served_name)
     colliding = saved_scorer(run, chosen, trained) if has_collided(run, chosen) else None
     if colliding is None:
         say(f"No signature recommend_colliding: {chosen} was not trained with warm-up and collide.enabled.")
@@ -119,6 +116,7 @@ def export_model(
         DataError: If the model cannot be exported or the folder cannot be written.
     """
     settings = config or ExportConfig()
+    check_model_name(Path(folder).name)
     model.check_data(data)
     check_finite(model)
     names = _choose(settings.signatures, model, colliding)
@@ -157,15 +155,16 @@ def export_model(
                 **(details or {}),
             },
         )
-    write_server_files(Path(folder), tf.__version__)
+    write_server_files(Path(folder), signatures)
     return target
 
 
-def write_server_files(folder: Path, tensorflow: str) -> None:
+def write_server_files(folder: Path, signatures: Collection[str]) -> None:
     """Writes what a server of the versions in a model's folder needs, into `folder/server`."""
-    (folder / "server").mkdir(exist_ok=True)
-    for name, text in server_files(folder.name, versions(folder), tensorflow).items():
-        write_text(folder / "server" / name, text)
+    with locked(folder):
+        (folder / "server").mkdir(exist_ok=True)
+        for name, text in server_files(folder.name, versions(folder), tf.__version__, signatures).items():
+            write_text(folder / "server" / name, text)
 
 
 def check_finite(model: Recommender) -> None:

@@ -13,14 +13,14 @@ from tfadt.errors import DataError
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.saved import SavedRun
-from tfadt.serving.cases import Cases, answer_with_tensorflow_only
 from tfadt.serving.contract import check_signatures
-from tfadt.serving.graph_check import check_graph, read_saved_model
-from tfadt.serving.loader_check import Latency, run_loader
+from tfadt.serving.export.graph_check import check_graph, read_saved_model
 from tfadt.serving.metadata import check_files
-from tfadt.serving.quality import served_metrics
 from tfadt.serving.requests import read_warmup
-from tfadt.serving.tensorflow_only import Case, write_cases
+from tfadt.serving.served import served_metrics
+from tfadt.serving.verification.cases import Cases, answer_with_tensorflow_only
+from tfadt.serving.verification.loader_check import Latency, run_loader
+from tfadt.serving.verification.tensorflow_only import Case, write_cases
 
 _SAME_METRIC = 1e-4  # Two scores that are equal up to rounding may change places.
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from tfadt.errors import DataError
-from tfadt.serving import hard_requests, tensorflow_only
+from tfadt.serving.contract import SIGNATURES
 from tfadt.serving.requests import Exchange, Tensors, difference
-from tfadt.serving.tensorflow_only import Case, read_cases, write_cases
+from tfadt.serving.verification import tensorflow_only
+from tfadt.serving.verification.tensorflow_only import Case, read_cases, write_cases
 
 _TIMED = 8  # different requests of each batch size
 
@@ -37,9 +38,9 @@ class Cases:
                 self.rows[name] = list(_split(name, exchange))
         for signature, exchange in largest.items():
             request = exchange.request
-            for what, variant in hard_requests.answered(signature, request):
+            for what, variant in _answered(signature, request):
                 self.hard.append(Case(f"{signature}, {what}", signature, variant))
-            for what, variant in hard_requests.refused(signature, request):
+            for what, variant in _refused(signature, request):
                 self.malformed.append(Case(f"{signature}, {what}", signature, variant))
             for n in range(_TIMED):
                 rolled = {key: np.roll(value, n, axis=0) for key, value in request.items()}
@@ -116,3 +117,31 @@ def _check(name: str, found: Tensors, expected: Tensors) -> None:
     differs = difference(found, expected)
     if differs is not None:
         raise DataError(f"The answer to '{name}' is not the model's: {differs}.")
+
+
+_MANY = 1000
+_LONG = b"x" * 10_000
+_NOT_UTF8 = b"\xff\xfe\x00\x80"
+
+
+def _answered(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]:
+    """Yields hard variants of a request that must be answered, each with what is hard about it."""
+    yield "empty batch", {key: value[:0] for key, value in request.items()}
+    yield f"batch of {_MANY}", {key: np.resize(value, (_MANY, *value.shape[1:])) for key, value in request.items()}
+    yield "ids of 10,000 bytes", {key: np.full_like(value, _LONG) for key, value in request.items()}
+    yield "ids that are not UTF-8", {key: np.full_like(value, _NOT_UTF8) for key, value in request.items()}
+    yield "empty ids", {key: np.full_like(value, b"") for key, value in request.items()}
+    for key in _lists(signature):
+        yield f"{key} of no column", {**request, key: request[key][:, :0]}
+
+
+def _refused(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]:
+    """Yields malformed variants of a request of two rows or more, which the graph must refuse with an error."""
+    for key, value in request.items():
+        yield f"{key} of another rank", {**request, key: value[..., None] if value.ndim == 1 else value[:, 0]}
+        if len(request) > 1:
+            yield f"{key} of another batch size", {**request, key: value[:1]}
+
+
+def _lists(signature: str) -> list[str]:
+    return [key for key, port in SIGNATURES[signature].inputs.items() if port.columns is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -93,13 +94,14 @@ def build_loader() -> Path:
         ConfigError: If there is no C++ compiler, or it fails.
     """
     compiler = find_compiler()
+    said_name = " ".join(compiler)
     include, library = tf.sysconfig.get_include(), tf.sysconfig.get_lib()
     flags = ["-O2", "-w", "-pthread", *tf.sysconfig.get_compile_flags()]
     libraries = ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2", f"-Wl,-rpath,{library}"]
     # Without it the linker drops libtensorflow_cc, whose symbols nothing names but which registers the session.
     link = [f"-L{library}", "-Wl,--no-as-needed", *libraries]
     key = hashlib.sha256(
-        "\n".join([_SOURCE.read_text(), compiler, *flags, include, library, tf.__version__]).encode()
+        "\n".join([_SOURCE.read_text(), *compiler, *flags, include, library, tf.__version__]).encode()
     ).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfadt"
     program = cache / f"loader_check-{key}"
@@ -109,11 +111,11 @@ def build_loader() -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as temporary:
             made = Path(temporary) / program.name
-            command = [compiler, *flags, str(_SOURCE), "-o", str(made), *link]
+            command = [*compiler, *flags, str(_SOURCE), "-o", str(made), *link]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode != 0:
                 said = next((line for line in done.stderr.splitlines() if "error" in line), "no reason given")
-                raise ConfigError(f"{compiler} cannot compile {_SOURCE.name} against TensorFlow {tf.__version__}: {said}")
+                raise ConfigError(f"{said_name} cannot compile {_SOURCE.name} against TensorFlow {tf.__version__}: {said}")
             os.replace(made, program)
     except OSError as error:
         raise ConfigError(f"The C++ program cannot be written to {cache}: {error.strerror or error}.") from error
@@ -129,17 +131,21 @@ def has_compiler() -> bool:
     return True
 
 
-def find_compiler() -> str:
-    """Returns the path of the C++ compiler: `$CXX`, or the first of g++, c++, clang++.
+def find_compiler() -> list[str]:
+    """Returns the command of the C++ compiler: `$CXX`, such as `ccache g++`, or the first of g++, c++, clang++.
 
     Raises:
         ConfigError: If there is none.
     """
     wanted = os.environ.get("CXX")
-    for name in (wanted,) if wanted else _COMPILERS:
+    try:
+        candidates = [shlex.split(wanted)] if wanted and wanted.strip() else [[name] for name in _COMPILERS]
+    except ValueError as error:
+        raise ConfigError(f"CXX cannot be read as a command: {error}. Received: '{wanted}'.") from error
+    for name, *arguments in candidates:
         path = shutil.which(name)
         if path:
-            return path
+            return [path, *arguments]
     raise ConfigError(
         f"The check under the C++ loader needs a C++ compiler ({wanted or ', '.join(_COMPILERS)}), and there is none on the "
         "path: install one (apt-get install g++), name one in CXX, or leave this check out (--without-loader)."

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import tensorflow as tf
 
 from tfadt.atomic import write_text
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.saved import SavedRun
-from tfadt.serving.loader_check import Latency, build_loader
 from tfadt.serving.metadata import check_files, fingerprint, read_metadata
-from tfadt.serving.proofs import Proofs
+from tfadt.serving.verification.loader_check import Latency, build_loader
+from tfadt.serving.verification.proofs import Proofs
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Blessing:
         """Whether no proof failed."""
         return all(check.ok is not False for check in self.checks)
 
+    @property
+    def reason(self) -> str:
+        """The proof that failed and why; empty where none did."""
+        return next((f"{check.name}: {check.detail}" for check in self.checks if check.ok is False), "")
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the blessing for its file."""
         return {"blessed": self.blessed, **asdict(self)}
@@ -81,7 +88,9 @@ def read_blessing(folder: Path) -> dict[str, Any]:
     """
     path = blessing_path(folder)
     if not path.is_file():
-        raise DataError(f"{folder} was not verified: {path.name} does not exist. Run `tfadt verify {folder}` first.")
+        raise DataError(
+            f"{folder} was not verified: {path.name} does not exist. Run `tfadt verify {quote(str(folder))}` first."
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         blessed, known, checks = content["blessed"], content["fingerprint"], content["checks"]
@@ -91,7 +100,9 @@ def read_blessing(folder: Path) -> dict[str, Any]:
     if not blessed:
         raise DataError(f"{folder} is not blessed: {failed[0] if failed else 'no reason given'}")
     if known != fingerprint(folder):
-        raise DataError(f"{folder} is not what was verified: it was changed since. Run `tfadt verify {folder}` again.")
+        raise DataError(
+            f"{folder} is not what was verified: it was changed since. Run `tfadt verify {quote(str(folder))}` again."
+        )
     check_files(folder)
     return dict(content)
 
@@ -103,7 +114,7 @@ def verify(
     seconds: float = 1.0,
     say: Callable[[str], object] = lambda text: None,
 ) -> Blessing:
-    """Verifies a version and writes its blessing.
+    """Verifies a version and writes its blessing, beside it; not where it is a pipeline's artifact, which never changes.
 
     Args:
         folder: The version's folder.
@@ -113,9 +124,11 @@ def verify(
         say: Hears each proof as it is done.
 
     Raises:
-        ConfigError: If there is no C++ compiler.
+        ConfigError: If there is no C++ compiler, or `seconds` is no time.
         DataError: If the folder is not an export. What is wrong with an export is in the blessing.
     """
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ConfigError(f"The time of each measurement is a number of seconds above 0. Received: {seconds}.")
     folder = Path(folder)
     metadata = read_metadata(folder)
     if loader:
@@ -146,8 +159,14 @@ def verify(
         tuple(proofs.latencies),
         proofs.metrics,
     )
-    write_text(blessing_path(folder), json.dumps(blessing.as_dict(), indent=2) + "\n")
+    if not is_artifact(folder):
+        write_text(blessing_path(folder), json.dumps(blessing.as_dict(), indent=2) + "\n")
     return blessing
+
+
+def is_artifact(folder: Path) -> bool:
+    """Returns whether a version lies in a complete execution of a pipeline, whose record has the digest of every file."""
+    return any((parent / "execution.json").is_file() for parent in folder.resolve().parents[:3])
 
 
 def _prove(name: str, proof: Callable[[], str | None]) -> Check:

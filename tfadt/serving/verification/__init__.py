@@ -1,0 +1,1 @@
+"""The proof of a version before anybody points traffic at it."""
