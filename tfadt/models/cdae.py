@@ -123,6 +123,10 @@ class CDAE(Recommender):
         """Returns the hidden vectors, after the activation."""
         return tf.cast(self.hidden(users), tf.float32)
 
+    def item_vectors(self) -> tf.Tensor:
+        """Returns the vectors of the decoder."""
+        return tf.convert_to_tensor(self.decoder_table.value)
+
     def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
         """Returns the logits of all items, one matrix product."""
         return tf.matmul(vectors, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]

@@ -94,14 +94,11 @@ class Selection(keras.callbacks.Callback):
             return
         if self.history and self.history[-1][0] == step:
             return  # A resumed run comes by the step of its checkpoint once more.
-        with self.model.looking():
-            score = self._score()
-            self.history.append((step, score))
-            if np.isnan(score):
-                return
-            if self.best_score is None or score > self.best_score:
-                self.best_step, self.best_score = step, score
-                self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
+        score = self._score()
+        self.history.append((step, score))
+        if not np.isnan(score) and (self.best_score is None or score > self.best_score):
+            self.best_step, self.best_score = step, score
+            self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the last measurement to the epoch's logs."""

@@ -164,7 +164,7 @@ def _train_stage(
             callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
         listener.begin(label, total_steps)
         stops = (every, keep_every)
-        model.fit_source(source, settings.epochs, adt.steps_per_call, stops, done, callbacks=callbacks)
+        model.fit_source(source, settings.epochs, adt.steps_per_call, stops, looks=(every,), done=done, callbacks=callbacks)
     return Trained(
         model,
         pd.DataFrame(keeper.epochs).rename_axis("epoch").reset_index().assign(stage=stage),

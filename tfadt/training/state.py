@@ -59,7 +59,6 @@ class Checkpointing(keras.callbacks.Callback):
         Raises:
             DataError: If the checkpoint is of another model.
         """
-        model.optimizer.build(model.trainable_variables)
         checkpoint = None if self._store is None else self._store.latest()
         if checkpoint is None:
             return 0

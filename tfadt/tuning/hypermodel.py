@@ -103,7 +103,6 @@ class ADTHyperModel(keras_tuner.HyperModel):
                 start_from(model, adt.start_from / "models" / f"{self._plan.name}.keras")
             optimizer = DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon)
             model.compile(optimizer, make_policy(self._plan.policy, config), adt.objective)
-            optimizer.build(model.trainable_variables)
         except _FAILURES as error:
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         return model

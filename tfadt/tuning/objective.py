@@ -89,12 +89,11 @@ class Judge(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures the model."""
         logs = {} if logs is None else logs
-        with self.model.looking():
-            metrics = self._evaluator(self.model).metrics
-            score = float(epoch) if self._score is None else self._score(metrics)
-            better = self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]
-            if better and self._restore:
-                self.weights = [variable.numpy() for variable in self.model.trainable_variables]
+        metrics = self._evaluator(self.model).metrics
+        score = float(epoch) if self._score is None else self._score(metrics)
+        better = self.epoch < 0 or np.isnan(self.logs[SELECTION_SCORE]) or score > self.logs[SELECTION_SCORE]
+        if better and self._restore:
+            self.weights = [variable.numpy() for variable in self.model.trainable_variables]
         logs.update({VALIDATION + name: value for name, value in metrics.items()})
         logs[SELECTION_SCORE] = score
         if better:
