@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfadt.models.gmf import GMF
     from tfadt.models.neumf import NeuMF
     from tfadt.models.nmtr import NMTR
+    from tfadt.training.model_files import load_model
 
 _MODULES = {
     "CDAE": "tfadt.models.cdae",
@@ -48,6 +49,7 @@ _MODULES = {
     "from_frame": "tfadt.data.ingest",
     "ingest": "tfadt.data.ingest",
     "load_config": "tfadt.config_loading",
+    "load_model": "tfadt.training.model_files",
 }
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "from_frame",
     "ingest",
     "load_config",
+    "load_model",
 ]
 
 

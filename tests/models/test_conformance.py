@@ -105,7 +105,7 @@ def test_saved_and_reloaded_it_scores_the_same_and_goes_on_training(cls, data, t
     assert back.policy.get_config() == model.policy.get_config()
     assert back.objective == "square"
     assert int(back.iteration) == int(model.iteration)
-    np.testing.assert_array_equal(back.recommend([1], 3).items, model.rank([1], 3).items)
+    np.testing.assert_array_equal(back.rank([1], 3).items, model.rank([1], 3).items)
     back.fit(data, epochs=1, batch_size=5)
     assert int(back.iteration) > int(model.iteration)
 

@@ -81,6 +81,7 @@ class DeferredAdam(keras.optimizers.Adam):
         keras.optimizers.Optimizer.build(self, variables)
         self._momentums, self._velocities = [], []
         self._last_steps: list[keras.Variable | None] = []
+        self._state: list[tuple[tf.Variable, ...]] = []
         for variable in variables:
             self._momentums.append(self.add_variable_from_reference(variable, name="momentum"))
             self._velocities.append(self.add_variable_from_reference(variable, name="velocity"))
@@ -88,6 +89,9 @@ class DeferredAdam(keras.optimizers.Adam):
             if is_deferred(variable):
                 last = self.add_variable((variable.shape[0],), "zeros", dtype="int64", name=f"{variable.name}_last_step")
             self._last_steps.append(last)
+            # The tf.Variables: within a model under mixed precision, Keras's would be cast to its compute dtype.
+            parts = (variable, self._momentums[-1], self._velocities[-1], last)
+            self._state.append(tuple(part.value for part in parts if part is not None))
         with tf.init_scope():
             self._motion = tf.Variable(self._tabulate(), trainable=False, dtype=tf.float32)
 
@@ -125,10 +129,7 @@ class DeferredAdam(keras.optimizers.Adam):
             ids: int64 `[k]`, distinct.
         """
         index = self._get_variable_index(table)
-        weights, momentum, velocity, last = (
-            tf.gather(variable.value, ids)
-            for variable in (table, self._momentums[index], self._velocities[index], self._last_steps[index])
-        )
+        weights, momentum, velocity, last = (tf.gather(variable, ids) for variable in self._state[index])
         now = tf.cast(self.iterations, tf.int64)
         missed = tf.cast(now - last, tf.float32)[:, None]
         decay = tf.exp(missed * np.float32(np.log(self._ratio)))
@@ -198,10 +199,9 @@ class DeferredAdam(keras.optimizers.Adam):
         )
 
     def _write(self, table: keras.Variable, ids: tf.Tensor, values: tuple[tf.Tensor, ...], step: tf.Tensor) -> None:
-        index = self._get_variable_index(table)
-        variables = (table, self._momentums[index], self._velocities[index], self._last_steps[index])
-        for variable, value in zip(variables, (*values, tf.fill(tf.shape(ids), step)), strict=True):
-            variable.value.scatter_update(tf.IndexedSlices(value, ids))
+        state = self._state[self._get_variable_index(table)]
+        for variable, value in zip(state, (*values, tf.fill(tf.shape(ids), step)), strict=True):
+            variable.scatter_update(tf.IndexedSlices(value, ids))
 
     @property
     def _scheduled(self) -> bool:
