@@ -11,7 +11,7 @@ import pandas as pd
 from tfadt.components.artifacts.base import Artifact
 from tfadt.config import Config, EvaluateConfig
 from tfadt.config_loading import dump, load_config
-from tfadt.registry import MODELS, check_name
+from tfadt.registry import MODELS
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
@@ -92,7 +92,7 @@ class Model(Artifact):
         """
         from tfadt.training.model_files import load_model
 
-        check_name("model", MODELS, self.training()["model"])
+        MODELS.check(self.training()["model"])
         return load_model(self.file)
 
     def training(self) -> dict[str, Any]:

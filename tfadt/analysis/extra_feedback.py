@@ -11,7 +11,7 @@ from tfadt.analysis.comparison import methods, paired, verdict
 from tfadt.errors import ConfigError
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
 from tfadt.inference.collide import Collided, Group
-from tfadt.registry import MODELS, PLAIN, POLICIES, resolve
+from tfadt.registry import MODELS, PLAIN, POLICIES
 from tfadt.training.runs import ADT_ALONE, Run
 
 Table = tuple[list[str], list[list[str]]]
@@ -133,7 +133,7 @@ def _by_group(collided: Sequence[Collided]) -> dict[tuple[str, Group], list[Coll
 
 def _needs(model: str, policy: str | None) -> bool:
     """Returns whether a model or a policy is itself a way to use extra feedback."""
-    classes = resolve("model", MODELS, model, {}), resolve("policy", POLICIES, str(policy), {})
+    classes = MODELS.resolve(model), POLICIES.resolve(str(policy))
     return any(getattr(each, "needs_extra_feedback", False) for each in classes)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError
 from tfadt.losses.objectives import get_objective
 from tfadt.models.statistics import TrainingStatistics
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.optimizers.steps import OptimizerStep, begin_step, sync
-from tfadt.registry import POLICIES, resolve
+from tfadt.registry import POLICIES
 from tfadt.sampling.batches import Batch
 
 _NOT_COMPILED = {
@@ -34,6 +34,8 @@ class DenoisingModel(keras.Model):
     Batches drawn on the device (`Recommender.fit`) and `((users, items), labels)`, as any Keras model takes them, go through
     the same `train_step`.
     """
+
+    policy: DenoisingPolicy
 
     def compile(
         self,
@@ -62,11 +64,9 @@ class DenoisingModel(keras.Model):
                 raise ConfigError(f"compile() takes no {name}: {_NOT_COMPILED[name]}. Received: {name}={value!r}.")
         if tf.distribute.has_strategy():
             raise ConfigError("Models train on one device. Build and compile them outside of a distribution strategy.")
-        if isinstance(policy, str):
-            policy = resolve("policy", POLICIES, policy, {})()
         self._objective = get_objective(objective)
         self.objective = objective
-        self.policy: DenoisingPolicy = policy or Standard()
+        self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
         self._statistics = TrainingStatistics()
         self._step: OptimizerStep | None = None
         # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
@@ -121,9 +121,9 @@ class DenoisingModel(keras.Model):
         """
         labels, importance = self.policy.relabel(batch.labels, batch.known_positive)
         logits, loss = self.row_loss(batch._replace(labels=labels), training)
-        weights, divisor = self.policy.weights(
-            tf.stop_gradient(loss), tf.stop_gradient(logits), labels, batch.users, batch.items, self.iteration
-        )
+        still = tf.stop_gradient(loss), tf.stop_gradient(logits)
+        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive)
+        weights, divisor = self.policy.weights(rows, self.iteration)
         if importance is not None:
             weights *= importance
         total = tf.reduce_sum(tf.stop_gradient(weights) * loss)
@@ -140,9 +140,9 @@ class DenoisingModel(keras.Model):
         self._statistics.update_state(batch, *self.batch_loss(batch))
         return self.get_metrics_result()
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """Makes one step, as in Keras."""
-        result = super().train_on_batch(*args, **kwargs)
+    def train_on_batch(self, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
+        """Makes one step, as in Keras, and returns the statistics by name."""
+        result = super().train_on_batch(*args, return_dict=return_dict, **kwargs)
         self.sync()
         return result
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from tfadt.data.interactions import CSR, InteractionData, Interactions, Vocabulary
+from tfadt.data.interactions import CSR, InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranker, Ranking, RankingEvaluator
 from tfadt.memory import require_memory
-from tfadt.models.base import DenoisingModel
+from tfadt.models.arguments import as_list, at_least_one, check_arrays
 from tfadt.models.hooks import FitHook, RankingValidation
+from tfadt.models.identified import IdentifiedModel
 from tfadt.models.stepping import Stepper, chunk_plan
 from tfadt.optimizers.steps import prepare
 from tfadt.sampling.batches import BatchSource, PairSource
@@ -27,10 +25,9 @@ from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import SearchSpace
 
 _BLOCK_USERS = 8192
-_IDS = "ids.json"
 
 
-class Recommender(DenoisingModel):
+class Recommender(IdentifiedModel):
     """A model of user-item preference, trained on observed interactions and sampled negatives.
 
     A subclass makes its weights in `__init__` and implements `call`, `user_representation`, `score_vectors` and
@@ -65,8 +62,6 @@ class Recommender(DenoisingModel):
         self.history_size = int(history_size)
         self.seed = int(seed)
         self._initializers_made = 0
-        self.users: Vocabulary | None = None
-        self.items: Vocabulary | None = None
         self.history_offsets = self.add_weight(
             name="history_offsets", shape=(num_users + 1,), dtype="int64", initializer="zeros", trainable=False
         )
@@ -148,81 +143,13 @@ class Recommender(DenoisingModel):
             ConfigError: If `k` is below 1 or a user code is out of range.
         """
         codes = np.atleast_1d(np.asarray(users, np.int64))
-        _at_least_one(k=k)
+        at_least_one(k=k)
         if codes.size and not (codes.min() >= 0 and codes.max() < self.num_users):
             raise ConfigError(
                 f"User codes must lie in 0 .. {self.num_users - 1} (encode ids with data.users.encode). "
                 f"Received: {codes.min()} .. {codes.max()}."
             )
         return Ranker(self, k, self.seen if exclude_seen else None)(codes)
-
-    def recommend(self, users: Any, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
-        """Returns the k best items of each user.
-
-        Args:
-            users: User ids, as they stand in the log; one or many.
-            k: How many items a user; fewer where the user has seen the rest.
-            exclude_seen: Leave out the items of the user's training history.
-
-        Returns:
-            Columns `user_id`, `rank` (from 1), `item_id` and `score` (the logit), users in the given order.
-
-        Raises:
-            ConfigError: If `k` is below 1.
-            DataError: If a user id is unknown, or the model was not built by `from_interactions` and knows no ids.
-        """
-        vocabulary, items = self._vocabulary("users"), self._vocabulary("items")
-        ranking = self.rank(_codes(vocabulary, users), k, exclude_seen)
-        owner, position = np.nonzero(ranking.items >= 0)
-        return pd.DataFrame(
-            {
-                "user_id": vocabulary.ids[_codes(vocabulary, users)][owner],
-                "rank": position + 1,
-                "item_id": items.decode(ranking.items[owner, position]),
-                "score": ranking.scores[owner, position],
-            }
-        )
-
-    def similar_items(self, items: Any, k: int = 10) -> pd.DataFrame:
-        """Returns the k items whose vectors are nearest to those of the given items.
-
-        Args:
-            items: Item ids, as they stand in the log; one or many.
-            k: How many.
-
-        Returns:
-            Columns `item_id`, `rank` (from 1), `similar_item_id` and `similarity` (the cosine), without the item itself.
-
-        Raises:
-            ConfigError: If `k` is below 1.
-            DataError: If an item id is unknown, or the model knows no ids.
-        """
-        _at_least_one(k=k)
-        vocabulary = self._vocabulary("items")
-        codes = _codes(vocabulary, items)
-        space = tf.math.l2_normalize(self.item_vectors(), axis=1)
-        similarity = tf.matmul(tf.gather(space, codes), space, transpose_b=True)
-        itself = tf.stack([tf.range(len(codes), dtype=tf.int64), tf.constant(codes)], axis=1)
-        similarity = tf.tensor_scatter_nd_update(similarity, itself, tf.fill([len(codes)], -np.inf))
-        best, nearest = (t.numpy() for t in tf.math.top_k(similarity, min(k, self.num_items - 1)))
-        count = best.shape[1]
-        return pd.DataFrame(
-            {
-                "item_id": np.repeat(vocabulary.ids[codes], count),
-                "rank": np.tile(np.arange(count) + 1, len(codes)),
-                "similar_item_id": vocabulary.decode(nearest.ravel()),
-                "similarity": best.ravel(),
-            }
-        )
-
-    def _vocabulary(self, which: str) -> Vocabulary:
-        found: Vocabulary | None = getattr(self, which)
-        if found is None:
-            raise DataError(
-                f"The model does not know the ids of its {which}. Build it with from_interactions(data), or rank codes with "
-                "rank(codes, k)."
-            )
-        return found
 
     # --- training and evaluation
 
@@ -305,10 +232,10 @@ class Recommender(DenoisingModel):
         """
         if not self.compiled:
             raise ConfigError("Call compile() before fit().")
-        _at_least_one(epochs=epochs, batch_size=batch_size, num_negatives=num_negatives, steps_per_call=steps_per_call)
-        others = _callbacks(callbacks)
+        at_least_one(epochs=epochs, batch_size=batch_size, num_negatives=num_negatives, steps_per_call=steps_per_call)
+        others = as_list(callbacks)
         if not isinstance(x, InteractionData):
-            _check_arrays(x, "fit")
+            check_arrays(x, "fit")
             if y is not None:
                 horizon = int(self.iteration) + epochs * -(-len(y) // (batch_size or 32))
                 self.policy.prepare(horizon, float(np.mean(y)))
@@ -358,7 +285,7 @@ class Recommender(DenoisingModel):
             DataError: If the split is empty or the data is of another size.
         """
         if not isinstance(x, InteractionData):
-            _check_arrays(x, "evaluate")
+            check_arrays(x, "evaluate")
             self._statistics.has_feedback = False  # which arrays do not tell
             self.make_test_function(force=True)
             return super().evaluate(x, y, **kwargs)
@@ -369,14 +296,14 @@ class Recommender(DenoisingModel):
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> np.ndarray:
         """Returns the logits of `(users, items)`, as in Keras."""
-        _check_arrays(x, "predict", "recommend(user_ids, k) ranks items")
+        check_arrays(x, "predict", "recommend(user_ids, k) ranks items")
         scores: np.ndarray = super().predict(x, *args, **kwargs)
         return scores
 
     @staticmethod
     def _evaluator(data: InteractionData, split: str, k: Any) -> RankingEvaluator:
         cutoffs = tuple(k) if isinstance(k, Iterable) else (k,)
-        _at_least_one(**{f"k[{n}]": cutoff for n, cutoff in enumerate(cutoffs)})
+        at_least_one(**{f"k[{n}]": cutoff for n, cutoff in enumerate(cutoffs)})
         if split not in ("valid", "test"):
             raise ConfigError(f"split must be 'valid' or 'test'. Received: {split!r}.")
         seen = data.history("train", "valid") if split == "test" else data.history()
@@ -430,7 +357,7 @@ class Recommender(DenoisingModel):
         cut_epoch = max(done - 1, 0) // source.steps_per_epoch
         left = slice(cut_epoch * calls_per_epoch, None)
         self.train_function = Stepper(source, self._train_on, self.get_metrics_result)
-        others = _callbacks(callbacks)
+        others = as_list(callbacks)
 
         def due(step: int) -> bool:
             return (step - first_step) % source.steps_per_epoch == 0 or any(step % every == 0 for every in looks)
@@ -501,96 +428,3 @@ class Recommender(DenoisingModel):
             "history_size": self.history_size,
             "seed": self.seed,
         }
-
-    # --- what Keras does with a whole model
-
-    def summary(self, line_length: int | None = None, print_fn: Any = None, **kwargs: Any) -> None:
-        """Prints the weights and their sizes; Keras's own summary knows layers alone, of which the model has none.
-
-        Args:
-            line_length: Width of the name column and the rest; default 72.
-            print_fn: Prints a line; default `print`.
-            **kwargs: None of Keras's others matter here.
-        """
-        del kwargs
-        tell, width = print_fn or print, (line_length or 72) - 34
-        tell(f"{type(self).__name__} of {self.num_users:,} users and {self.num_items:,} items")
-        for variable in self.weights:
-            size = int(np.prod(variable.shape))
-            kind = "" if variable.trainable else "  not trained"
-            tell(f"  {variable.name:<{width}}{tuple(variable.shape)!s:>18}{size:>14,}{kind}")
-        tell(f"Parameters: {self.count_params():,}")
-
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Saves the model to a `.keras` file, as in Keras.
-
-        Raises:
-            ConfigError: If the name ends otherwise: the older HDF5 format cannot hold the model.
-        """
-        if Path(filepath).suffix != ".keras":
-            raise ConfigError(f"A model is saved to a file that ends in .keras. Received: {filepath}.")
-        super().save(filepath, *args, **kwargs)
-
-    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Refuses: what serves recommendations has signatures of its own.
-
-        Raises:
-            ConfigError: Always, with what to do.
-        """
-        del filepath, args, kwargs
-        raise ConfigError(
-            "Keras's export would serve the logits of pairs. Train with tfadt run, then: tfadt export RUN --to FOLDER, "
-            "whose signatures take user ids and give items."
-        )
-
-    def save_assets(self, folder: Any) -> None:
-        """Keeps the ids in the model's file; Keras calls this."""
-        if self.users is not None and self.items is not None:
-            ids = {"users": self.users.ids.tolist(), "items": self.items.ids.tolist()}
-            (Path(folder) / _IDS).write_text(json.dumps(ids))
-
-    def load_assets(self, folder: Any) -> None:
-        """Reads the ids; Keras calls this."""
-        if (Path(folder) / _IDS).is_file():
-            ids = json.loads((Path(folder) / _IDS).read_text())
-            self.users, self.items = (Vocabulary(_array(ids[f"{name}s"]), f"{name}_id") for name in ("user", "item"))
-
-
-def _array(ids: list[Any]) -> np.ndarray:
-    return np.array(ids, np.int64 if ids and isinstance(ids[0], int) else object)
-
-
-def _codes(vocabulary: Vocabulary, ids: Any) -> np.ndarray:
-    """Returns the codes of one id or of many, int64 `[n]`.
-
-    Raises:
-        DataError: If one is unknown.
-    """
-    listed = [ids] if isinstance(ids, str) or np.ndim(ids) == 0 else ids
-    codes = vocabulary.encode(listed)
-    if (codes < 0).any():
-        unknown, known = np.asarray(listed, object)[codes < 0].tolist(), vocabulary.ids[:1].tolist()
-        raise DataError(
-            f"{len(unknown)} of {len(codes)} {vocabulary.name}s are not in the training data. "
-            f"Received: {', '.join(map(repr, unknown[:3]))} (ids are such as {known[0]!r})."
-        )
-    return codes
-
-
-def _callbacks(callbacks: Any) -> list[Any]:
-    if callbacks is None:
-        return []
-    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
-
-
-def _at_least_one(**values: int | None) -> None:
-    for name, value in values.items():
-        if value is not None and value < 1:
-            raise ConfigError(f"{name} must be at least 1. Received: {value}.")
-
-
-def _check_arrays(x: Any, method: str, otherwise: str = "") -> None:
-    """Raises ConfigError if `x` is a frame, a data set that the method does not take, or nothing."""
-    if x is None or isinstance(x, pd.DataFrame | InteractionData) or hasattr(x, "to_pandas"):
-        wanted = otherwise or f"{method}(tfadt.from_frame(frame)) takes a frame"
-        raise ConfigError(f"{method}() takes ((users, items), labels) in codes; {wanted}. Received: {type(x).__name__}.")

@@ -15,7 +15,7 @@ from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, did_you_mean, first_line
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS, check_name, resolve
+from tfadt.registry import MODELS
 from tfadt.training.model_files import load_model
 from tfadt.training.runs import ADT_ALONE, training_name
 
@@ -106,8 +106,7 @@ class SavedRun:
             DataError: If there is none of that name, or its file is missing or corrupt.
         """
         kind = self.row(name)["model"]
-        check_name("model", MODELS, kind)
-        resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
+        MODELS.resolve(kind)  # imports the class, so that Keras can find it
         return load_model(self.folder / "models" / f"{name}.keras")
 
     def warmup_space(self, name: str) -> np.ndarray:

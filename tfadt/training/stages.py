@@ -112,6 +112,10 @@ def train(
     if weights is not None:
         start_from(model, weights)
     listener = progress or Progress()
+
+    def begin(label: str) -> Callable[[int], None]:
+        return lambda steps: listener.begin(label, steps)
+
     done: list[Trained] = []
     for stage in plan.stages:
         # A stage that is finished goes on from its last checkpoint: no step is left, and its selected weights come back.
@@ -121,9 +125,7 @@ def train(
         if logs is not None:
             callbacks.append(keras.callbacks.TensorBoard(str(logs / stage), write_graph=False))
         label = plan.name if len(plan.stages) == 1 else f"{plan.name} {stage}"
-        done.append(
-            train_stage(model, stage, data, config, callbacks, store=store, begin=lambda n, at=label: listener.begin(at, n))
-        )
+        done.append(train_stage(model, stage, data, config, callbacks, store=store, begin=begin(label)))
     spaces = [trained.warmup_space for trained in done if trained.warmup_space is not None]
     return replace(
         done[-1],
