@@ -26,7 +26,9 @@ class CDAE(Recommender):
     """`hidden = activation(sum of W_i over the user's items + V_u + b)`, `logit_i = W'_i . hidden + b'_i`.
 
     In training each input item is dropped with probability `corruption` and the rest scaled by 1 / (1 - corruption), the
-    drop-out noise of the original. Work grows with the users' items, never with users x items: W is gathered and summed by
+    drop-out noise of the original. The input is all training clicks, those that a policy
+    drops from the loss too: so is the space of users, which colliding inference finds neighbours in, even after a warm-up on
+    extra feedback alone. Work grows with the users' items, never with users x items: W is gathered and summed by
     segment, and only the cells asked for are decoded.
 
     Args:
