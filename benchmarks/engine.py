@@ -31,7 +31,6 @@ def stepping(name: str, data: InteractionData, steps: int, optimizer: Any = None
     model.compile(optimizer, TCE(DROP_RATE, 1000))
     source = model.batch_source(data.train, model.negative_sampler(data))
     model.policy.prepare(10_000, source.positive_share)
-    model.optimizer.build(model.trainable_variables)
     run = Stepper(source, model._train_on, model.get_metrics_result)
     made = 0
 

@@ -24,7 +24,7 @@ def test_a_policy_and_a_model_are_one_file_and_one_line_each(tmp_path):
         (tmp_path / name).write_text(code)
     registry = package / "registry.py"
     lines = registry.read_text()
-    for start, line in (("POLICIES: dict[str, str] = {\n", policy_line), ("MODELS: dict[str, str] = {\n", model_line)):
+    for start, line in (('    "policy",\n    {\n', policy_line), ('    "model",\n    {\n', model_line)):
         assert line.count("\n") == 1
         lines = lines.replace(start, start + line)
     registry.write_text(lines)

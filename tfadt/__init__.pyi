@@ -19,3 +19,4 @@ from .models.cdae import CDAE as CDAE
 from .models.gmf import GMF as GMF
 from .models.neumf import NeuMF as NeuMF
 from .models.nmtr import NMTR as NMTR
+from .training.model_files import load_model as load_model

@@ -6,25 +6,75 @@ import importlib
 import importlib.metadata
 import inspect
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tfadt.errors import ConfigError, did_you_mean
 
-MODELS: dict[str, str] = {
-    "gmf": "tfadt.models.gmf:GMF",
-    "neumf": "tfadt.models.neumf:NeuMF",
-    "cdae": "tfadt.models.cdae:CDAE",
-    "nmtr": "tfadt.models.nmtr:NMTR",
-}
-"""Model name -> `module:Class`. A new model is one line here."""
 
-POLICIES: dict[str, str] = {
-    "standard": "tfadt.denoising.standard:Standard",
-    "t_ce": "tfadt.denoising.truncated:TCE",
-    "r_ce": "tfadt.denoising.reweighted:RCE",
-    "nr": "tfadt.denoising.negative_reweighting:NR",
-}
-"""Policy name -> `module:Class`. A new policy is one line here."""
+class Registry(dict[str, str]):
+    """Names and where their classes are: name -> `module:Class`.
+
+    Args:
+        kind: What is registered, such as `"model"`: the section of the configuration, and the word in errors.
+        entries: The names.
+        sizes: How many leading constructor arguments are not settings (the sizes that come from the data).
+    """
+
+    def __init__(self, kind: str, entries: Mapping[str, str], sizes: int = 0):
+        super().__init__(entries)
+        self.kind = kind
+        self.sizes = sizes
+
+    def check(self, name: str) -> None:
+        """Raises ConfigError, with the nearest known name, if `name` is not registered."""
+        check_name(self.kind, self, name)
+
+    def resolve(self, name: str, settings: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """Returns the class registered under `name`, after checking `settings` against its constructor.
+
+        Raises:
+            ConfigError: If the name or a setting is unknown; the nearest known one is suggested.
+        """
+        self.check(name)
+        module, _, attribute = self[name].partition(":")
+        cls: type = getattr(importlib.import_module(module), attribute)
+        parameters = inspect.signature(cls).parameters.values()
+        named = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD][self.sizes :]
+        for key in settings:
+            if key not in named:
+                raise ConfigError(f"Unknown setting {self.kind}.{name}.{key}.{did_you_mean(key, named)}")
+        return cls
+
+
+def check_name(kind: str, known: Collection[str], name: str) -> None:
+    """Raises ConfigError, with the nearest known name, if `name` is not among the known ones."""
+    if name not in known:
+        raise ConfigError(f"Unknown {kind} '{name}'.{did_you_mean(name, known)}")
+
+
+MODELS = Registry(
+    "model",
+    {
+        "gmf": "tfadt.models.gmf:GMF",
+        "neumf": "tfadt.models.neumf:NeuMF",
+        "cdae": "tfadt.models.cdae:CDAE",
+        "nmtr": "tfadt.models.nmtr:NMTR",
+    },
+    sizes=2,
+)
+"""The models. A new one is one line here."""
+
+POLICIES = Registry(
+    "policy",
+    {
+        "standard": "tfadt.denoising.standard:Standard",
+        "t_ce": "tfadt.denoising.truncated:TCE",
+        "r_ce": "tfadt.denoising.reweighted:RCE",
+        "nr": "tfadt.denoising.negative_reweighting:NR",
+    },
+)
+"""The policies. A new one is one line here."""
 
 PLAIN = "standard"
 """The policy of plain training, which the others are compared with."""
@@ -33,32 +83,3 @@ PLAIN = "standard"
 for _group, _registry in (("tfadt.models", MODELS), ("tfadt.policies", POLICIES)):
     for _point in importlib.metadata.entry_points(group=_group):
         _registry.setdefault(_point.name, _point.value)
-
-
-def check_name(kind: str, registry: Collection[str], name: str) -> None:
-    """Raises ConfigError, with the nearest known name, if `name` is not registered."""
-    if name not in registry:
-        raise ConfigError(f"Unknown {kind} '{name}'.{did_you_mean(name, registry)}")
-
-
-def resolve(kind: str, registry: Mapping[str, str], name: str, settings: Mapping[str, Any], reserved: int = 0) -> type:
-    """Returns the class registered under `name`, after checking `settings` against its constructor.
-
-    Args:
-        kind: `"model"` or `"policy"`, the section that errors name.
-        registry: `MODELS` or `POLICIES`.
-        name: The registered name.
-        settings: Keyword arguments for the constructor.
-        reserved: How many leading constructor arguments are not settings (the sizes that come from the data).
-
-    Raises:
-        ConfigError: If the name or a setting is unknown; the nearest known one is suggested.
-    """
-    check_name(kind, registry, name)
-    module, _, attribute = registry[name].partition(":")
-    cls: type = getattr(importlib.import_module(module), attribute)
-    named = [p.name for p in inspect.signature(cls).parameters.values() if p.kind is not p.VAR_KEYWORD][reserved:]
-    for key in settings:
-        if key not in named:
-            raise ConfigError(f"Unknown setting {kind}.{name}.{key}.{did_you_mean(key, named)}")
-    return cls

@@ -11,7 +11,7 @@ import pandas as pd
 from tfadt.components.artifacts.base import Artifact
 from tfadt.config import Config, EvaluateConfig
 from tfadt.config.loading import dump, load_config
-from tfadt.registry import MODELS, check_name
+from tfadt.registry import MODELS
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
@@ -79,7 +79,7 @@ class Model(Artifact):
         """
         from tfadt.training.model_files import load_model
 
-        check_name("model", MODELS, self.record().model)
+        MODELS.check(self.record().model)
         return load_model(self.file)
 
     def record(self) -> Run:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfadt.denoising.base import Rows
 from tfadt.denoising.reweighted import RCE
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
@@ -18,7 +19,7 @@ IDS = tf.zeros([6], tf.int64)
 
 
 def weigh(policy, step=0, loss=LOSS, labels=LABELS):
-    weights, divisor = policy.weights(loss, LOGITS[: len(loss)], labels, IDS, IDS, tf.constant(step, tf.int64))
+    weights, divisor = policy.weights(Rows(IDS, IDS, labels, loss, LOGITS[: len(loss)]), tf.constant(step, tf.int64))
     return weights.numpy().tolist(), float(divisor)
 
 
@@ -101,7 +102,7 @@ def test_reweighting_can_divide_by_the_sum_of_the_weights():
 
 
 def test_reweighting_is_exact_where_the_probability_itself_underflows():
-    weights, _ = RCE(0.25).weights(LOSS, tf.fill([6], -200.0), tf.ones([6]), IDS, IDS, tf.constant(0, tf.int64))
+    weights, _ = RCE(0.25).weights(Rows(IDS, IDS, tf.ones([6]), LOSS, tf.fill([6], -200.0)), tf.constant(0, tf.int64))
     np.testing.assert_allclose(weights, np.exp(-0.25 * 200.0), rtol=1e-4)
 
 

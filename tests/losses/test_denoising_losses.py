@@ -1,6 +1,7 @@
 """T-CE and R-CE as Keras losses: reference values, hand-computed cases, fit, serialisation."""
 
 import json
+import warnings
 
 import keras
 import numpy as np
@@ -114,3 +115,19 @@ def test_arguments_out_of_range_are_refused():
         ReweightedBinaryCrossentropy(-1)
     with pytest.raises(ConfigError, match=r"max_drop_rate must lie in \[0, 1\). Received: 1"):
         TruncatedBinaryCrossentropy(1)
+
+
+def test_without_its_schedule_the_truncated_loss_says_that_it_drops_nothing():
+    x, y = np.zeros((64, 2), "float32"), np.ones(64, "float32")
+
+    def fit(*callbacks):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        loss = TruncatedBinaryCrossentropy(0.2, num_gradual=2, from_logits=True)
+        model.compile("adam", loss=loss)
+        model.fit(x, y, verbose=0, callbacks=[callback(loss) for callback in callbacks])
+
+    with pytest.warns(UserWarning, match=r"drops nothing.*DropRateSchedule\(loss\)"):
+        fit()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(DropRateSchedule)

@@ -32,7 +32,7 @@ def test_learns_the_checkerboard_and_recommends_what_was_held_out(cls):
     data = checkerboard(40, 24)
     model, history = trained(cls, data, epochs=5)
     assert history["loss"][-1] < 0.7 * history["loss"][0]
-    items, scores = model.recommend(np.arange(40), k=2)
+    items, scores = model.rank(np.arange(40), k=2)
     # The two unseen items of a user's own colour come before the twelve of the other.
     expected = [sorted(data.test.item[data.test.user == u]) for u in range(40)]
     assert [sorted(row) for row in items.tolist()] == expected
@@ -86,11 +86,11 @@ def test_a_user_is_scored_by_its_vector(cls, data):
 def test_seen_items_are_left_out_unless_asked_for(cls, data):
     model = make(cls, data)
     seen = set(data.train.item[data.train.user == 2])
-    items, scores = model.recommend([2], k=16)
+    items, scores = model.rank([2], k=16)
     kept = items[0][items[0] >= 0]
     assert set(kept) == set(range(16)) - seen
     assert np.isneginf(scores[0][len(kept) :]).all()
-    assert sorted(model.recommend([2], k=16, exclude_seen=False).items[0]) == list(range(16))
+    assert sorted(model.rank([2], k=16, exclude_seen=False).items[0]) == list(range(16))
 
 
 @MODELS
@@ -105,7 +105,7 @@ def test_saved_and_reloaded_it_scores_the_same_and_goes_on_training(cls, data, t
     assert back.policy.get_config() == model.policy.get_config()
     assert back.objective == "square"
     assert int(back.iteration) == int(model.iteration)
-    np.testing.assert_array_equal(back.recommend([1], 3).items, model.recommend([1], 3).items)
+    np.testing.assert_array_equal(back.rank([1], 3).items, model.rank([1], 3).items)
     back.fit(data, epochs=1, batch_size=5)
     assert int(back.iteration) > int(model.iteration)
 
@@ -157,9 +157,9 @@ def test_misuse_is_refused_with_a_sentence(cls, data):
     with pytest.raises(ConfigError, match=r"Call compile\(\) before fit\(\)"):
         model.fit(data)
     with pytest.raises(ConfigError, match=r"User codes must lie in 0 \.\. 19.*Received: 20 \.\. 20"):
-        model.recommend([20], 3)
+        model.rank([20], 3)
     with pytest.raises(ConfigError, match=r"k must be at least 1"):
-        model.recommend([0], 0)
+        model.rank([0], 0)
     with pytest.raises(ConfigError, match=r"Unknown objective 'bprr'\. Did you mean 'bpr'"):
         model.compile(objective="bprr")
     model.compile(policy=TCE(0.5, 2))

@@ -47,9 +47,8 @@ def test_looking_at_the_model_on_the_way_changes_no_bit(cls):
         model.compile(DeferredAdam(0.01), TCE(0.2, 5))
 
         class Look(keras.callbacks.Callback):
-            def on_train_batch_end(self, batch, logs=None):
-                with self.model.looking():
-                    self.model.recommend([0, 1], 3)
+            def on_epoch_end(self, epoch, logs=None):
+                self.model.rank([0, 1], 3)
 
         model.fit(data, epochs=2, batch_size=4, steps_per_call=2, callbacks=[Look()] if look else [])
         return model.get_weights()

@@ -171,7 +171,7 @@ def test_a_new_model_needs_no_serving_code(tmp_path, monkeypatch):
     model = Halves.from_interactions(data, embedding_dim=4)
     version = export_model(model, data, tmp_path / "halves", ExportConfig(k=4), data.history())
     found = load_served(version).signatures["recommend"](user_id=tf.constant(["100"]))
-    expected = model.recommend([0], 4)
+    expected = model.rank([0], 4)
     np.testing.assert_allclose(found["scores"], expected.scores, rtol=1e-5, atol=1e-6)
 
 

@@ -42,7 +42,7 @@ def users(*codes):
 
 def test_known_users_get_the_models_ranking(model):
     codes = np.arange(DATA.num_users)
-    expected = model.recommend(codes, K)
+    expected = model.rank(codes, K)
     found = serve(model).recommend(users(*codes))
     assert found["item_ids"].numpy().tolist() == id_bytes(DATA.items.decode(expected.items)).tolist()
     np.testing.assert_allclose(found["scores"], expected.scores, rtol=1e-5, atol=1e-5)
@@ -50,7 +50,7 @@ def test_known_users_get_the_models_ranking(model):
 
 
 def test_seen_items_come_back_when_they_are_not_excluded(model):
-    expected = model.recommend([3, 4], K, exclude_seen=False)
+    expected = model.rank([3, 4], K, exclude_seen=False)
     found = serve(model, exclude_seen=False).recommend(users(3, 4))
     assert found["item_ids"].numpy().tolist() == id_bytes(DATA.items.decode(expected.items)).tolist()
 

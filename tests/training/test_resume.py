@@ -115,6 +115,8 @@ def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(refer
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_checkpoint_and_the_line_to_go_on_with(signum, code, reference, tmp_path, monkeypatch):
     out = tmp_path / "out"
+    # The shell has SIGINT ignored in what it starts in the background.
+    signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
     from tfadt.training.state import Checkpointing
 
     keep = Checkpointing.on_train_batch_end
@@ -146,6 +148,7 @@ def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     for _ in range(1200):
         if list(out.glob("checkpoints/*/*/step-*")):

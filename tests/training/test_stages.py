@@ -12,13 +12,16 @@ from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
+from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
+from tfadt.training.interrupts import listening
+from tfadt.training.plan import Plan
 from tfadt.training.progress import Progress
-from tfadt.training.stages import make_sampler
+from tfadt.training.stages import make_sampler, train
 
 SETTINGS = [
     "ingest.simulated.users=120",
@@ -222,3 +225,48 @@ def test_the_report_tells_the_plans_apart(finished):
     text = (finished[0] / "results.md").read_text()
     assert "| gmf | t_ce | warmup+adt |" in text
     assert "| gmf | t_ce | adt |" in text
+
+
+@pytest.mark.parametrize("checkpoints", ["5", "1000"])
+def test_a_signal_in_a_validation_is_heard_there_and_the_step_is_kept(checkpoints, tmp_path, monkeypatch):
+    settings = ["adt.plans=adt", f"adt.checkpoint_every={checkpoints}", "adt.eval_every=10"]
+    measure = RankingEvaluator.recall
+    asked = []
+
+    def strike(self, model):
+        asked.append(int(model.iteration))
+        # The checkpoint of this step is on the disk before anything is measured.
+        kept = {path.name for path in (tmp_path / "out").rglob("step-*.npz")}
+        assert ("step-000000000020.npz" in kept) == (checkpoints == "5" and asked[-1] == 20)
+        if asked[-1] == 20:
+            os.kill(os.getpid(), signal.SIGTERM)
+            pytest.fail("The validation went on.")
+        return measure(self, model)
+
+    monkeypatch.setattr(RankingEvaluator, "recall", strike)
+    with pytest.raises(InterruptedRunError, match="at step 20; the last checkpoint is of step 20"):
+        run(tmp_path / "out", *settings)
+    assert asked == [10, 20]
+    monkeypatch.setattr(RankingEvaluator, "recall", measure)
+    _, resumed = resume_experiment(tmp_path / "out")
+    _, uncut = run(tmp_path / "uncut", *settings)
+    assert resumed[1].evaluation.metrics == uncut[1].evaluation.metrics
+
+
+def test_the_reported_drop_rate_is_that_of_the_selected_epoch():
+    config = load_config(None, [*SETTINGS, "adt.epochs=4", "adt.learning_rate=0.05", "policy.t_ce.num_gradual=0.9"])
+    trained = train(Plan("gmf", "t_ce", 0), ingest(config.ingest), config)
+    selected = (trained.best_step - 1) // trained.steps_per_epoch
+    assert trained.drop_rate == trained.history["drop_rate"].iloc[selected]
+    assert trained.history["drop_rate"].is_monotonic_increasing
+
+
+def test_a_signal_that_was_ignored_stays_ignored(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with listening() as interrupt:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert interrupt.signum is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -15,11 +15,11 @@ from pydantic.fields import FieldInfo
 
 from tfadt.config import Config
 from tfadt.errors import ConfigError, did_you_mean
-from tfadt.registry import MODELS, POLICIES, resolve
+from tfadt.registry import MODELS, POLICIES
 
 _KINDS = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-_REGISTRIES = {"model": (MODELS, 2), "policy": (POLICIES, 0)}  # a model's first two arguments are sizes of the data
+_REGISTRIES = {registry.kind: registry for registry in (MODELS, POLICIES)}
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ def settings(key: str | None = None) -> list[Setting]:
         return list(_of_section(Config, ""))
     kind, *rest = key.split(".")
     if kind in _REGISTRIES and rest:
-        registry, reserved = _REGISTRIES[kind]
-        cls = resolve(kind, registry, rest[0], {}, reserved)
-        found = list(_of_class(cls, f"{kind}.{rest[0]}", reserved))
+        registry = _REGISTRIES[kind]
+        found = list(_of_class(registry.resolve(rest[0]), f"{kind}.{rest[0]}", registry.sizes))
     else:
         found = list(_of_section(Config, ""))
     chosen = [each for each in found if each.key == key or each.key.startswith(f"{key}.")]
@@ -70,7 +69,7 @@ def _of_section(section: type[BaseModel], path: str) -> Iterator[Setting]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _of_section(field.annotation, f"{key}.")
         elif key in _REGISTRIES:
-            for each in _REGISTRIES[key][0]:
+            for each in _REGISTRIES[key]:
                 yield Setting(f"{key}.{each}", "its own", f"The {key} {each}.", f"tfadt config {key}.{each} lists them")
         else:
             default = field.get_default(call_default_factory=True)

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
 from tfadt.search_space import SearchSpace
+
+
+class Rows(NamedTuple):
+    """The rows of a batch, as a policy sees them; nothing carries a gradient.
+
+    Attributes:
+        users: int64 `[B]` user codes.
+        items: int64 `[B]` item codes.
+        labels: float32 `[B]`, 1 for an observed interaction, 0 for a sampled negative; as `relabel` left them.
+        loss: float32 `[B]`, the objective's loss, at least 0.
+        logits: float32 `[B]`, before the sigmoid.
+        known: float32 `[B]`, 1 for a click that is known to be liked; None unless the policy or the model asks.
+    """
+
+    users: tf.Tensor
+    items: tf.Tensor
+    labels: tf.Tensor
+    loss: tf.Tensor
+    logits: tf.Tensor
+    known: tf.Tensor | None = None
 
 
 class DenoisingPolicy(ABC):
@@ -25,23 +45,11 @@ class DenoisingPolicy(ABC):
     """What a search tries for the constructor's arguments."""
 
     @abstractmethod
-    def weights(
-        self,
-        loss: tf.Tensor,
-        logits: tf.Tensor,
-        labels: tf.Tensor,
-        users: tf.Tensor,
-        items: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the weight of each row and the divisor of the sum.
 
         Args:
-            loss: float32 `[B]`, the objective's loss of each row, at least 0.
-            logits: float32 `[B]`, before the sigmoid.
-            labels: float32 `[B]`, 1 for an observed interaction, 0 for a sampled negative.
-            users: int64 `[B]` user codes.
-            items: int64 `[B]` item codes.
+            rows: The rows of the batch.
             step: int64 scalar, the training iteration T of this stage, from 0.
 
         Returns:

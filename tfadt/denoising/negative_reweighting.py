@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from tfadt.denoising.base import DenoisingPolicy, num_rows
+from tfadt.denoising.base import DenoisingPolicy, Rows, num_rows
 from tfadt.errors import ConfigError
 from tfadt.search_space import Choices, SearchSpace
 
@@ -46,18 +46,10 @@ class NR(DenoisingPolicy):
         negative = tf.where(labels > 0.5, self.click_weight, self.negative_weight)
         return known, tf.where(known > 0.5, 1.0, negative)
 
-    def weights(
-        self,
-        loss: tf.Tensor,
-        logits: tf.Tensor,
-        labels: tf.Tensor,
-        users: tf.Tensor,
-        items: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns ones, which `relabel` weighs, and B."""
-        del logits, labels, users, items, step
-        return tf.ones_like(loss), num_rows(loss)
+        del step
+        return tf.ones_like(rows.loss), num_rows(rows.loss)
 
     def prepare(self, total_steps: int, positive_share: float) -> None:
         """Refuses pairs, in which an item that is a negative cannot stand."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from tfadt.denoising.base import DenoisingPolicy, num_rows
+from tfadt.denoising.base import DenoisingPolicy, Rows, num_rows
 from tfadt.errors import ConfigError
 from tfadt.search_space import Choices, SearchSpace
 
@@ -53,20 +53,12 @@ class RCE(DenoisingPolicy):
         self.positives_only = bool(positives_only)
         self.normalise = bool(normalise)
 
-    def weights(
-        self,
-        loss: tf.Tensor,
-        logits: tf.Tensor,
-        labels: tf.Tensor,
-        users: tf.Tensor,
-        items: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the power of the predicted probability, and B (or the weights' sum)."""
-        del users, items, step
-        weights = reweighted_weights(logits, labels, self.beta, self.positives_only)
+        del step
+        weights = reweighted_weights(rows.logits, rows.labels, self.beta, self.positives_only)
         if not self.normalise:
-            return weights, num_rows(loss)
+            return weights, num_rows(rows.loss)
         return weights, tf.maximum(tf.reduce_sum(weights), keras.config.epsilon())
 
     def get_config(self) -> dict[str, Any]:

@@ -7,25 +7,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfadt.denoising.base import DenoisingPolicy, num_rows
+from tfadt.denoising.base import DenoisingPolicy, Rows, num_rows
 
 
 @keras.saving.register_keras_serializable("tfadt")
 class Standard(DenoisingPolicy):
     """The mean loss over all rows of the batch ("normal training" in the paper)."""
 
-    def weights(
-        self,
-        loss: tf.Tensor,
-        logits: tf.Tensor,
-        labels: tf.Tensor,
-        users: tf.Tensor,
-        items: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns ones and B."""
-        del logits, labels, users, items, step
-        return tf.ones_like(loss), num_rows(loss)
+        del step
+        return tf.ones_like(rows.loss), num_rows(rows.loss)
 
     def get_config(self) -> dict[str, Any]:
         """Returns no settings: there are none."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import keras
 import tensorflow as tf
 
-from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.schedules import DropRate
 from tfadt.errors import ConfigError
 from tfadt.search_space import Choices, SearchSpace
@@ -100,20 +100,12 @@ class TCE(DenoisingPolicy):
             )
         self.drop_rate.prepare(total_steps)
 
-    def weights(
-        self,
-        loss: tf.Tensor,
-        logits: tf.Tensor,
-        labels: tf.Tensor,
-        users: tf.Tensor,
-        items: tf.Tensor,
-        step: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns 0 for the dropped positives, 1 for the rest, and the number of rows the mean is over."""
-        del logits, users, items
-        weights, dropped = truncated_weights(loss, labels, self.drop_rate(step), self.drop_rate.max_drop_rate, self.scope)
-        rows = tf.size(loss) if self.mean_over == "all" else tf.size(loss) - dropped
-        return weights, tf.cast(rows, tf.float32)
+        rate, most = self.drop_rate(step), self.drop_rate.max_drop_rate
+        weights, dropped = truncated_weights(rows.loss, rows.labels, rate, most, self.scope)
+        counted = tf.size(rows.loss) if self.mean_over == "all" else tf.size(rows.loss) - dropped
+        return weights, tf.cast(counted, tf.float32)
 
     def dropped_share(self, positive_share: float, step: int) -> float:
         """Returns the share of the positives that go at iteration `step`."""

@@ -12,7 +12,7 @@ from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_se
 from tfadt.experiments.collide import Collided, Group
 from tfadt.experiments.comparison import methods, paired, verdict
 from tfadt.experiments.run import Run
-from tfadt.registry import MODELS, PLAIN, POLICIES, resolve
+from tfadt.registry import MODELS, PLAIN, POLICIES
 from tfadt.training.plan import ADT_ALONE
 
 Table = tuple[list[str], list[list[str]]]
@@ -134,7 +134,7 @@ def _by_group(collided: Sequence[Collided]) -> dict[tuple[str, Group], list[Coll
 
 def _needs(model: str, policy: str | None) -> bool:
     """Returns whether a model or a policy is itself a way to use extra feedback."""
-    classes = resolve("model", MODELS, model, {}), resolve("policy", POLICIES, str(policy), {})
+    classes = MODELS.resolve(model), POLICIES.resolve(str(policy))
     return any(getattr(each, "needs_extra_feedback", False) for each in classes)
 
 

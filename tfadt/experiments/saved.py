@@ -19,7 +19,7 @@ from tfadt.experiments.folder import check_file
 from tfadt.experiments.layout import RESULTS, Layout
 from tfadt.experiments.run import Run, check_schema
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS, check_name, resolve
+from tfadt.registry import MODELS
 from tfadt.training.model_files import load_model
 
 
@@ -150,8 +150,7 @@ class SavedRun:
             DataError: If there is none of that name, or its file is missing, corrupt or another run's.
         """
         kind = self.run(name).model
-        check_name("model", MODELS, kind)
-        cls = resolve("model", MODELS, kind, {})  # imports the class, so that Keras can find it
+        cls = MODELS.resolve(kind)  # imports the class, so that Keras can find it
         path = self.layout.model(name)
         check_file(self.layout, name, path)
         model = load_model(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -45,7 +46,8 @@ class _RowLoss(keras.losses.Loss):
 class TruncatedBinaryCrossentropy(_RowLoss):
     """T-CE (the paper's eq. 2) as a Keras loss: the positives with the largest loss in a batch count nothing.
 
-    The drop rate starts at 0; `DropRateSchedule` moves it during `fit`. With the reduction `"sum_over_batch_size"` the
+    The drop rate starts at 0; `DropRateSchedule` moves it during `fit`, and without that a warning says so. With the
+    reduction `"sum_over_batch_size"` the
     value is the mean over the kept rows, as in the authors' code.
 
     Args:
@@ -79,9 +81,19 @@ class TruncatedBinaryCrossentropy(_RowLoss):
         super().__init__(from_logits, reduction, name, dtype)
         self.schedule = DropRate(max_drop_rate, num_gradual, exponent)
         self.drop_rate = tf.Variable(0.0, trainable=False, dtype=tf.float64, name="drop_rate")
+        self.scheduled = False
 
     def _weights(self, loss: tf.Tensor, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         del logits
+        with tf.init_scope():
+            idle = not self.scheduled and float(self.drop_rate.numpy()) == 0.0
+        if idle:
+            warnings.warn(
+                "TruncatedBinaryCrossentropy drops nothing, as no callback moves its drop rate. "
+                "Train with fit(..., callbacks=[DropRateSchedule(loss)]).",
+                stacklevel=2,
+            )
+            self.scheduled = True  # told once
         weights, dropped = truncated_weights(loss, labels, self.drop_rate, self.schedule.max_drop_rate)
         rows = tf.size(loss)
         # The reduction divides by all rows; this makes it the mean over the kept ones.
@@ -146,6 +158,7 @@ class DropRateSchedule(keras.callbacks.Callback):
     def __init__(self, loss: TruncatedBinaryCrossentropy):
         super().__init__()
         self.truncated = loss
+        loss.scheduled = True
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Settles the ramp for the length of this run; with an unknown number of steps N must be an int."""

@@ -2,54 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError
 from tfadt.losses.objectives import get_objective
 from tfadt.models.statistics import TrainingStatistics
-from tfadt.optimizers.deferred_adam import DeferredAdam, is_deferred
-from tfadt.optimizers.reads import DeferredReads
+from tfadt.optimizers.deferred_adam import DeferredAdam
+from tfadt.optimizers.steps import OptimizerStep, begin_step, sync
+from tfadt.registry import POLICIES
 from tfadt.sampling.batches import Batch
+
+_NOT_COMPILED = {
+    "loss": "the loss is the policy's and the objective's: compile(policy='t_ce', objective='bpr')",
+    "metrics": "evaluate(data, k=20) and fit(data, validation_data=data) report the ranking metrics",
+    "weighted_metrics": "evaluate(data, k=20) and fit(data, validation_data=data) report the ranking metrics",
+    "loss_weights": "the weights of the rows are the policy's",
+    "run_eagerly": "the steps of a call are one graph (tf.config.run_functions_eagerly(True) helps to debug a policy)",
+    "jit_compile": "XLA is slow at batches of varying length",
+    "steps_per_execution": "fit(data, steps_per_call=200) sets it",
+}
 
 
 class DenoisingModel(keras.Model):
     """A Keras model of (user, item) pairs that trains under a denoising policy.
 
-    Batches drawn on the device (`FittingModel`) and `((users, items), labels)`, as any Keras model takes them, go through
+    Batches drawn on the device (`Recommender.fit`) and `((users, items), labels)`, as any Keras model takes them, go through
     the same `train_step`.
     """
+
+    policy: DenoisingPolicy
 
     def compile(
         self,
         optimizer: Any = None,
-        policy: DenoisingPolicy | None = None,
+        policy: DenoisingPolicy | str | None = None,
         objective: str = "binary_crossentropy",
+        **kwargs: Any,
     ) -> None:
         """Sets how the model trains.
 
         Args:
             optimizer: A Keras optimizer or its name; default `DeferredAdam` with learning rate .001 and the authors'
                 epsilon 1e-8.
-            policy: A denoising policy; default plain training.
+            policy: A denoising policy or its registered name, such as `"t_ce"`; default plain training.
             objective: `"binary_crossentropy"`, `"square"` or `"bpr"`.
+            **kwargs: None: for what else Keras takes, the error says what to do here.
 
         Raises:
-            ConfigError: If the objective is unknown.
+            ConfigError: If the objective or the policy is unknown, an argument does not apply, or a distribution strategy is
+                in use.
         """
+        for name, value in kwargs.items():
+            if name not in _NOT_COMPILED:
+                raise ConfigError(f"compile() takes optimizer, policy and objective. Received: {name}={value!r}.")
+            if value:
+                raise ConfigError(f"compile() takes no {name}: {_NOT_COMPILED[name]}. Received: {name}={value!r}.")
+        if tf.distribute.has_strategy():
+            raise ConfigError("Models train on one device. Build and compile them outside of a distribution strategy.")
         self._objective = get_objective(objective)
         self.objective = objective
-        self.policy = policy or Standard()
+        self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
         self._statistics = TrainingStatistics()
-        self._reads: DeferredReads | None = None
+        self._step: OptimizerStep | None = None
         # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
         super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
+        self.optimizer.build(self.trainable_variables)
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was called with, serialised."""
@@ -66,7 +88,6 @@ class DenoisingModel(keras.Model):
             policy=keras.saving.deserialize_keras_object(config["policy"]),
             objective=config["objective"],
         )
-        self.optimizer.build(self.trainable_variables)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -100,9 +121,9 @@ class DenoisingModel(keras.Model):
         """
         labels, importance = self.policy.relabel(batch.labels, batch.known_positive)
         logits, loss = self.row_loss(batch._replace(labels=labels), training)
-        weights, divisor = self.policy.weights(
-            tf.stop_gradient(loss), tf.stop_gradient(logits), labels, batch.users, batch.items, self.iteration
-        )
+        still = tf.stop_gradient(loss), tf.stop_gradient(logits)
+        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive)
+        weights, divisor = self.policy.weights(rows, self.iteration)
         if importance is not None:
             weights *= importance
         total = tf.reduce_sum(tf.stop_gradient(weights) * loss)
@@ -119,43 +140,37 @@ class DenoisingModel(keras.Model):
         self._statistics.update_state(batch, *self.batch_loss(batch))
         return self.get_metrics_result()
 
+    def train_on_batch(self, *args: Any, return_dict: bool = True, **kwargs: Any) -> Any:
+        """Makes one step, as in Keras, and returns the statistics by name."""
+        result = super().train_on_batch(*args, return_dict=return_dict, **kwargs)
+        self.sync()
+        return result
+
     def _train_on(self, batch: Batch) -> tf.Tensor:
-        deferred = isinstance(self.optimizer, DeferredAdam)
         with tf.GradientTape() as tape:
-            self._reads = DeferredReads(self.optimizer, tape) if deferred else None
-            value, loss, weights = self.batch_loss(batch, training=True)
-            scaled = self.optimizer.scale_loss(value)
-        reads, self._reads = self._reads, None
-        variables = [v for v in self.trainable_variables if not (deferred and is_deferred(v))]
-        rows = [] if reads is None else reads.weights
-        gradients = tape.gradient(scaled, [*variables, *rows])
-        if reads is not None:
-            reads.update(gradients[len(variables) :])
-        if variables:
-            # Dense on purpose: Keras's Adam (3.15) squares the repeated rows of an IndexedSlices one by one, where the
-            # square of their sum belongs into the velocity.
-            self.optimizer.apply([tf.convert_to_tensor(g) for g in gradients[: len(variables)]], variables)
-        else:
-            self.optimizer.count_step()
+            self._step = begin_step(self.optimizer, tape)
+            try:
+                value, loss, weights = self.batch_loss(batch, training=True)
+            finally:
+                step, self._step = self._step, None
+        step.minimize(value, self.trainable_variables)
         self._statistics.update_state(batch, value, loss, weights)
         return value
 
     def _as_batch(self, data: Any) -> Batch:
-        (users, items), labels, weight = keras.utils.unpack_x_y_sample_weight(data)
+        pairs, labels, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if not isinstance(pairs, tuple | list) or len(pairs) != 2 or labels is None:
+            raise ConfigError("Expected an InteractionData or ((users, items), labels).")
+        users, items = pairs
         if weight is not None:
             raise ConfigError("Sample weights are the policy's business. Expected ((users, items), labels).")
         if self.pairwise:
             raise ConfigError("BPR needs pairs, which fit(data) draws. Expected an InteractionData. Received: arrays.")
         return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
 
-    def load_weights(self, filepath: Any, **kwargs: Any) -> None:
-        """Reads a weights file, as in Keras, and the optimizer's state with it; embedding rows come out up to date."""
-        super().load_weights(filepath, **kwargs)
-        if isinstance(self.optimizer, DeferredAdam) and self.optimizer.built:
-            self.optimizer.bring_up_to_date()  # the file may have been written in the midst of training
+    def sync(self) -> None:
+        """Brings the embedding rows that rest under `DeferredAdam` to where dense training would have them.
 
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Within this, in the midst of training, every embedding row is as dense Adam would have it; no bit changes."""
-        with self.optimizer.looking() if isinstance(self.optimizer, DeferredAdam) else nullcontext():
-            yield
+        `fit` and `train_on_batch` do this wherever anybody can look. A loop of one's own that calls `train_step` has to.
+        """
+        sync(self.optimizer)

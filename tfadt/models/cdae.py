@@ -26,7 +26,9 @@ class CDAE(Recommender):
     """`hidden = activation(sum of W_i over the user's items + V_u + b)`, `logit_i = W'_i . hidden + b'_i`.
 
     In training each input item is dropped with probability `corruption` and the rest scaled by 1 / (1 - corruption), the
-    drop-out noise of the original. Work grows with the users' items, never with users x items: W is gathered and summed by
+    drop-out noise of the original. The input is all training clicks, those that a policy
+    drops from the loss too: so is the space of users, which colliding inference finds neighbours in, even after a warm-up on
+    extra feedback alone. Work grows with the users' items, never with users x items: W is gathered and summed by
     segment, and only the cells asked for are decoded.
 
     Args:
@@ -122,6 +124,10 @@ class CDAE(Recommender):
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the hidden vectors, after the activation."""
         return tf.cast(self.hidden(users), tf.float32)
+
+    def item_vectors(self) -> tf.Tensor:
+        """Returns the vectors of the decoder."""
+        return tf.convert_to_tensor(self.decoder_table.value)
 
     def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
         """Returns the logits of all items, one matrix product."""

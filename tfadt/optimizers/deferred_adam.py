@@ -7,8 +7,6 @@ in docs/deferred_adam.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -21,7 +19,7 @@ _BLOCK_ROWS = 1 << 18
 _HORIZON = 20_000  # steps after which beta_2 ** step is below 3e-9 and the bias correction is 1
 
 
-class Rows(NamedTuple):
+class TableRows(NamedTuple):
     """Distinct rows of a table, their weights brought up to date in memory but not yet in the table.
 
     Attributes:
@@ -42,10 +40,10 @@ class Rows(NamedTuple):
 class DeferredAdam(keras.optimizers.Adam):
     """`keras.optimizers.Adam` that defers the motion of resting embedding rows.
 
-    Variables marked `deferred = True` are tables: a train step reads their rows with `read`, differentiates with respect to
-    `Rows.weights` and hands the gradient to `update`. All other variables go through `apply` as in plain Adam, which also
-    counts the step. `looking` shows the tables up to date for a moment without changing any state; `bring_up_to_date` ends a
-    stage.
+    Variables marked `deferred = True` are tables: a train step reads their rows with `rows`, differentiates with respect to
+    `TableRows.weights` and hands the gradient to `update`. All other variables go through `apply` as in plain Adam, which
+    also counts the step. `sync` moves the resting rows to where dense Adam has them. It has to come before anything else
+    reads the tables; `Recommender.fit` sees to that.
 
     Args:
         learning_rate: A float or a schedule.
@@ -83,6 +81,7 @@ class DeferredAdam(keras.optimizers.Adam):
         keras.optimizers.Optimizer.build(self, variables)
         self._momentums, self._velocities = [], []
         self._last_steps: list[keras.Variable | None] = []
+        self._state: list[tuple[tf.Variable, ...]] = []
         for variable in variables:
             self._momentums.append(self.add_variable_from_reference(variable, name="momentum"))
             self._velocities.append(self.add_variable_from_reference(variable, name="velocity"))
@@ -90,6 +89,9 @@ class DeferredAdam(keras.optimizers.Adam):
             if is_deferred(variable):
                 last = self.add_variable((variable.shape[0],), "zeros", dtype="int64", name=f"{variable.name}_last_step")
             self._last_steps.append(last)
+            # The tf.Variables: within a model under mixed precision, Keras's would be cast to its compute dtype.
+            parts = (variable, self._momentums[-1], self._velocities[-1], last)
+            self._state.append(tuple(part.value for part in parts if part is not None))
         with tf.init_scope():
             self._motion = tf.Variable(self._tabulate(), trainable=False, dtype=tf.float32)
 
@@ -114,12 +116,12 @@ class DeferredAdam(keras.optimizers.Adam):
     def learning_rate(self, value: Any) -> None:
         # What the resting rows missed they missed at the old rate.
         if self.built:
-            self.bring_up_to_date()
+            self.sync()
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
         if self.built:
             self._motion.assign(self._tabulate())
 
-    def read(self, table: keras.Variable, ids: tf.Tensor) -> Rows:
+    def rows(self, table: keras.Variable, ids: tf.Tensor) -> TableRows:
         """Returns distinct rows as dense Adam would have them before the coming step; writes nothing.
 
         Args:
@@ -127,10 +129,7 @@ class DeferredAdam(keras.optimizers.Adam):
             ids: int64 `[k]`, distinct.
         """
         index = self._get_variable_index(table)
-        weights, momentum, velocity, last = (
-            tf.gather(variable.value, ids)
-            for variable in (table, self._momentums[index], self._velocities[index], self._last_steps[index])
-        )
+        weights, momentum, velocity, last = (tf.gather(variable, ids) for variable in self._state[index])
         now = tf.cast(self.iterations, tf.int64)
         missed = tf.cast(now - last, tf.float32)[:, None]
         decay = tf.exp(missed * np.float32(np.log(self._ratio)))
@@ -140,14 +139,14 @@ class DeferredAdam(keras.optimizers.Adam):
         mean_step = 1.0 / (1.0 - self._ratio) - tf.math.divide_no_nan(missed * decay, 1.0 - decay)
         mean_step = tf.where(missed > 0, mean_step, 0.0)
         epsilon = self.epsilon * tf.exp(mean_step * np.float32(-0.5 * np.log(self.beta_2)))
-        return Rows(ids, weights - momentum / (tf.sqrt(velocity) + epsilon) * motion, momentum, velocity, missed)
+        return TableRows(ids, weights - momentum / (tf.sqrt(velocity) + epsilon) * motion, momentum, velocity, missed)
 
-    def update(self, table: keras.Variable, rows: Rows, gradient: tf.Tensor) -> None:
-        """Makes the coming step on the rows that `read` returned. Call before `apply`, which counts the step.
+    def update(self, table: keras.Variable, rows: TableRows, gradient: tf.Tensor) -> None:
+        """Makes the coming step on the rows that `rows` returned. Call before `apply`, which counts the step.
 
         Args:
             table: The table.
-            rows: What `read` returned.
+            rows: What `rows` returned.
             gradient: float32 `[n, dim]`, with respect to `rows.weights`.
         """
         step = tf.cast(self.iterations, tf.float32) + 1.0
@@ -179,33 +178,19 @@ class DeferredAdam(keras.optimizers.Adam):
             grad=tf.cast(gradient, dtype),
         )
 
-    def count_step(self) -> None:
-        """Counts a step in which no dense variable took part."""
-        self._iterations.assign_add(1)
+    def sync(self) -> None:
+        """Moves every resting row to where dense Adam would have it; a second call changes no bit.
 
-    @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Shows the tables as dense Adam would have them after the last step; afterwards every bit is as it was."""
-        tables = [variable for variable in self._trainable_variables if is_deferred(variable)]
-        raw = [tf.identity(table.value) for table in tables]
-        try:
-            for table in tables:
-                for ids in _blocks(table):
-                    table.value.scatter_update(tf.IndexedSlices(self.read(table, ids).weights, ids))
-            yield
-        finally:
-            for table, value in zip(tables, raw, strict=True):
-                table.assign(value)
-
-    def bring_up_to_date(self) -> None:
-        """Moves every resting row to where dense Adam would have it, for good."""
+        A row that was moved early rounds otherwise later on, by 1e-5. Runs that are to be equal bit for bit sync at the same
+        steps.
+        """
         for variable in self._trainable_variables:
             if is_deferred(variable):
                 for ids in _blocks(variable):
-                    rows = self.read(variable, ids)
+                    rows = self.rows(variable, ids)
                     self._write(variable, ids, (rows.weights, *self._decayed(rows)), tf.cast(self.iterations, tf.int64))
 
-    def _decayed(self, rows: Rows, more: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+    def _decayed(self, rows: TableRows, more: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns momentum and velocity after the missed steps and `more`, all without a gradient."""
         steps = rows.missed + float(more)
         return (
@@ -214,10 +199,9 @@ class DeferredAdam(keras.optimizers.Adam):
         )
 
     def _write(self, table: keras.Variable, ids: tf.Tensor, values: tuple[tf.Tensor, ...], step: tf.Tensor) -> None:
-        index = self._get_variable_index(table)
-        variables = (table, self._momentums[index], self._velocities[index], self._last_steps[index])
-        for variable, value in zip(variables, (*values, tf.fill(tf.shape(ids), step)), strict=True):
-            variable.value.scatter_update(tf.IndexedSlices(value, ids))
+        state = self._state[self._get_variable_index(table)]
+        for variable, value in zip(state, (*values, tf.fill(tf.shape(ids), step)), strict=True):
+            variable.scatter_update(tf.IndexedSlices(value, ids))
 
     @property
     def _scheduled(self) -> bool:

@@ -89,6 +89,10 @@ class CheckpointStore:
             return Checkpoint(step, file, facts)
         return None
 
+    def latest_step(self) -> int | None:
+        """Returns the step of the newest checkpoint, read or not; None where there is none."""
+        return max((step for step, _ in self._files()), default=None)
+
     def clear(self) -> None:
         """Removes all checkpoints and what a killed write left."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -14,12 +14,13 @@ from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, POLICIES
 
 
-def load_model(path: Path, compile: bool = True) -> Recommender:
-    """Returns the model in a `.keras` file.
+def load_model(path: str | Path, compile: bool = True) -> Recommender:
+    """Returns the model in a `.keras` file, in a new process too, where Keras alone would not find its class.
 
     Raises:
         DataError: If the file is missing or corrupt.
     """
+    path = Path(path)
     if not path.is_file():
         raise DataError(f"{path} does not exist.")
     # Keras finds only classes that were imported: the model's own, and its policy's. It tells of one that cannot be.

@@ -12,7 +12,7 @@ from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS, POLICIES, resolve
+from tfadt.registry import MODELS, POLICIES, Registry
 
 Built = TypeVar("Built")
 
@@ -23,7 +23,6 @@ ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 """The stages that train on extra feedback."""
 
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
-_SIZES = 2  # A model's constructor begins with num_users and num_items, which are not settings.
 
 
 def training_name(model: str, policy: str, plan: str, seed: int) -> str:
@@ -51,13 +50,12 @@ class Plan:
         return training_name(self.model, self.policy, self.label, self.seed)
 
 
-def build_settings(section: str, registry: dict[str, str], name: str, config: Config) -> tuple[Any, dict[str, Any]]:
+def build_settings(section: str, registry: Registry, name: str, config: Config) -> tuple[Any, dict[str, Any]]:
     """Returns the class registered under `name` and its settings in the configuration, checked."""
     settings = getattr(config, section).get(name, {})
     if not isinstance(settings, dict):
         raise ConfigError(f"Setting '{section}.{name}' must be a section. Received: {settings!r}.")
-    reserved = _SIZES if section == "model" else 0
-    return resolve(section, registry, name, settings, reserved), settings
+    return registry.resolve(name, settings), settings
 
 
 def make_policy(name: str, config: Config) -> DenoisingPolicy:

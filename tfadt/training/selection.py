@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
@@ -52,6 +53,38 @@ def selection_score(
     return lambda: -measure()
 
 
+class RankedScore:
+    """The score of a rule beside the ranking metrics on validation, for searches, which are judged by one of these.
+
+    Args:
+        evaluator: Ranks validation.
+        model: The model.
+        rule: The selection rule; `last` scores a checkpoint by its step.
+        score: What measures a checkpoint by the rule.
+        k: Cut-off of `val_recall`, which the evaluator has measured already.
+
+    Attributes:
+        metrics: `val_recall@20` and so on, of the last measurement.
+    """
+
+    def __init__(
+        self, evaluator: RankingEvaluator, model: Recommender, rule: str, score: Callable[[], float] | None, k: int
+    ):
+        self._evaluator = evaluator
+        self._model = model
+        self._recall = f"val_recall@{k}" if rule == "val_recall" else None
+        self._score = score
+        self.metrics: dict[str, float] = {}
+
+    def __call__(self) -> float:
+        """Measures the model."""
+        found = self._evaluator(self._model).metrics
+        self.metrics.update({f"val_{name}": value for name, value in found.items()})
+        if self._recall is not None:
+            return self.metrics[self._recall]
+        return float(self._model.iteration) if self._score is None else self._score()
+
+
 def check_selection(rule: str, data: InteractionData) -> None:
     """Raises DataError if the rule needs validation interactions and there are none."""
     if rule != "last" and len(data.valid) == 0:
@@ -61,6 +94,10 @@ def check_selection(rule: str, data: InteractionData) -> None:
         )
 
 
+SELECTION_SCORE = "selection_score"
+"""The score of the rule in the logs of an epoch."""
+
+
 class Selection(keras.callbacks.Callback):
     """Measures the model every so many steps and at the end, and restores the best weights when training ends.
 
@@ -68,22 +105,36 @@ class Selection(keras.callbacks.Callback):
         score: What measures a checkpoint, larger is better; None keeps the last weights.
         every: Steps between two measurements.
         total_steps: Steps of the run; the last one is always measured.
+        metrics: What measurements find beside the score, kept up to date by `score`, for the epoch's logs.
 
     Attributes:
         best_step: The step whose weights the model ends with.
         best_score: Their score; None for the rule `last`.
         best_weights: Those weights, as long as the model trains on; None before the first measurement.
+        logged_step: The step that `best_logs` belongs to.
+        best_logs: The logs of the epoch that `best_step` lies in, once it is over.
         history: `(step, score)` of each measurement.
+        around: Gives what each measurement happens within; `Checkpointing` sets it.
     """
 
-    def __init__(self, score: Callable[[], float] | None, every: int, total_steps: int):
+    def __init__(
+        self,
+        score: Callable[[], float] | None,
+        every: int,
+        total_steps: int,
+        metrics: Mapping[str, float] | None = None,
+    ):
         super().__init__()
+        self._metrics = {} if metrics is None else metrics
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
+        self.logged_step: int | None = None
         self._score = score
         self._every = every
         self._total_steps = total_steps
         self.best_weights: list[np.ndarray] | None = None
         self.best_step = total_steps
         self.best_score: float | None = None
+        self.best_logs: dict[str, float] = {}
         self.history: list[tuple[int, float]] = []
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -94,20 +145,23 @@ class Selection(keras.callbacks.Callback):
             return
         if self.history and self.history[-1][0] == step:
             return  # A resumed run comes by the step of its checkpoint once more.
-        with self.model.looking():
+        with self.around():
             score = self._score()
-            self.history.append((step, score))
-            if np.isnan(score):
-                return
-            if self.best_score is None or score > self.best_score:
-                self.best_step, self.best_score = step, score
-                self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
+        self.history.append((step, score))
+        if not np.isnan(score) and (self.best_score is None or score > self.best_score):
+            self.best_step, self.best_score = step, score
+            self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Adds the last measurement to the epoch's logs."""
+        """Adds the last measurement to the epoch's logs, and notes those of the best step."""
         del epoch
-        if logs is not None and self.history:
-            logs["selection_score"] = self.history[-1][1]
+        logs = {} if logs is None else logs
+        logs.update(self._metrics)
+        if self.history:
+            logs[SELECTION_SCORE] = self.history[-1][1]
+        if self._score is None or self.best_step != self.logged_step:
+            self.logged_step = self.best_step
+            self.best_logs = {name: float(value) for name, value in logs.items()}
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Gives the model the best weights back."""

@@ -6,8 +6,10 @@ optimizer and a training iteration T of its own, a selection and checkpoints; th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +18,7 @@ import pandas as pd
 from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.standard import Standard
+from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.memory import require_memory
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
@@ -25,7 +28,7 @@ from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
 from tfadt.training.plan import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
 from tfadt.training.progress import Progress, ProgressCallback
-from tfadt.training.selection import Selection, selection_score
+from tfadt.training.selection import RankedScore, Selection, selection_score
 from tfadt.training.state import Checkpointing
 
 
@@ -38,8 +41,11 @@ class Trained:
         history: One row an epoch: its stage, loss, realised drop rate, and with feedback the quality of the dropped set.
         best_step: The step of the last stage whose weights were selected.
         selection_score: Their score; None under the rule `last`.
+        steps_per_epoch: Steps in which the last stage visits each row once.
         without_negative: Training interactions of users who have every item, which got no negative.
         seconds: Wall time of training, validation included.
+        drop_rate: Share of the rows that ADT dropped in the epoch whose weights were selected; 0 without that stage.
+        selected_logs: The logs of the last stage's epoch whose weights were selected.
         warmup_space: The users' vectors after warm-up, float32 `[num_users, d]`: the space E of colliding inference; None
             without that stage.
     """
@@ -48,15 +54,12 @@ class Trained:
     history: pd.DataFrame
     best_step: int
     selection_score: float | None
+    steps_per_epoch: int
     without_negative: int
     seconds: float
+    drop_rate: float
+    selected_logs: dict[str, float]
     warmup_space: np.ndarray | None = None
-
-    @property
-    def drop_rate(self) -> float:
-        """Share of the rows that the last epoch of ADT dropped; 0 without that stage."""
-        rates = self.history.loc[self.history["stage"] == "adt", "drop_rate"]
-        return float(rates.iloc[-1]) if len(rates) else 0.0
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
@@ -106,72 +109,128 @@ def train(
     check_memory(plan.model, model)
     if weights is not None:
         start_from(model, weights)
+    listener = progress or Progress()
+
+    def begin(label: str) -> Callable[[int], None]:
+        return lambda steps: listener.begin(label, steps)
+
     done: list[Trained] = []
     for stage in plan.stages:
         # A stage that is finished goes on from its last checkpoint: no step is left, and its selected weights come back.
         store = None if checkpoints is None else CheckpointStore(checkpoints.folder / stage)
+        compile_stage(model, stage, plan.policy, config)
+        callbacks: list[keras.callbacks.Callback] = [ProgressCallback(listener)]
+        if logs is not None:
+            callbacks.append(keras.callbacks.TensorBoard(str(logs / stage), write_graph=False))
         label = plan.name if len(plan.stages) == 1 else f"{plan.name} {stage}"
-        stage_logs = None if logs is None else logs / stage
-        done.append(_train_stage(stage, label, plan, model, data, config, stage_logs, progress or Progress(), store))
+        done.append(train_stage(model, stage, data, config, callbacks, store=store, begin=begin(label)))
     spaces = [trained.warmup_space for trained in done if trained.warmup_space is not None]
     return replace(
         done[-1],
         history=pd.concat([trained.history for trained in done], ignore_index=True),
         without_negative=max(trained.without_negative for trained in done),
         seconds=sum(trained.seconds for trained in done),
+        drop_rate=sum(trained.drop_rate for trained in done),
         warmup_space=spaces[0] if spaces else None,
     )
 
 
-def _train_stage(
-    stage: str,
-    label: str,
-    plan: Plan,
+def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -> None:
+    """Compiles a model for a stage: a fresh optimizer, and the policy for `adt` or plain training for the other stages."""
+    optimizer = DeferredAdam(_settings(stage, config).learning_rate, epsilon=config.adt.adam_epsilon)
+    plain = stage in ON_EXTRA_FEEDBACK
+    model.compile(optimizer, Standard() if plain else make_policy(policy, config), config.adt.objective)
+
+
+def train_stage(
     model: Recommender,
+    stage: str,
     data: InteractionData,
     config: Config,
-    logs: Path | None,
-    listener: Progress,
-    checkpoints: CheckpointStore | None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    *,
+    store: CheckpointStore | None = None,
+    continued: CheckpointStore | None = None,
+    evaluator: RankingEvaluator | None = None,
+    epochs: int | None = None,
+    initial_epoch: int = 0,
+    verbose: Any = 0,
+    begin: Callable[[int], None] | None = None,
 ) -> Trained:
-    """Trains the model through one stage; see `train`."""
-    adt = config.adt
+    """Trains a model through one stage and gives it the selected weights: the loop of runs, pipelines and searches.
+
+    Args:
+        model: The model, compiled with `compile_stage`; its seed is that of every draw.
+        stage: `warmup`, `adt` or `finetune`.
+        data: The data set.
+        config: The settings.
+        callbacks: Come after those of the stage; the epoch's logs hold `selection_score`.
+        store: Where to keep checkpoints, and where to go on from the newest one; None for none.
+        continued: The checkpoints of another training, which this one goes on from at `initial_epoch`.
+        evaluator: Ranks validation at each measurement, one an epoch, for `val_recall@20` and so on in the epoch's logs.
+        epochs: Passes over the rows, those before `initial_epoch` counted; default the stage's. The policy's schedule is
+            always settled for the stage's, if these are more.
+        initial_epoch: Passes that the other training made.
+        verbose: As in Keras.
+        begin: Hears the number of steps before they begin.
+
+    Raises:
+        DivergedError: If the loss of a step is not finite.
+        InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
+    """
+    adt, settings = config.adt, _settings(stage, config)
     extra = data.extra_feedback if stage in ON_EXTRA_FEEDBACK else None
-    settings: WarmupConfig | FinetuneConfig | ADTConfig = getattr(config, stage)
-    model.compile(
-        DeferredAdam(settings.learning_rate, epsilon=adt.adam_epsilon),
-        make_policy(plan.policy, config) if extra is None else Standard(),
-        adt.objective,
+    sampler = make_sampler(data, config, model.seed)
+    source = model.batch_source(
+        model.training_rows(data) if extra is None else extra,
+        sampler,
+        adt.user_batch_size if model.user_batches else adt.batch_size,
+        adt.num_negatives,
     )
-    rows = model.training_rows(data) if extra is None else extra
-    sampler = make_sampler(data, config, plan.seed)
-    batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
-    source = model.batch_source(rows, sampler, batch_size, adt.num_negatives)
-    total_steps = source.steps_per_epoch * settings.epochs
-    every = adt.eval_every or source.steps_per_epoch
+    epochs = settings.epochs if epochs is None else epochs
+    total_steps = source.steps_per_epoch * epochs
+    every = source.steps_per_epoch if evaluator is not None else adt.eval_every or source.steps_per_epoch
     keep_every = adt.checkpoint_every or source.steps_per_epoch
-    score = selection_score(
-        adt.selection, model, data, sampler, config.evaluate.selection_k, adt.batch_size, adt.fixed_valid_negatives
-    )
-    selection = Selection(score, every, total_steps)
+    k = config.evaluate.selection_k
+    score = selection_score(adt.selection, model, data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)
+    ranked = None if evaluator is None else RankedScore(evaluator, model, adt.selection, score, k)
     with listening() as interrupt:
-        keeper = Checkpointing(checkpoints, keep_every, selection, interrupt, total_steps)
-        done = keeper.restore(model)
-        callbacks: list[keras.callbacks.Callback] = [selection, keeper, ProgressCallback(listener)]
-        if logs is not None:
-            callbacks.append(keras.callbacks.TensorBoard(str(logs), write_graph=False))
-        listener.begin(label, total_steps)
-        stops = (every, keep_every)
-        model.fit_source(source, settings.epochs, adt.steps_per_call, stops, done, callbacks=callbacks)
+        selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {})
+        keeper = Checkpointing(store, keep_every, selection, interrupt, total_steps)
+        done = keeper.restore(model, store) if continued is None else 0
+        if continued is not None:
+            keeper.restore(model, continued)
+        if begin is not None:
+            begin(total_steps)
+        model.fit_source(
+            source,
+            epochs,
+            adt.steps_per_call,
+            stops=(every, keep_every),
+            looks=(every,),
+            done=done,
+            verbose=verbose,
+            callbacks=[selection, keeper, *callbacks],
+            initial_epoch=initial_epoch,
+            horizon=max(settings.epochs, epochs) * source.steps_per_epoch,
+        )
     return Trained(
         model,
         pd.DataFrame(keeper.epochs).rename_axis("epoch").reset_index().assign(stage=stage),
         selection.best_step,
         selection.best_score,
+        source.steps_per_epoch,
         source.without_negative,
         keeper.seconds,
+        selection.best_logs["drop_rate"] if stage == "adt" else 0.0,
+        selection.best_logs,
         model.user_space() if stage == "warmup" else None,
     )
+
+
+def _settings(stage: str, config: Config) -> WarmupConfig | FinetuneConfig | ADTConfig:
+    settings: WarmupConfig | FinetuneConfig | ADTConfig = getattr(config, stage)
+    return settings
 
 
 def check_memory(name: str, model: Recommender) -> None:

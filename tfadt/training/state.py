@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -12,15 +14,15 @@ import tensorflow as tf
 from tfadt.errors import DataError, InterruptedRunError
 from tfadt.models.recommender import Recommender
 from tfadt.training.checkpoints import Checkpoint, CheckpointStore
-from tfadt.training.interrupts import Interrupt
+from tfadt.training.interrupts import Interrupt, Struck
 from tfadt.training.selection import Selection
 
 
 class Checkpointing(keras.callbacks.Callback):
-    """Writes a checkpoint every so many steps, at the last step, and where a signal asks the run to stop.
+    """Writes a checkpoint every so many steps, at the end, and where a signal asks the run to stop.
 
-    It comes after `Selection` among the callbacks, whose best weights so far it keeps too. What is kept is raw: resting
-    embedding rows stay at rest, so that the steps to come round as they would have.
+    It comes after `Selection` among the callbacks, whose best weights so far it keeps too; where both are due, the
+    checkpoint is written first. Resting embedding rows stay at rest, so that the steps to come round as they would have.
 
     Args:
         store: Where; None to keep nothing.
@@ -41,6 +43,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._store = store
         self._every = every
         self._selection = selection
+        selection.around = self.measuring
         self._interrupt = interrupt
         self._total_steps = total_steps
         self._saved_step: int | None = None
@@ -53,14 +56,16 @@ class Checkpointing(keras.callbacks.Callback):
         """Wall time of the training so far."""
         return time.perf_counter() - self._begun
 
-    def restore(self, model: Recommender) -> int:
-        """Brings the model, its optimizer and the selection to the newest checkpoint; returns its step, 0 without one.
+    def restore(self, model: Recommender, store: CheckpointStore | None) -> int:
+        """Brings the model, its optimizer and the selection to the newest checkpoint of a store.
+
+        Returns:
+            Its step; 0 without one.
 
         Raises:
             DataError: If the checkpoint is of another model.
         """
-        model.optimizer.build(model.trainable_variables)
-        checkpoint = None if self._store is None else self._store.latest()
+        checkpoint = None if store is None else store.latest()
         if checkpoint is None:
             return 0
         for name, variable in _variables(model).items():
@@ -72,9 +77,12 @@ class Checkpointing(keras.callbacks.Callback):
         if facts["best_score"] is not None:
             selection.best_step, selection.best_score = facts["best_step"], facts["best_score"]
             selection.best_weights = [checkpoint.arrays[f"best/{n}"] for n in range(len(model.trainable_variables))]
+        selection.best_logs = facts["best_logs"]
+        selection.logged_step = facts["logged_step"]
         self.epochs = facts["epochs"]
         self._begun -= facts["seconds"]
-        self._restored_totals = checkpoint.arrays["statistics"]
+        # At the end of an epoch that is over, Keras begins the next one.
+        self._restored_totals = checkpoint.arrays["statistics"] if store is self._store else None
         self._saved_step = checkpoint.step
         return checkpoint.step
 
@@ -92,13 +100,35 @@ class Checkpointing(keras.callbacks.Callback):
             InterruptedRunError: If a signal came.
         """
         del batch, logs
+        self._keep()
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """A measurement happens within this: what is due is written before it, and a signal cuts it short.
+
+        Raises:
+            InterruptedRunError: If a signal came.
+        """
+        self._keep()
+        try:
+            with self._interrupt.at_once():
+                yield
+        except Struck:
+            self._keep()
+
+    def _keep(self) -> None:
         step = int(self.model.iteration)
         signum = self._interrupt.signum
-        due = step % self._every == 0 or step == self._total_steps or signum is not None
-        if self._store is not None and due and step != self._saved_step and self._store.save(self._checkpoint(step)):
-            self._saved_step = step
+        if step % self._every == 0 or signum is not None:
+            self._save(step)
         if signum is not None:
             self._stop(step, signum)
+
+    def _save(self, step: int, again: bool = False) -> None:
+        if self._store is None or (step == self._saved_step and not again):
+            return
+        if self._store.save(self._checkpoint(step)):
+            self._saved_step = step
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Stops the run if a signal came after the last step: nothing else is to begin.
@@ -115,9 +145,12 @@ class Checkpointing(keras.callbacks.Callback):
         raise InterruptedRunError(f"Stopped by signal {signum} at step {step}; {kept}.", 128 + signum)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Keeps the logs of the epoch."""
+        """Keeps the logs of the epoch; after the last one also the final state, with what was selected."""
         del self.epochs[epoch:]
         self.epochs.append({name: float(value) for name, value in (logs or {}).items()})
+        step = int(self.model.iteration)
+        if step >= self._total_steps or self.model.stop_training:
+            self._save(step, again=True)
 
     def _checkpoint(self, step: int) -> Checkpoint:
         selection = self._selection
@@ -128,6 +161,8 @@ class Checkpointing(keras.callbacks.Callback):
             "history": selection.history,
             "best_step": selection.best_step,
             "best_score": selection.best_score,
+            "best_logs": selection.best_logs,
+            "logged_step": selection.logged_step,
             "epochs": self.epochs,
             "seconds": self.seconds,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -17,16 +16,14 @@ from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
-from tfadt.optimizers.deferred_adam import DeferredAdam
-from tfadt.sampling.negatives import NegativeSampler
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import Plan, check_extra_feedback, make_model, make_policy
-from tfadt.training.selection import check_selection, selection_score
-from tfadt.training.stages import check_memory, make_sampler
+from tfadt.training.plan import Plan, check_extra_feedback, make_model
+from tfadt.training.selection import check_selection
+from tfadt.training.stages import check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics
-from tfadt.tuning.last_epoch import LastEpoch
-from tfadt.tuning.objective import Judge, SelectedObjective, objective_metric
+from tfadt.tuning.last_epoch import Rung
+from tfadt.tuning.objective import SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
 from tfadt.tuning.warm_start import WarmStart
 
@@ -102,9 +99,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             check_memory(self._plan.model, model)
             if adt.start_from is not None:
                 start_from(model, Layout(adt.start_from).model(self._plan.name))
-            optimizer = DeferredAdam(adt.learning_rate, epsilon=adt.adam_epsilon)
-            model.compile(optimizer, make_policy(self._plan.policy, config), adt.objective)
-            optimizer.build(model.trainable_variables)
+            compile_stage(model, "adt", self._plan.policy, config)
         except _FAILURES as error:
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         return model
@@ -149,30 +144,29 @@ class ADTHyperModel(keras_tuner.HyperModel):
             )
         begun = time.perf_counter()
         config = with_settings(self._config, self.settings(hp))
-        adt = config.adt
         try:
-            sampler = make_sampler(self._data, config, self._plan.seed)
-            batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
             if self._warm_start is not None and initial_epoch == 0:
                 self._warm_start(config).give(model)
-            source = model.batch_source(model.training_rows(self._data), sampler, batch_size, adt.num_negatives)
-            collides = self._warm_start is not None and config.collide.enabled
-            judge = Judge(self._evaluator, self._rule(model, sampler, config), restore=collides)
-            last = adt.epochs if epochs is None else epochs
-            keeper = LastEpoch.of_trial(hp.values, callbacks or [], judge, last)
-            if keeper is not None and initial_epoch > 0:
-                keeper.go_on(model, hp.values)
-            model.fit_source(
-                source,
-                last,
-                adt.steps_per_call,
-                verbose=verbose,
-                callbacks=[judge, *(callbacks or []), *([] if keeper is None else [keeper])],
+            rung = Rung.of_trial(hp.values, callbacks or [], initial_epoch)
+            trained = train_stage(
+                model,
+                "adt",
+                self._data,
+                config,
+                [*(callbacks or []), *([] if rung is None else [rung])],
+                store=None if rung is None else rung.store,
+                continued=None if rung is None else rung.continued,
+                evaluator=self._evaluator,
+                epochs=epochs,
                 initial_epoch=initial_epoch,
-                horizon=max(adt.epochs, last) * source.steps_per_epoch,
+                verbose=verbose,
             )
-            history = judge.history()
-            if self._warm_start is not None and collides:
+            history = keras.callbacks.History()
+            history.set_model(model)
+            selected = trained.best_step // trained.steps_per_epoch
+            history.epoch = [selected - 1]
+            history.history = {name: [value] for name, value in trained.selected_logs.items()}
+            if self._warm_start is not None and config.collide.enabled:
                 space = self._warm_start(config).space
                 history.history |= collided_metrics(model, space, self._data, config, self._evaluator)
         except InterruptedRunError as error:
@@ -181,18 +175,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         except OSError as error:
             raise keras_tuner.errors.FatalError(f"What a trial leaves cannot be written: {error}.") from error
-        history.history |= {SELECTED_EPOCH: [judge.epoch + 1], SECONDS: [time.perf_counter() - begun]}
+        history.history |= {SELECTED_EPOCH: [selected], SECONDS: [time.perf_counter() - begun]}
         return history
-
-    def _rule(
-        self, model: Recommender, sampler: NegativeSampler, config: Config
-    ) -> Callable[[dict[str, float]], float] | None:
-        """Returns the selection rule as a function of the metrics on validation; None for the last epoch."""
-        adt, k = config.adt, config.evaluate.selection_k
-        if adt.selection == "val_recall":
-            return lambda metrics: metrics[f"recall@{k}"]  # measured already
-        score = selection_score(adt.selection, model, self._data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)
-        return None if score is None else lambda metrics: score()
 
 
 def searched_stages(config: Config) -> tuple[str, ...]:

@@ -14,39 +14,41 @@ from typing import Any
 import keras
 import keras_tuner
 
-from tfadt.models.recommender import Recommender
-from tfadt.training.checkpoints import Checkpoint, CheckpointStore
-from tfadt.tuning.objective import Judge
+from tfadt.training.checkpoints import CheckpointStore
 
 _FOLDER = "last_epoch"  # in the folder of a trial
+_BEST = "best_value.txt"
 _EPOCHS, _EARLIER = "tuner/epochs", "tuner/trial_id"  # Hyperband's own entries among a trial's values
 
 
-class LastEpoch(keras.callbacks.Callback):
-    """Keeps the state of a trial after its last epoch, and brings a model to that of an earlier trial.
+class Rung(keras.callbacks.Callback):
+    """A trial of Hyperband: where its checkpoints are, and keras-tuner's best epoch, which goes on with the trial, too.
 
-    The state: weights and the optimizer's variables, raw, and what was chosen so far, by the selection rule and by
-    keras-tuner, whose best epoch goes on with the trial, too. Comes last among the callbacks.
+    Comes last among the callbacks.
 
     Args:
-        judge: Measures the trial.
         told: keras-tuner's callback that knows the tuner and the trial.
         best: keras-tuner's callback that keeps the best epoch.
-        epochs: Where the trial ends.
+        earlier: The trial that this one goes on from; None for none.
+
+    Attributes:
+        store: The checkpoints of this trial.
+        continued: Those of the earlier one.
     """
 
-    def __init__(self, judge: Judge, told: Any, best: Any, epochs: int):
+    def __init__(self, told: Any, best: Any, earlier: str | None):
         super().__init__()
-        self._judge = judge
         self._tuner = told.tuner
         self._best = best
-        self._epochs = epochs
-        self._store = self._store_of(told.trial.trial_id)
+        self._earlier = earlier
+        self.store = self._store_of(told.trial.trial_id)
+        self.store.clear()  # what an earlier attempt at this trial left
+        self.continued = None if earlier is None else self._store_of(earlier)
 
     @classmethod
     def of_trial(
-        cls, values: Mapping[str, Any], callbacks: Sequence[keras.callbacks.Callback], judge: Judge, epochs: int
-    ) -> LastEpoch | None:
+        cls, values: Mapping[str, Any], callbacks: Sequence[keras.callbacks.Callback], initial_epoch: int
+    ) -> Rung | None:
         """Returns the callback for a trial of Hyperband with these values; None for any other training.
 
         keras-tuner's callbacks are told by what they have: their classes are not public.
@@ -55,57 +57,35 @@ class LastEpoch(keras.callbacks.Callback):
         best = next((c for c in callbacks if hasattr(c, "best_value") and hasattr(c, "filepath")), None)
         if _EPOCHS not in values or told is None or best is None:
             return None
-        return cls(judge, told, best, epochs)
+        return cls(told, best, values[_EARLIER] if initial_epoch > 0 else None)
 
-    def go_on(self, model: Recommender, values: Mapping[str, Any]) -> None:
-        """Brings the model, the judge and keras-tuner's best epoch to where the earlier trial of these values ended.
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Takes over the best epoch of the earlier trial.
 
         Raises:
             keras_tuner.errors.FailedTrialError: If it left nothing to go on from.
             OSError: If the best epoch cannot be copied.
         """
-        earlier = values[_EARLIER]
-        checkpoint = self._store_of(earlier).latest()
-        if checkpoint is None:
-            raise keras_tuner.errors.FailedTrialError(f"Trial {earlier} left no last epoch to go on from.")
-        arrays, facts = checkpoint.arrays, checkpoint.facts
-        for name, variable in _variables(model).items():
-            variable.assign(arrays[name])
-        self._judge.epoch, self._judge.logs = facts["epoch"], facts["logs"]
-        if facts["keeps_weights"]:
-            self._judge.weights = [arrays[f"best/{n}"] for n in range(len(model.trainable_variables))]
-        self._best.best_value = facts["best_value"]
-        path = Path(self._best.filepath)
-        shutil.copyfile(Path(self._tuner.get_trial_dir(earlier)) / path.name, path)
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Forgets what an earlier attempt at this trial left."""
         del logs
-        self._store.clear()
+        if self.continued is None:
+            return
+        file = self.continued.folder / _BEST
+        if not file.is_file():
+            raise keras_tuner.errors.FailedTrialError(f"Trial {self._earlier} left no last epoch to go on from.")
+        self._best.best_value = float(file.read_text())
+        path = Path(self._best.filepath)
+        shutil.copyfile(Path(self._tuner.get_trial_dir(self._earlier)) / path.name, path)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes the state, if this is the last epoch.
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Writes the value of the best epoch beside the last checkpoint.
 
         Raises:
-            OSError: If it cannot be written.
+            OSError: If it, or the checkpoint, could not be written.
         """
         del logs
-        if epoch + 1 < self._epochs and not self.model.stop_training:
-            return
-        judge = self._judge
-        arrays = _variables(self.model) | {f"best/{n}": weights for n, weights in enumerate(judge.weights or [])}
-        facts = {
-            "epoch": judge.epoch,
-            "logs": {name: float(value) for name, value in judge.logs.items()},
-            "keeps_weights": judge.weights is not None,
-            "best_value": float(self._best.best_value),
-        }
-        if not self._store.save(Checkpoint(int(self.model.iteration), arrays, facts)):
-            raise OSError(f"the last epoch of a trial, into {self._store.folder}")
+        if self.store.latest_step() != int(self.model.iteration):
+            raise OSError(f"the last epoch of a trial, into {self.store.folder}")
+        (self.store.folder / _BEST).write_text(repr(float(self._best.best_value)))
 
     def _store_of(self, trial: str) -> CheckpointStore:
         return CheckpointStore(Path(self._tuner.get_trial_dir(trial)) / _FOLDER)
-
-
-def _variables(model: Recommender) -> dict[str, Any]:
-    return {f"state/{n}": variable for n, variable in enumerate([*model.variables, *model.optimizer.variables])}
