@@ -12,8 +12,7 @@ from serving_cases import K, copy_export, renumber, seen_by_server
 import tfadt.serving.push
 from tfadt.components.component import Step
 from tfadt.components.push import push as push_component
-from tfadt.config import ExportConfig
-from tfadt.config.pipeline import PushConfig
+from tfadt.config import ExportConfig, PushConfig
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.serving.export.exporter import export_model
