@@ -52,7 +52,8 @@ def test_the_python_runs(searched, monkeypatch, capsys):
     assert names["config"].adt.policies == ("t_ce",)
     names = {}
     exec(compile(smaller(of_keras_tuner, "max_epochs=10", "max_epochs=2"), "docs/tuning.md", "exec"), names)
-    assert names["items"].shape == (3, 10)
+    recommended = names["model"].recommend(names["data"].users.ids[:3], k=10)
+    assert recommended.groupby("user_id").size().tolist() == [10, 10, 10]
 
 
 def test_the_configuration_can_be_searched(tmp_path):
