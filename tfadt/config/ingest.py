@@ -3,29 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tfadt.config.section import Section
+
+MISSING = ("NaN", "nan", "NAN", "NA", "<NA>", "N/A", "#N/A", "null", "NULL", "(null)", "None", "\\N")
+"""How a missing value is written in text, by pandas, R, SQL, spreadsheets and JSON; empty text is always missing."""
+
+
+def _tuple(value: Any) -> Any:
+    """Returns a list as a tuple, and a single value as a tuple of one."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _paths(value: Any) -> Any:
+    return None if value is None else _tuple(value)
+
+
+def _text(value: Any) -> Any:
+    return str(value) if type(value) in (int, float) else value
+
+
+def _by_column(value: Any) -> Any:
+    by_column = value if isinstance(value, dict) else {ALL: value}
+    return {name: tuple(_text(part) for part in _tuple(texts)) for name, texts in by_column.items()}
+
+
+ALL = "all"
+Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
+"""Files, or one of them."""
+Column = Annotated[str, BeforeValidator(_text)]
+"""A column's name, the path of a nested field (`user.id`), or its place (1 is the first) in a file without header."""
+MissingValues = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_by_column)]
+"""Texts for all columns, or for some of ours by name."""
 
 
 class Columns(Section):
     """Which column of the input holds what. A default name is used where the input has it."""
 
-    user: str = "user_id"
+    user: Column = "user_id"
     """User id, text or integer."""
-    item: str = "item_id"
+    item: Column = "item_id"
     """Item id, text or integer."""
-    rating: str = "rating"
+    rating: Column = "rating"
     """Rating; below `feedback.rating_below` is a false positive."""
-    dwell_time: str = "dwell_time"
-    """Dwell time in seconds; below `feedback.dwell_time_below` is a false positive."""
-    false_positive: str = "false_positive"
+    dwell_time: Column = "dwell_time"
+    """Dwell time in `dwell_time_unit`; below `feedback.dwell_time_below` seconds is a false positive."""
+    false_positive: Column = "false_positive"
     """A given flag: 1 or true marks a false positive."""
-    timestamp: str = "timestamp"
+    timestamp: Column = "timestamp"
     """Time of the interaction, a number or a date; needed by the splits `time` and `leave_last_out`."""
-    extra_feedback: str = "extra_feedback"
+    extra_feedback: Column = "extra_feedback"
     """A given flag: 1 or true marks a training interaction that is known to be liked; nothing is no such knowledge."""
 
 
@@ -94,22 +124,48 @@ class Simulated(Section):
 class IngestConfig(Section):
     """Stage `ingest`: from a log to one artifact folder."""
 
-    data: Path | None = None
-    """One log to be split (or a folder written by `tfadt ingest`, or the common prefix of the authors' three files)."""
-    train: Path | None = None
-    """Training file of a given split."""
-    valid: Path | None = None
-    """Validation file of a given split."""
-    test: Path | None = None
-    """Test file of a given split."""
+    data: Paths | None = None
+    """One log to be split: files, folders and globs, read as one table (or one folder written by `tfadt ingest`, or the
+    common prefix of the authors' three files)."""
+    train: Paths | None = None
+    """Training files of a given split."""
+    valid: Paths | None = None
+    """Validation files of a given split."""
+    test: Paths | None = None
+    """Test files of a given split."""
     dataset: str | None = None
     """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings` or `adressa` (see docs/datasets.md)."""
     manual_dir: Path | None = None
     """Folder of the files that `dataset` wants downloaded by hand; default: `manual` in TFDS's download folder."""
     simulate: bool = False
     """Use the simulated data set (the default when no other source is named)."""
-    format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "adt"] = "auto"
-    """File format; `auto` goes by the file name, each also with .gz; `adt` is the authors' three-file format."""
+    format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "json", "adt"] = "auto"
+    """File format; `auto` goes by the file name, each also with .gz or .zst; `json` is one array of objects; `adt` is the
+    authors' three-file format."""
+    separator: str | None = Field(default=None, min_length=1)
+    """What stands between two fields of a text file, such as `;`, `::` or `tab`; default: a tab in .tsv, else what the
+    first line shows."""
+    header: bool = True
+    """Whether the first line names the columns; without, `columns` has their places: 1, 2, ..."""
+    quotes: Literal["auto", "rfc4180", "none"] = "auto"
+    """Whether `"` quotes a field, over line breaks as well: `auto` takes quotes as text where that makes fewer broken
+    rows."""
+    encoding: Literal["utf-8", "utf-16", "latin-1"] = "utf-8"
+    """Encoding of text files."""
+    decimal_separator: Literal[".", ","] = "."
+    """The decimal sign of numbers in text."""
+    missing_values: MissingValues = {ALL: MISSING}
+    """Texts that mean "no value", besides empty text: one list for all columns, or a list for each of ours (`rating`)."""
+    timestamp_format: str | None = None
+    """Format of times in text, as strptime has it (`%d/%m/%Y %H:%M`); default: ISO 8601, or numbers of s, ms, us or ns."""
+    dwell_time_unit: Literal["s", "ms", "min"] = "s"
+    """Unit of the dwell times."""
+    where: str | None = None
+    """Which rows count: a condition in SQL over the columns of the file, such as `is_click = 1 AND country = 'NO'`."""
+    min_user_interactions: int = Field(default=1, ge=1)
+    """Users with fewer interactions are left out (with `min_item_interactions`: until none has fewer)."""
+    min_item_interactions: int = Field(default=1, ge=1)
+    """Items with fewer interactions are left out."""
     columns: Columns = Columns()
     feedback: Feedback = Feedback()
     extra_feedback: ExtraFeedback = ExtraFeedback()
@@ -117,5 +173,10 @@ class IngestConfig(Section):
     simulated: Simulated = Simulated()
     clean_test: bool = True
     """Test keeps true positives only."""
-    on_overlap: Literal["refuse", "drop_from_test"] = "refuse"
-    """What to do with a (user, item) pair that two given splits share."""
+    on_overlap: Literal["refuse", "drop_from_test"] | None = None
+    """What to do with a (user, item) pair that two given splits share; default: drop_from_test for the authors' files and
+    for data sets by name, whose splits are what they are, else refuse."""
+    memory_limit: str | None = Field(default=None, pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")
+    """Memory that reading may take, such as `4GB`, before it uses the disk; default: half of what is free."""
+    rejected: Path | None = None
+    """File (CSV) of every rejected row: file, line, reason and text."""

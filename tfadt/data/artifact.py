@@ -1,8 +1,8 @@
 """The folder that ingest writes and every later stage reads.
 
 Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`: bool, if
-known), `extra_feedback.parquet` (`user`, `item`; if there is any), `users.parquet`, `items.parquet` (`id`, in code order),
-`manifest.json`.
+known), `extra_feedback.parquet`, `test_disliked.parquet` (`user`, `item`; if there are any), `users.parquet`, `items.parquet`
+(`id`, in code order), `manifest.json`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,11 +23,10 @@ import pyarrow.parquet as pa_parquet
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.errors import DataError
 
-SCHEMA = 2
-_WITHOUT_EXTRA_FEEDBACK = 1  # The schema before it, which is read as data that have none.
+SCHEMA = 3
 MANIFEST = "manifest.json"
 _SPLITS = ("train", "valid", "test")
-_EXTRA = "extra_feedback"
+_OPTIONAL = ("extra_feedback", "test_disliked")
 _KINDS = {pa.int64(): "int64", pa.bool_(): "bool", pa.large_string(): "text"}
 _VOCABULARIES = {"users": "user_id", "items": "item_id"}
 
@@ -98,9 +98,11 @@ def load(folder: Path) -> InteractionData:
     manifest = _read_manifest(folder)
     splits = [_read_split(folder / f"{name}.parquet") for name in _SPLITS]
     ids = [_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items()]
-    data = InteractionData(splits[0], splits[1], splits[2], ids[0], ids[1], manifest)
-    if (folder / f"{_EXTRA}.parquet").is_file():
-        data = data.with_extra_feedback(_read_split(folder / f"{_EXTRA}.parquet"))
+    extra, disliked = (
+        _read_split(path) if (path := folder / f"{name}.parquet").is_file() else None for name in _OPTIONAL
+    )
+    data = InteractionData(splits[0], splits[1], splits[2], ids[0], ids[1], manifest, test_disliked=disliked)
+    data = data if extra is None else data.with_extra_feedback(extra)
     found = fingerprint(data)
     if found != manifest.get("fingerprint"):
         raise DataError(
@@ -113,12 +115,12 @@ def load(folder: Path) -> InteractionData:
 def _may_be_replaced(folder: Path) -> bool:
     """Returns whether a folder is empty or holds exactly what `save` writes: many programs have a manifest.json."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else None
-    always, extra = {MANIFEST, *(f"{name}.parquet" for name in (*_SPLITS, *_VOCABULARIES))}, {f"{_EXTRA}.parquet"}
-    return names in (set(), always, always | extra)
+    always = {MANIFEST, *(f"{name}.parquet" for name in (*_SPLITS, *_VOCABULARIES))}
+    return names is not None and (not names or names - {f"{name}.parquet" for name in _OPTIONAL} == always)
 
 
 def _tables(data: InteractionData) -> tuple[str, ...]:
-    return _SPLITS if data.extra_feedback is None else (*_SPLITS, _EXTRA)
+    return (*_SPLITS, *(name for name in _OPTIONAL if getattr(data, name) is not None))
 
 
 def _write(data: InteractionData, folder: Path) -> None:
@@ -146,8 +148,12 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not readable JSON: {error}.") from error
     received = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
-    if received not in (SCHEMA, _WITHOUT_EXTRA_FEEDBACK):
-        raise DataError(f"{path} is of another version. Expected schema {SCHEMA}. Received: {received}.")
+    if received != SCHEMA:
+        raise DataError(
+            f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {received}. Make it anew from its log "
+            f"({manifest.get('source', {}).get('name') if isinstance(manifest, dict) else 'unknown'}): tfadt ingest --data LOG --out "
+            f"{shlex.quote(str(folder))}"
+        )
     return manifest
 
 

@@ -1,95 +1,180 @@
-"""CSV and TSV, parsed by pyarrow: every value stays text, rows with a wrong number of fields are counted."""
+"""Separated text (CSV, TSV, any separator): lines -> records -> fields."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-
-from tfadt.config.ingest import Columns
-from tfadt.data.tables import ReadResult, find_columns, to_frame
-from tfadt.errors import DataError
+from tfadt.config.ingest import IngestConfig
+from tfadt.data.database import Database, text
+from tfadt.data.files import AUTHORS, File
+from tfadt.data.lines import Lines, read_lines
+from tfadt.data.tables import Table
+from tfadt.errors import ConfigError, DataError
 
 WRONG_FIELDS = "wrong number of fields"
-# A record must fit into one block, so the block is far larger than any record of a log.
-_BLOCK_BYTES = 1 << 24
+REPEATED_HEADER = "repeated header"
+OPEN_QUOTE = "a quote is opened and not closed"
+_SEPARATORS = (",", ";", "\t", "|")
+_NAMES = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}
+_PAIR = r"^\s*\(\s*([^,()]*[^,()\s])\s*,\s*([^,()]*[^,()\s])\s*\)\s*$"
 
 
-def parse_delimited(
-    content: bytes, separator: str, names: list[str] | None, quotes: bool, wanted: list[str] | None = None
-) -> tuple[pa.Table, int, bool]:
-    """Parses separated text, every value as text.
+@dataclass(frozen=True)
+class Layout:
+    """How a line is divided.
 
-    Args:
-        content: UTF-8 text, with or without a byte order mark.
-        separator: One character.
-        names: Column names; None to take them from the first line.
+    Attributes:
+        separator: What stands between fields.
         quotes: Whether `"` quotes a field.
-        wanted: Columns to return (default: all).
-
-    Returns:
-        The table, the number of rows with a wrong number of fields, and whether line breaks lie inside one of these
-        (only a stray quote explains that).
+        fields: How many a record has.
     """
-    bad_rows = 0
-    stray_quote = False
 
-    def skip(row: pa_csv.InvalidRow) -> str:
-        nonlocal bad_rows, stray_quote
-        bad_rows += 1
-        stray_quote |= quotes and "\n" in row.text.rstrip("\r\n")
-        return "skip"
+    separator: str
+    quotes: bool
+    fields: int
 
-    header = names or header_of(content, separator)
-    table = pa_csv.read_csv(
-        pa.BufferReader(content),
-        # The handler is Python and counts: it must be called from one thread.
-        read_options=pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES, column_names=names),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=separator,
-            quote_char='"' if quotes else False,
-            newlines_in_values=quotes,
-            invalid_row_handler=skip,
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            include_columns=wanted if wanted is not None else header,
-            column_types={name: pa.string() for name in header},
-            strings_can_be_null=False,
-        ),
+    @property
+    def split(self) -> str:
+        """Expression of the fields of `__text`, VARCHAR[], quotes included."""
+        plain = f"string_split(__text, {text(self.separator)})"
+        if not self.quotes:
+            return plain
+        one = re.escape(self.separator)
+        # A quoted field ends at the separator after its closing quote; a quote inside a field is text.
+        pattern = f'{one}("(?:[^"]|"")*"[^{one}]*|[^{one}]*)'
+        quoted = f"regexp_extract_all({text(self.separator)} || __text, {text(pattern)}, 1)"
+        return f"CASE WHEN contains(__text, '\"') THEN {quoted} ELSE {plain} END"
+
+    def field(self, place: int) -> str:
+        """Returns the expression of a field, counted from 1, of the fields `f`."""
+        value = f"f[{place}]"
+        if not self.quotes:
+            return value
+        inner = f"replace({value}[2:-2], '\"\"', '\"')"
+        return f"CASE WHEN starts_with({value}, '\"') AND ends_with({value}, '\"') AND length({value}) > 1 THEN {inner} ELSE {value} END"
+
+
+def read_delimited(file: File, config: IngestConfig, database: Database) -> Table:
+    """Returns the records of a file, every value as text.
+
+    Raises:
+        DataError: If it has no row.
+        ConfigError: If the settings do not fit each other.
+    """
+    lines = read_lines(file, config.encoding, database)
+    if not lines.first:
+        raise DataError(f"{file.path}: no line is text of the encoding {config.encoding} (ingest.encoding).")
+    separator = _separator(file, config, lines.first[0])
+    quotes = config.quotes != "none" and lines.with_quotes > 0 and len(separator) == 1
+    header = _fields(lines.first[0], Layout(separator, quotes, 0), database)
+    names = header if config.header else [str(n) for n in range(1, len(header) + 1)]
+    layout = Layout(separator, quotes, len(names))
+    records, notes = f"SELECT * FROM ({lines.sql})", []
+    if quotes and lines.with_open_quotes:
+        records, notes = _join_quoted(records, layout, config, file, database)
+    if (config.header and len(lines.first) < 2) and not database.run(f"FROM ({records}) OFFSET 1 LIMIT 1"):
+        raise DataError(f"{file.path} has a header and no rows. Expected at least one row.")
+    second = lines.first[1] if config.header else lines.first[0]
+    wrong = f"len(f) <> {layout.fields}"
+    if config.header and second.endswith(separator) and _all_end_empty(records, layout, lines.first[0], file, database):
+        wrong = f"len(f) <> {layout.fields + 1}"
+    defect = f"WHEN {wrong} THEN '{WRONG_FIELDS}'"
+    rows = f"SELECT __line, __text, __defect, {layout.split} AS f FROM ({records})"
+    if config.header:
+        first = f"SELECT __line FROM ({records}) WHERE __text = {text(lines.first[0])} LIMIT 1"
+        rows += f" WHERE __line <> {database.run(first, str(file.path))[0][0]}"
+        defect = f"WHEN __text = {text(lines.first[0])} THEN '{REPEATED_HEADER}' {defect}"
+    selected = ", ".join(f"{layout.field(n)} AS __c{n}" for n in range(1, len(names) + 1))
+    sql = f"SELECT __line, __text, CASE WHEN __defect IS NOT NULL THEN __defect {defect} END AS __defect, {selected} FROM ({rows})"
+    return Table(
+        file.path.name,
+        sql,
+        {theirs: (f"__c{n}", "VARCHAR") for n, theirs in reversed(list(enumerate(names, 1)))},
+        names,
+        file.format,
+        file.split,
+        str(file.path),
+        tuple(notes),
     )
-    return table, bad_rows, stray_quote
 
 
-def header_of(content: bytes, separator: str) -> list[str]:
-    """Returns the names in the first line."""
-    first = pa_csv.open_csv(
-        pa.BufferReader(content),
-        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=separator, newlines_in_values=True, invalid_row_handler=lambda row: "skip"
-        ),
+def _separator(file: File, config: IngestConfig, first: str) -> str:
+    if config.separator is not None:
+        return _NAMES.get(config.separator, config.separator)
+    if file.format == "tsv":
+        return "\t"
+    outside = re.sub(r'"[^"]*"', "", first)
+    return max(_SEPARATORS, key=outside.count)
+
+
+def _fields(line: str, layout: Layout, database: Database) -> list[str]:
+    """Returns the fields of one line."""
+    split = f"SELECT {layout.split} AS f FROM (SELECT {text(line)} AS __text)"
+    count = database.run(f"SELECT len(f) FROM ({split})")[0][0]
+    return list(database.run(f"SELECT {', '.join(layout.field(n) for n in range(1, count + 1))} FROM ({split})")[0])
+
+
+def _all_end_empty(records: str, layout: Layout, header: str, file: File, database: Database) -> bool:
+    """Returns whether every row has one more field than the header, and nothing in it."""
+    rows = f"SELECT {layout.split} AS f FROM ({records}) WHERE __defect IS NULL AND __text <> {text(header)}"
+    found = database.run(f"SELECT bool_and(len(f) = {layout.fields + 1} AND f[-1] = '') FROM ({rows})", str(file.path))
+    return bool(found[0][0])
+
+
+def _join_quoted(
+    lines: str, layout: Layout, config: IngestConfig, file: File, database: Database
+) -> tuple[str, list[str]]:
+    """Returns the records where quotes may span lines, and a note on how they were told.
+
+    Lines are joined from an open quote to the next. With `quotes = "auto"` that is done only if fewer records have a wrong
+    number of fields than lines have: otherwise a stray quote would swallow the rows up to the next one.
+    """
+    number = len(database.run("SHOW TABLES"))
+    database.run(
+        f"CREATE TABLE joined{number} AS WITH l AS (SELECT *, "
+        "(length(__text) - length(replace(__text, '\"', ''))) % 2 AS odd "
+        f"FROM ({lines})), p AS (SELECT *, sum(odd) OVER (ORDER BY __line) - odd AS before FROM l), "
+        "r AS (SELECT *, count(*) FILTER (before % 2 = 0) OVER (ORDER BY __line) AS record FROM p) "
+        "SELECT min(__line) AS __line, string_agg(__text, chr(10) ORDER BY __line) AS __text, "
+        f"CASE WHEN sum(odd) % 2 = 1 THEN '{OPEN_QUOTE}' ELSE min(__defect) END AS __defect FROM r GROUP BY record",
+        str(file.path),
     )
-    return list(first.schema.names)
+    joined = f"SELECT * FROM joined{number}"
+
+    def wrong(records: str) -> int:
+        split = f"SELECT __defect, {layout.split} AS f FROM ({records})"
+        broken = f"__defect IS NOT NULL OR len(f) <> {layout.fields}"
+        return int(database.run(f"SELECT count(*) FROM ({split}) WHERE {broken}", str(file.path))[0][0])
+
+    if config.quotes == "auto" and wrong(joined) >= wrong(lines):
+        return lines, [f"{file.path.name}: quotes that do not come in pairs are read as text (ingest.quotes)"]
+    count = database.run(f"SELECT count(*) FILTER (contains(__text, chr(10))) FROM ({joined})")[0][0]
+    return joined, [f"{file.path.name}: {count:,} records have line breaks inside quotes"]
 
 
-def read_delimited(content: bytes, path: Path, separator: str, columns: Columns) -> ReadResult:
-    """Reads CSV (RFC 4180 quoting) or TSV with a header; see `readers.read`."""
-    content = content if content.endswith(b"\n") else content + b"\n"
-    header = header_of(content, separator)
-    found = find_columns(columns, header, str(path))
-    table, bad_rows, stray_quote = parse_delimited(content, separator, None, quotes=True, wanted=list(found.values()))
-    rows_in = table.num_rows + bad_rows
-    notes = []
-    if b'"' in content:
-        joined = sum(1 for _ in re.finditer(rb"[^\r\n]+", content)) - 1 - rows_in
-        if stray_quote or (joined > 0 and content.count(b'"') % 2):
-            raise DataError(
-                f'{path}: a quote (") is opened and not closed, so {joined} lines run into one record. '
-                "Expected quotes in pairs."
-            )
-        if joined > 0:
-            notes.append(f"{path.name}: {joined} line breaks lie inside quotes and are part of a value")
-    rejected = {WRONG_FIELDS: bad_rows} if bad_rows else {}
-    return ReadResult(to_frame(table, found), rows_in, rejected, header, notes=tuple(notes))
+def read_authors_file(file: File, config: IngestConfig, database: Database) -> Table:
+    """Returns the rows of one of the three files of the method's authors; tab separated, without a header.
+
+    `*.rating` has user, item, flag (1 a true positive, 0 a false positive). `*.test.negative` has user, item and only
+    true positives; in the Adressa file the first field is the text `(user, item)`.
+    """
+    lines = read_lines(file, config.encoding, database)
+    rows = f"SELECT *, string_split(__text, chr(9)) AS f FROM ({lines.sql})"
+    if file.split == "test" or AUTHORS["test"] in file.path.name:
+        pair = f"regexp_extract(f[1], {text(_PAIR)}, {{}})"
+        is_pair = f"regexp_matches(f[1], {text(_PAIR)})"
+        user = f"CASE WHEN {is_pair} THEN {pair.format(1)} ELSE f[1] END"
+        item = f"CASE WHEN {is_pair} THEN {pair.format(2)} ELSE f[2] END"
+        wrong, flag = f"NOT {is_pair} AND len(f) < 2", "'0'"
+    else:
+        # The file's flag is 1 for a true positive; ours is 1 for a false one. Other texts stay and are rejected later.
+        user, item, flag = "f[1]", "f[2]", "CASE trim(f[3]) WHEN '1' THEN '0' WHEN '0' THEN '1' ELSE f[3] END"
+        wrong = "len(f) <> 3"
+    sql = (
+        f"SELECT __line, __text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect, "
+        f"{user} AS __c1, {item} AS __c2, {flag} AS __c3 FROM ({rows})"
+    )
+    columns = {"user_id": ("__c1", "VARCHAR"), "item_id": ("__c2", "VARCHAR"), "false_positive": ("__c3", "VARCHAR")}
+    return Table(file.path.name, sql, columns, list(columns), "adt", file.split, str(file.path))

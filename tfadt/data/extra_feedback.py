@@ -6,114 +6,141 @@ alone, and a file's pairs that were split off to validation or test are left out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from tfadt.config.ingest import Columns, IngestConfig
-from tfadt.data.accounting import RowAccount
-from tfadt.data.feedback import read_flags
-from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
-from tfadt.data.readers import read
-from tfadt.data.tables import ReadResult
-from tfadt.data.values import encode_ids
+from tfadt.data.cleaning import DISLIKED_OF, KNOWN_OF, UNREADABLE_KNOWN_OF, Rules, examine, reason
+from tfadt.data.database import Database
+from tfadt.data.files import named_file
+from tfadt.data.pairs import DUPLICATE
+from tfadt.data.readers import read_file
+from tfadt.data.splits import chance
+from tfadt.data.tables import Source
 from tfadt.errors import ConfigError, DataError
 
 COLUMN = "extra_feedback"
 
 
-def add_extra_feedback(
-    data: InteractionData, column: pd.Series | None, held_out: tuple[np.ndarray, np.ndarray], config: IngestConfig
-) -> tuple[InteractionData, dict[str, Any]]:
-    """Returns the data with its extra feedback, and the account of it for the manifest.
-
-    Args:
-        data: The data without it.
-        column: The flags of the training interactions, as they were read; None without such a column.
-        held_out: User and item ids of all pairs that were split off to validation and test.
-        config: Settings of ingest.
+def kind_of_extra_feedback(sources: Sequence[Source], rule: str, config: IngestConfig) -> str:
+    """Returns `file`, `column`, `sample` or `none`: where extra feedback comes from.
 
     Raises:
         ConfigError: If a file is given beside a column.
+    """
+    column = any(COLUMN in source.values for source in sources if source.table.split in (None, "train"))
+    if config.extra_feedback.file is not None:
+        if column:
+            raise ConfigError(
+                f"Expected one source of extra feedback. Received: ingest.extra_feedback.file = "
+                f"'{config.extra_feedback.file}' and the column '{config.columns.extra_feedback}' of the training data."
+            )
+        return "file"
+    if column:
+        return "column"
+    return "sample" if rule != "none" and config.extra_feedback.share > 0 else "none"
+
+
+def known(kind: str, config: IngestConfig) -> str:
+    """Returns the expression of whether a training pair is known to be liked, as far as the log tells it."""
+    if kind == "column":
+        return f"({KNOWN_OF} AND NOT {DISLIKED_OF})"
+    settings = config.extra_feedback
+    drawn = f"{chance(settings.seed, 'p.user', 'p.item', chr(39) + 'extra' + chr(39))} < {settings.share}"
+    return f"(NOT {DISLIKED_OF} AND {drawn})" if kind == "sample" else "false"
+
+
+def add_extra_feedback(kind: str, config: IngestConfig, database: Database) -> dict[str, Any]:
+    """Makes the table `extra` (`user_code`, `item_code`), and returns the account of it for the manifest.
+
+    Args:
+        kind: Where it comes from.
+        config: Settings.
+        database: Has the tables `parted`, `users`, `items` and `coded` (with `known`).
+
+    Raises:
         DataError: If the file cannot be used, or names users, items or pairs that it may not.
     """
-    settings = config.extra_feedback
-    if settings.file is not None:
-        if column is not None:
-            raise ConfigError(
-                f"Expected one source of extra feedback. Received: ingest.extra_feedback.file = '{settings.file}' and the "
-                f"column '{config.columns.extra_feedback}' of the training data."
-            )
-        table = read(settings.file, columns=Columns(user=config.columns.user, item=config.columns.item))
-        extra, account = _from_file(data, table, held_out, config)
-    elif column is not None:
-        extra, account = _from_column(data.train, column)
-    elif data.train.false_positive is not None and settings.share > 0:
-        rng = np.random.default_rng(settings.seed)
-        known = ~data.train.false_positive & (rng.random(len(data.train)) < settings.share)
-        extra, account = _pairs(data.train, known), {"source": "sample", "share": settings.share, "seed": settings.seed}
+    if kind == "none":
+        return {"source": "none"}
+    account: dict[str, Any] = {"source": kind}
+    if kind == "file":
+        account |= _read_file(config, database)
     else:
-        return data, {"source": "none"}
-    data = data.with_extra_feedback(extra)
-    clicks = int(np.count_nonzero(np.asarray(data.train.known_positive)))
-    return data, account | {
-        "pairs": len(extra),
-        "users": len(np.unique(extra.user)),
-        "absent_from_clicks": len(extra) - clicks,
-        "share_of_training": clicks / len(data.train),
+        database.run("CREATE TABLE extra AS SELECT user_code, item_code FROM coded WHERE fate = 'train' AND known")
+    if kind == "sample":
+        account |= {"share": config.extra_feedback.share, "seed": config.extra_feedback.seed}
+    if kind == "column":
+        counts = database.records(
+            f'SELECT count(*) FILTER ({UNREADABLE_KNOWN_OF}) AS "not 0 or 1", '
+            f"count(*) FILTER ({KNOWN_OF} AND {DISLIKED_OF}) AS \"false positive\" FROM coded WHERE fate = 'train'"
+        )[0]
+        account["rejected"] = {why: count for why, count in counts.items() if count}
+    pairs, users, clicks = database.run(
+        "SELECT count(*), count(DISTINCT e.user_code), count(t.user_code) FROM extra AS e "
+        "LEFT JOIN (SELECT user_code, item_code FROM coded WHERE fate = 'train') AS t USING (user_code, item_code)"
+    )[0]
+    train = database.run("SELECT count(*) FROM coded WHERE fate = 'train'")[0][0]
+    return account | {
+        "pairs": pairs,
+        "users": users,
+        "absent_from_clicks": pairs - clicks,
+        "share_of_training": clicks / train,
     }
 
 
-def _pairs(rows: Interactions, chosen: np.ndarray) -> Interactions:
-    return Interactions(rows.user[chosen], rows.item[chosen])
+def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
+    settings = config.extra_feedback
+    assert settings.file is not None
+    columns = Columns(user=config.columns.user, item=config.columns.item)
+    config = config.model_copy(update={"columns": columns, "where": None, "format": "auto"})
+    source = read_file(named_file(settings.file, config), config, database)
+    rules = Rules("none", False, config)
+    account = examine(source, rules, database)
+    ids = {}
+    for ours in ("user", "item"):
+        integers = database.types(f"{ours}s")["id"] == "BIGINT"
+        value = source.values[ours]
+        text = f"coalesce(({value.as_integer})::VARCHAR, {value.as_text})"
+        ids[ours] = f"{value.as_integer if integers else value.as_text} AS {ours}, {text} AS {ours}_text"
+    database.run(
+        f"CREATE TABLE named AS SELECT {ids['user']}, {ids['item']} FROM ({source.table.sql}) "
+        f"WHERE ({reason(source, rules)}) IS NULL",
+        str(settings.file),
+    )
 
+    def drop(why: str, condition: str, more: str = "") -> None:
+        database.run(f"CREATE OR REPLACE TABLE left_out AS SELECT rowid AS row FROM named AS n {more} WHERE {condition}")
+        account.rejected[why] += database.run("SELECT count(*) FROM left_out")[0][0]
+        database.run("DELETE FROM named WHERE rowid IN (SELECT row FROM left_out)")
 
-def _from_column(train: Interactions, column: pd.Series) -> tuple[Interactions, dict[str, Any]]:
-    flags, missing = read_flags(column, COLUMN)
-    disliked = np.zeros(len(train), bool) if train.false_positive is None else train.false_positive
-    unreadable = np.isnan(flags) & ~missing
-    rejected = {"not 0 or 1": int(unreadable.sum()), "false positive": int(((flags == 1) & disliked).sum())}
-    found = _pairs(train, (flags == 1) & ~disliked)
-    return found, {"source": "column", "rejected": {reason: count for reason, count in rejected.items() if count}}
-
-
-def _from_file(
-    data: InteractionData, table: ReadResult, held_out: tuple[np.ndarray, np.ndarray], config: IngestConfig
-) -> tuple[Interactions, dict[str, Any]]:
-    settings, name = config.extra_feedback, str(config.extra_feedback.file)
-    account, frame = RowAccount(table.rows_in, table.rejected), table.frame[["user", "item"]]
-    ids = []
-    for column in ("user", "item"):
-        (codes,), distinct, _ = encode_ids([frame[column]], f"{column}_id")
-        frame = account.keep(frame.assign(**{column: codes}), codes >= 0, f"{column}_id missing")
-        ids.append(Vocabulary(distinct, f"{column}_id"))
-    held = [vocabulary.encode(column) for vocabulary, column in zip(ids, held_out, strict=True)]
-    held_keys = (held[0] * len(ids[1]) + held[1])[(held[0] >= 0) & (held[1] >= 0)]
-    keys = (frame["user"] * len(ids[1]) + frame["item"]).to_numpy(np.int64)
-    frame = account.keep(frame, ~np.isin(keys, held_keys), "in validation or test")
-    for column, theirs, ours in zip(("user", "item"), ids, (data.users, data.items), strict=True):
-        codes = ours.encode(theirs.ids)[frame[column].to_numpy(np.int64)]
-        unknown = frame[column].to_numpy(np.int64)[codes < 0]
-        if len(unknown) and settings.on_unknown == "refuse":
+    drop("in validation or test", "true", "SEMI JOIN (SELECT user, item FROM parted WHERE part > 0) AS p USING (user, item)")
+    for ours in ("user", "item"):
+        unknown = f"{ours} IS NULL OR {ours} NOT IN (SELECT id FROM {ours}s)"
+        count, example = database.run(
+            f"SELECT count(DISTINCT {ours}_text), min({ours}_text) FROM named WHERE {unknown}"
+        )[0]
+        if count and settings.on_unknown == "refuse":
+            size = database.run(f"SELECT count(*) FROM {ours}s")[0][0]
             raise DataError(
-                f"{name} names {len(np.unique(unknown)):,} {column}s that training does not have. Expected training's "
-                f"{len(ours):,} {column}s; ingest.extra_feedback.on_unknown = 'drop' leaves others out. "
-                f"Received, for example: '{theirs.ids[unknown[0]]}'."
+                f"{settings.file} names {count:,} {ours}s that training does not have. Expected training's "
+                f"{size:,} {ours}s; ingest.extra_feedback.on_unknown = 'drop' leaves others out. "
+                f"Received, for example: '{example}'."
             )
-        frame = account.keep(frame.assign(**{column: codes}), codes >= 0, f"{column} unseen in training")
-    keys = (frame["user"] * data.num_items + frame["item"]).to_numpy(np.int64)
-    clicks = data.train.user * data.num_items + data.train.item
-    disliked = clicks[:0] if data.train.false_positive is None else clicks[data.train.false_positive]
-    good = ~np.isin(keys, disliked)
-    frame, keys = account.keep(frame, good, "false positive"), keys[good]
-    good = ~pd.Series(keys).duplicated().to_numpy(bool)
-    frame, keys = account.keep(frame, good, "duplicate pair"), keys[good]
-    absent = int(np.count_nonzero(~np.isin(keys, clicks)))
+        drop(f"{ours} unseen in training", unknown)
+    train = "SELECT user, item, key FROM parted WHERE part = 0"
+    drop("false positive", "true", f"SEMI JOIN (SELECT user, item FROM ({train}) WHERE {DISLIKED_OF}) AS d USING (user, item)")
+    drop(DUPLICATE, "rowid NOT IN (SELECT min(rowid) FROM named GROUP BY user, item)")
+    absent = database.run(f"SELECT count(*) FROM named ANTI JOIN ({train}) USING (user, item)")[0][0]
     if absent and settings.on_absent == "refuse":
         raise DataError(
-            f"{name} holds {absent:,} pairs that are not among the training clicks. Expected clicks only; "
+            f"{settings.file} holds {absent:,} pairs that are not among the training clicks. Expected clicks only; "
             "ingest.extra_feedback.on_absent = 'keep' takes them for positives all the same."
         )
-    pairs = Interactions(keys // data.num_items, keys % data.num_items)
-    return pairs, {"source": "file", "name": name, "rows": {**account.summary(), "kept": len(pairs)}}
+    database.run(
+        "CREATE TABLE extra AS SELECT u.code AS user_code, i.code AS item_code FROM named AS n "
+        "JOIN users AS u ON n.user = u.id JOIN items AS i ON n.item = i.id"
+    )
+    account.rejected = +account.rejected
+    kept = database.run("SELECT count(*) FROM extra")[0][0]
+    return {"name": str(settings.file), "rows": {**account.summary(), "kept": kept}}

@@ -5,66 +5,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from tfadt.config.ingest import Feedback
-from tfadt.data.accounting import RowAccount
-from tfadt.data.values import factorize, to_number
+from tfadt.config.ingest import Feedback, IngestConfig
+from tfadt.data.tables import Source
+from tfadt.data.values import Value
 
 RULES = ("false_positive", "rating", "dwell_time")
-_FLAGS = {"1": 1.0, "1.0": 1.0, "true": 1.0, "0": 0.0, "0.0": 0.0, "false": 0.0}
+_SECONDS = {"s": "", "ms": " / 1000", "min": " * 60"}
 
 
-def choose_rule(config: Feedback, tables: Sequence[pd.DataFrame]) -> str:
-    """Returns the given rule, or for `auto` the first whose column every table has, or `none`."""
+def choose_rule(config: Feedback, sources: Sequence[Source]) -> str:
+    """Returns the given rule, or for `auto` the first whose column every source has, or `none`.
+
+    Feedback that only some sources have must not get lost unsaid: its rule is returned, and its column then missed.
+    """
     if config.rule != "auto":
         return config.rule
-    return next((rule for rule in RULES if all(rule in table.columns for table in tables)), "none")
+    everywhere = (rule for rule in RULES if all(rule in source.values for source in sources))
+    somewhere = (rule for rule in RULES if any(rule in source.values for source in sources))
+    return next(everywhere, next(somewhere, "none"))
 
 
-def apply_rule(frame: pd.DataFrame, rule: str, config: Feedback, account: RowAccount) -> pd.DataFrame:
-    """Adds or replaces the column `false_positive` (bool), rejecting rows whose feedback cannot be read.
+def number(value: Value, rule: str, config: IngestConfig) -> str:
+    """Returns the expression of a rating, or of a dwell time in seconds."""
+    unit = _SECONDS[config.dwell_time_unit] if rule == "dwell_time" else ""
+    return f"({value.as_number(config.decimal_separator)}){unit}"
 
-    Args:
-        frame: Rows, with the rule's column.
-        rule: What `choose_rule` returned.
-        config: Thresholds.
-        account: Counts rejected rows: missing, not a number, not finite, negative (dwell time), not a flag.
 
-    Returns:
-        The rows that are left; without the column for the rule `"none"`.
-    """
-    if rule == "none":
-        return frame.drop(columns="false_positive", errors="ignore")
-    column = frame[rule]
+def checks(value: Value, rule: str, config: IngestConfig) -> list[tuple[str, str]]:
+    """Returns (condition, reason): why a row is rejected, in this order."""
     if rule == "false_positive":
-        values, missing = read_flags(column, rule)
-        checks = {"missing": ~missing, "not 0 or 1": ~np.isnan(values)}
-    else:
-        values, missing = to_number(column, rule)
-        checks = {"missing": ~missing, "not a number": ~np.isnan(values), "not finite": np.isfinite(values)}
-        if rule == "dwell_time":
-            checks["negative"] = values >= 0
-    threshold = {"rating": config.rating_below, "dwell_time": config.dwell_time_below}.get(rule)
-    disliked = values == 1 if threshold is None else values < threshold
-    frame = frame.assign(false_positive=disliked)
-    good = np.ones(len(frame), bool)
-    for reason, passes in checks.items():
-        frame = account.keep(frame, passes[good], f"{rule} {reason}")
-        good &= passes
-    account.observe(rule, values[good])
-    return frame
+        return [(value.missing, f"{rule} missing"), (f"({value.as_flag}) IS NULL", f"{rule} not 0 or 1")]
+    read = number(value, rule, config)
+    found = [
+        (value.missing, f"{rule} missing"),
+        (f"{read} IS NULL OR isnan({read})", f"{rule} not a number"),
+        (f"isinf({read})", f"{rule} not finite"),
+    ]
+    return [*found, (f"{read} < 0", f"{rule} negative")] if rule == "dwell_time" else found
 
 
-def read_flags(column: pd.Series, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns float64 `[n]`, 1 or 0 and NaN where a value is no flag, and bool `[n]`, True where it is missing."""
-    codes, distinct = factorize(column, name)
-    flags = np.array([*(_FLAGS.get(str(value).strip().lower(), np.nan) for value in distinct), np.nan])
-    return flags[codes], codes < 0
+def disliked(value: Value, rule: str, config: IngestConfig) -> str:
+    """Returns the expression of whether a row is a false positive."""
+    if rule == "false_positive":
+        return value.as_flag
+    return f"({number(value, rule, config)} < {threshold(rule, config.feedback)})"
+
+
+def threshold(rule: str, config: Feedback) -> float | None:
+    """Returns below which value a row is a false positive; None where no number tells it."""
+    return {"rating": config.rating_below, "dwell_time": config.dwell_time_below}.get(rule)
 
 
 def describe(rule: str, config: Feedback) -> dict[str, Any]:
     """Returns the rule for the manifest and reports."""
-    threshold = {"rating": config.rating_below, "dwell_time": config.dwell_time_below}.get(rule)
-    return {"rule": rule, "threshold": threshold, "clean_test_possible": rule != "none"}
+    return {"rule": rule, "threshold": threshold(rule, config), "clean_test_possible": rule != "none"}

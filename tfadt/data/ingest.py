@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
+import pyarrow.parquet as pa_parquet
 
 from tfadt.config.ingest import Columns, IngestConfig
 from tfadt.data import artifact
-from tfadt.data.accounting import RowAccount, balance
-from tfadt.data.extra_feedback import COLUMN, add_extra_feedback
-from tfadt.data.feedback import RULES, apply_rule, choose_rule, describe
+from tfadt.data.account import balance, hints_of, no_row_left, share_of, warnings_of
+from tfadt.data.cleaning import DISLIKED_OF, Account, Rules, add_samples, examine
+from tfadt.data.columnar import read_table
+from tfadt.data.database import Database, text
+from tfadt.data.extra_feedback import COLUMN, add_extra_feedback, kind_of_extra_feedback, known
+from tfadt.data.feedback import choose_rule, describe
+from tfadt.data.files import SPLITS, find_files, named_file, source_kind
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
-from tfadt.data.sources import SPLITS, Source, read_sources, source_kind
-from tfadt.data.splits import needs_time, split_rows
-from tfadt.data.tables import ReadResult, find_columns, missing_column
-from tfadt.data.values import encode_ids, to_time
+from tfadt.data.manual_files import manual_files
+from tfadt.data.pairs import APART, account_removed, encode, keep_core, merge, split
+from tfadt.data.readers import as_source, read_file
+from tfadt.data.rejected import write_rejected
+from tfadt.data.simulated import simulate
+from tfadt.data.splits import check_shares, needs_time
+from tfadt.data.tables import Source, missing_column
 from tfadt.errors import ConfigError, DataError
+from tfadt.registry import SOURCES
 
-_MANY_MISSING = 0.1  # share of the rows
+Progress = Callable[[str], None]
 
 
-def ingest(config: IngestConfig, on_progress: Callable[[str], None] | None = None) -> InteractionData:
-    """Reads, cleans, splits and encodes the interactions that the configuration names.
+def ingest(source: Any = None, on_progress: Progress | None = None, *, folder: Path | None = None, **settings: Any) -> InteractionData:
+    """Reads, cleans, splits and encodes interactions.
 
     In this order: read; reject rows without ids, readable feedback or (where the split needs it) time; keep each
-    (user, item) pair once, the latest one; split; keep true positives in test (the paper's section 5); drop users and
-    items unseen in training from validation and test; tell which training interactions are known to be liked (3.4).
+    (user, item) pair once, the latest one; leave out what is too rare; split; keep true positives in test (the paper's
+    section 5), the others apart; drop users and items unseen in training from validation and test; tell which training
+    interactions are known to be liked (3.4).
 
     Args:
-        config: Settings of the stage. A folder written by `artifact.save` as `data` is loaded as it is.
+        source: Files (a path, text or a list of them), a DataFrame of pandas or polars, a table of pyarrow, or all settings
+            as an `IngestConfig`. A folder written by `artifact.save` is loaded as it is. None for what `settings` name.
         on_progress: Called with one line at each step.
+        folder: Where temporary files go, some 40 bytes a row (default: the system's temporary folder).
+        **settings: Settings of `IngestConfig` by name, such as `where="is_click = 1"` or `columns={"user": "uid"}`.
 
     Returns:
         The data; `manifest["rows"]` accounts for every row that came in.
@@ -42,21 +55,42 @@ def ingest(config: IngestConfig, on_progress: Callable[[str], None] | None = Non
     Raises:
         ConfigError: If the sources or settings contradict each other.
         DataError: If the input cannot be used.
+        OutOfMemoryError: If it fits neither into `memory_limit` nor on the disk.
     """
     say = on_progress or (lambda line: None)
-    if source_kind(config) == "data" and config.data is not None and artifact.is_artifact(config.data):
-        say(f"Loading {config.data}")
-        data = artifact.load(config.data)
+    if isinstance(source, IngestConfig):
+        config = source.model_copy(update=settings) if settings else source
+    elif isinstance(source, str | Path | list | tuple):
+        config = IngestConfig(data=source, **settings)
+    else:
+        config = IngestConfig(**settings)
+        if source is not None:
+            return from_frame(source, config)
+    check_shares(config.split)
+    kind = source_kind(config)
+    if kind == "data" and config.data is not None and len(config.data) == 1 and artifact.is_artifact(config.data[0]):
+        say(f"Loading {config.data[0]}")
+        data = artifact.load(config.data[0])
         _check_same_settings(data.manifest, config)
         return data
-    return _build(read_sources(config, say), config, say)
+    files = find_files(config) if kind in ("data", "splits") else []
+    with Database([*(file.path for file in files), *_beside(config)], config.memory_limit, folder) as database:
+        if files:
+            sources = []
+            for file in files:
+                say(f"Reading {file.path}")
+                sources.append(read_file(file, config, database))
+        else:
+            sources = [as_source(table, config, database) for table in _tables(kind, config, say, database)]
+        return _build(sources, kind, config, say, database)
 
 
-def from_frame(frame: pd.DataFrame, config: IngestConfig | None = None) -> InteractionData:
+def from_frame(frame: Any, config: IngestConfig | None = None) -> InteractionData:
     """Returns the data of a log in memory, treated as `ingest` treats a file.
 
     Args:
-        frame: One row an interaction, columns as named in `config.columns`.
+        frame: One row an interaction, columns as named in `config.columns`: a DataFrame of pandas or polars, or a table of
+            pyarrow.
         config: Settings; its source is not used.
 
     Raises:
@@ -64,218 +98,197 @@ def from_frame(frame: pd.DataFrame, config: IngestConfig | None = None) -> Inter
         DataError: If the frame cannot be used.
     """
     config = config or IngestConfig()
-    names = [str(name) for name in frame.columns]
-    found = find_columns(config.columns, names, "The DataFrame")
-    columns = {ours: frame.iloc[:, names.index(theirs)].reset_index(drop=True) for ours, theirs in found.items()}
-    if not len(frame):
-        raise DataError("The DataFrame has no rows. Expected at least one.")
-    table = ReadResult(pd.DataFrame(columns), len(frame), {}, names, "frame")
-    return _build([Source("DataFrame", None, table)], config, lambda line: None)
+    check_shares(config.split)
+    with Database(_beside(config), config.memory_limit) as database:
+        source = as_source(read_table("The DataFrame", frame, database), config, database)
+        return _build([source], "data", config, lambda line: None, database)
 
 
-def _build(sources: list[Source], config: IngestConfig, say: Callable[[str], None]) -> InteractionData:
-    accounts = [RowAccount(source.table.rows_in, source.table.rejected) for source in sources]
-    tables = [source.table.frame for source in sources]
-    rule = choose_rule(config.feedback, tables)
-    is_log = sources[0].split is None
-    if config.feedback.rule == "auto" and rule == "none":
-        # Feedback that only some files have must not get lost unsaid; the missing column is then an error.
-        rule = next((name for name in RULES if any(name in table for table in tables)), "none")
-    for source in sources:
-        _check_columns(source, rule, is_log and needs_time(config.split), config)
+def source_files(config: IngestConfig) -> list[Path]:
+    """Returns the files, or the ingested folder, whose content decides what the configuration's source gives.
 
-    say(f"Checking {sum(len(table) for table in tables):,} rows")
-    users, user_ids, user_notes = encode_ids([table["user"] for table in tables], "user_id")
-    items, item_ids, item_notes = encode_ids([table["item"] for table in tables], "item_id")
-    cleaned = []
-    for table, user, item, account in zip(tables, users, items, accounts, strict=True):
-        coded = table.drop(columns=["user", "item"]).assign(user=user, item=item)
-        coded = account.keep(coded, coded["user"].to_numpy() >= 0, "user_id missing")
-        coded = account.keep(coded, coded["item"].to_numpy() >= 0, "item_id missing")
-        coded = apply_rule(coded, rule, config.feedback, account)
-        coded = _read_times(coded, is_log and needs_time(config.split), account)
-        cleaned.append(_drop_duplicates(coded, len(item_ids), account))
-    if not any(len(frame) for frame in cleaned):
-        raise DataError(f"No row of {_names(sources)} can be used. Rejected: {_reasons(accounts)}.")
-
-    say("Splitting")
-    if is_log:
-        times = cleaned[0]["timestamp"].to_numpy() if "timestamp" in cleaned[0] else None
-        labels = split_rows(cleaned[0]["user"].to_numpy(), times, config.split)
-        frames = {name: cleaned[0][labels == code] for code, name in enumerate(SPLITS)}
-        split_accounts = dict.fromkeys(SPLITS, accounts[0])
+    Of a data set of ours they are its manual files, as far as they are there; another data set, or the simulation, has none.
+    """
+    kind = source_kind(config)
+    if kind == "data" and config.data is not None and len(config.data) == 1 and artifact.is_artifact(config.data[0]):
+        files = list(config.data)
+    elif kind == "dataset":
+        files = manual_files(str(config.dataset), config.manual_dir)
     else:
-        frames = dict(zip(SPLITS, cleaned, strict=True))
-        split_accounts = dict(zip(SPLITS, accounts, strict=True))
-        _remove_overlap(frames, split_accounts, len(item_ids), config.on_overlap)
-    held_out = pd.concat([frames["valid"], frames["test"]])
-    if config.clean_test and rule != "none":
-        good = ~frames["test"]["false_positive"].to_numpy(bool)
-        frames["test"] = split_accounts["test"].keep(frames["test"], good, "test: false positive")
+        files = [file.path for file in find_files(config)] if kind != "simulate" else []
+    return files if config.extra_feedback.file is None else [*files, config.extra_feedback.file]
 
-    data, kept = _encode(frames, split_accounts, user_ids, item_ids)
-    _check_enough(data, _names(sources), accounts)
-    held_out_ids = user_ids[held_out["user"].to_numpy()], item_ids[held_out["item"].to_numpy()]
-    data, extra_feedback = add_extra_feedback(data, frames["train"].get(COLUMN), held_out_ids, config)
-    rows = balance(accounts, kept)
-    _warn_of_missing_feedback(rows, rule)
+
+def _beside(config: IngestConfig) -> list[Path]:
+    return [] if config.extra_feedback.file is None else [named_file(config.extra_feedback.file, config).path]
+
+
+def _tables(kind: str, config: IngestConfig, say: Progress, database: Database) -> list[Any]:
+    if kind == "simulate":
+        say("Simulating clicks")
+        return [read_table("simulated", simulate(config.simulated), database, format="simulated")]
+    say(f"Reading {config.dataset}")
+    name = str(config.dataset)
+    tables = []
+    for part, (frame, lost) in SOURCES.resolve("dataset")(name, config.columns, config.manual_dir).items():
+        label = f"{name}[{part}]" if part else name
+        table = read_table(label, frame, database, part or None, "tfds")
+        tables.append(replace(table, lost=lost))
+    return tables
+
+
+def _build(sources: Sequence[Source], kind: str, config: IngestConfig, say: Progress, database: Database) -> InteractionData:
+    is_log = sources[0].table.split is None
+    names = _names(sources)
+    rule = choose_rule(config.feedback, sources)
+    rules = Rules(rule, is_log and needs_time(config.split), config)
+    for source in sources:
+        _check_columns(source, rules)
+    extra_kind = kind_of_extra_feedback(sources, rule, config)
+
+    accounts = []
+    for source in sources:
+        say(f"Checking {source.table.name}")
+        accounts.append(examine(source, rules, database))
+    if not any(account.kept for account in accounts):
+        add_samples(accounts, sources, rules, database)
+        raise no_row_left(f"No row of {names} can be used.", accounts)
+    add_samples(accounts, sources, rules, database)
+    found = warnings_of(sources, accounts, rules, database)
+    say("Merging pairs")
+    merge(sources, accounts, rules, database)
+    if is_log:
+        keep_core(config, database)
+    say("Splitting")
+    named_set = kind == "dataset" or sources[0].table.format == "adt"
+    on_overlap = config.on_overlap or ("drop_from_test" if named_set else "refuse")
+    split(config, names, is_log, on_overlap, database)
+    clean_test = config.clean_test and rule != "none"
+    kept = encode(clean_test, known(extra_kind, config), database)
+    account_removed(accounts, database)
+    sizes = {ours: database.run(f"SELECT count(*) FROM {ours}")[0][0] for ours in ("users", "items")}
+    _check_enough(sizes, kept, names, accounts, rules)
+    extra = add_extra_feedback(extra_kind, config, database)
+    rows = balance(accounts, dict(kept))
     rows["sources"] = [
-        {"name": source.name, "split": source.split, **account.summary()}
+        {"name": source.table.name, "split": source.table.split, **account.summary()}
         for source, account in zip(sources, accounts, strict=True)
     ]
-    notes = [note for source in sources for note in source.table.notes] + user_notes + item_notes
+    if config.rejected is not None:
+        say(f"Writing {config.rejected}")
+        write_rejected(config.rejected, sources, rules, database)
+    say("Writing")
+    data = _read_back(rule != "none", clean_test, extra_kind != "none", database)
+    for warning in found:
+        warnings.warn(warning, stacklevel=3)
+    notes = [note for source in sources for note in source.table.notes] + _notes_on_ids(accounts) + hints_of(accounts)
     manifest = {
         "schema": artifact.SCHEMA,
         "source": {
-            "name": _names(sources),
+            "name": names,
             "format": sources[0].table.format,
             "simulated": sources[0].table.format == "simulated",
         },
-        "feedback": {**describe(rule, config.feedback), "clean_test": config.clean_test and rule != "none"},
+        "feedback": {**describe(rule, config.feedback), "clean_test": clean_test},
         "split": config.split.model_dump(mode="json") if is_log else {"method": "given"},
         "settings": settings_of(config),
         "rows": rows,
-        "counts": {"users": data.num_users, "items": data.num_items, **kept},
-        "false_positive_share": {name: _share(getattr(data, name)) for name in SPLITS},
-        "extra_feedback": extra_feedback,
-        "notes": notes,
+        "counts": {**sizes, **kept},
+        "times": {"untimed": sum(a.untimed for a in accounts), "unreadable": sum(a.unreadable for a in accounts)},
+        "false_positive_share": {"log": share_of(accounts, rule)} | {n: _share(getattr(data, n)) for n in SPLITS},
+        "extra_feedback": extra,
+        "warnings": found,
+        "notes": list(dict.fromkeys(notes)),
         "fingerprint": artifact.fingerprint(data),
     }
     return replace(data, manifest=manifest)
 
 
-def _warn_of_missing_feedback(rows: dict[str, Any], rule: str) -> None:
-    missing = rows["rejected"].get(f"{rule} missing", 0)
-    if missing > _MANY_MISSING * rows["in"]:
-        warnings.warn(
-            f"{missing:,} of {rows['in']:,} rows have no {rule} and are left out. To train on every click, without telling "
-            "false positives: ingest.feedback.rule = 'none'.",
-            stacklevel=3,
-        )
-
-
 def settings_of(config: IngestConfig) -> dict[str, Any]:
     """Returns the settings that decide what is made of the rows, for the manifest."""
-    decisive = {"columns", "feedback", "extra_feedback", "split", "clean_test", "on_overlap"}
-    return config.model_dump(mode="json", include=decisive)
+    elsewhere = {"data", "train", "valid", "test", "dataset", "manual_dir", "simulate", "simulated", "memory_limit", "rejected"}
+    return config.model_dump(mode="json", exclude=elsewhere)
 
 
-def _check_same_settings(manifest: dict[str, Any], config: IngestConfig) -> None:
+def _check_same_settings(manifest: Mapping[str, Any], config: IngestConfig) -> None:
     """Refuses settings that a folder made with others would silently not follow."""
-    default, made_with = settings_of(IngestConfig()), dict(manifest.get("settings", {}))
+    default, made_with = settings_of(IngestConfig()), manifest.get("settings", {})
     for name, value in settings_of(config).items():
-        if isinstance(made_with.get(name), dict):
-            # A folder of an earlier version knew fewer settings.
-            made_with[name] = default[name] | made_with[name]
         if value != default[name] and value != made_with.get(name):
             raise ConfigError(
-                f"{config.data} was ingested with other settings of ingest.{name}; ingest the log anew to change them. "
-                f"Expected {made_with.get(name)}. Received: {value}."
+                f"{config.data[0] if config.data else ''} was ingested with other settings of ingest.{name}; ingest the log "
+                f"anew to change them. Expected {made_with.get(name)}. Received: {value}."
             )
 
 
-def _check_columns(source: Source, rule: str, with_time: bool, config: IngestConfig) -> None:
-    with_extra = source.split in (None, "train") and config.columns.extra_feedback != Columns().extra_feedback
-    conditions = {rule: rule != "none", "timestamp": with_time, COLUMN: with_extra}
+def _check_columns(source: Source, rules: Rules) -> None:
+    columns = rules.config.columns
+    with_extra = source.table.split in (None, "train") and columns.extra_feedback != Columns().extra_feedback
+    conditions = {rules.rule: rules.rule != "none", "timestamp": rules.needs_time, COLUMN: with_extra}
     for needed in (name for name, is_needed in conditions.items() if is_needed):
-        if needed not in source.table.frame.columns:
-            raise missing_column(needed, getattr(config.columns, needed), source.name, source.table.existing)
+        if needed not in source.values:
+            raise missing_column(needed, getattr(columns, needed), source.table.label, source.table.existing)
 
 
-def _read_times(frame: pd.DataFrame, needed: bool, account: RowAccount) -> pd.DataFrame:
-    """Makes the timestamps orderable; rows without one are rejected only where the split needs it."""
-    if "timestamp" not in frame.columns:
-        return frame
-    times, readable = to_time(frame["timestamp"], "timestamp")
-    frame = frame.assign(timestamp=times)
-    return account.keep(frame, readable, "timestamp missing, or no number and no ISO 8601 date") if needed else frame
-
-
-def _drop_duplicates(frame: pd.DataFrame, num_items: int, account: RowAccount) -> pd.DataFrame:
-    """Keeps each pair once: the latest by timestamp, without timestamps (or at equal ones) the last row."""
-    pair = frame["user"].to_numpy() * num_items + frame["item"].to_numpy()
-    repeated = np.flatnonzero(pd.Series(pair).duplicated(keep=False).to_numpy())
-    if not len(repeated):
-        return frame
-    time = frame["timestamp"].to_numpy()[repeated] if "timestamp" in frame.columns else np.zeros(len(repeated))
-    order = repeated[np.lexsort((repeated, time, pair[repeated]))]
-    last = np.append(pair[order][1:] != pair[order][:-1], True)
-    good = np.ones(len(frame), bool)
-    good[order[~last]] = False
-    return account.keep(frame, good, "duplicate pair")
-
-
-def _remove_overlap(
-    frames: dict[str, pd.DataFrame], accounts: dict[str, RowAccount], num_items: int, on_overlap: str
-) -> None:
-    """Refuses or removes pairs that two given splits share; the later split (train, valid, test) loses them."""
-
-    def pairs(name: str) -> np.ndarray:
-        keys: np.ndarray = frames[name]["user"].to_numpy() * num_items + frames[name]["item"].to_numpy()
-        return keys
-
-    def shared(first: str, second: str) -> np.ndarray:
-        return np.isin(pairs(second), pairs(first))
-
-    couples = (("train", "valid"), ("train", "test"), ("valid", "test"))
-    counts = {couple: int(shared(*couple).sum()) for couple in couples}
-    if on_overlap == "refuse" and any(counts.values()):
-        listed = ", ".join(f"{first} and {second}: {count}" for (first, second), count in counts.items() if count)
-        raise DataError(
-            f"The given splits share (user, item) pairs, which makes the test meaningless ({listed}). Expected none; "
-            "ingest.on_overlap = 'drop_from_test' removes them from the later split."
+def _check_enough(sizes: Mapping[str, int], kept: Counter[str], names: str, accounts: Sequence[Account], rules: Rules) -> None:
+    if min(sizes.values()) < 2:
+        raise no_row_left(
+            f"The training rows of {names} have {sizes['users']} users and {sizes['items']} items. Expected at least 2 users "
+            "and 2 items.",
+            accounts,
         )
-    for first, second in couples:
-        good = ~shared(first, second)
-        frames[second] = accounts[second].keep(frames[second], good, f"{second}: pair also in {first}")
-
-
-def _encode(
-    frames: dict[str, pd.DataFrame], accounts: dict[str, RowAccount], user_ids: np.ndarray, item_ids: np.ndarray
-) -> tuple[InteractionData, dict[str, int]]:
-    """Builds vocabularies from training and drops what it never saw from validation and test."""
-    code_of, vocabularies = {}, {}
-    for column, ids in (("user", user_ids), ("item", item_ids)):
-        seen = np.zeros(len(ids), bool)
-        seen[frames["train"][column].to_numpy()] = True
-        code_of[column] = np.where(seen, np.cumsum(seen) - 1, -1)
-        vocabularies[column] = Vocabulary(ids[seen], f"{column}_id")
-    splits = {}
-    for name, frame in frames.items():
-        for column in ("user", "item"):
-            known = code_of[column][frame[column].to_numpy()] >= 0
-            frame = accounts[name].keep(frame, known, f"{name}: {column} unseen in training")
-        flags = frame["false_positive"].to_numpy(bool, copy=True) if "false_positive" in frame.columns else None
-        user, item = (code_of[column][frame[column].to_numpy()] for column in ("user", "item"))
-        splits[name] = Interactions(user, item, flags)
-    data = InteractionData(splits["train"], splits["valid"], splits["test"], vocabularies["user"], vocabularies["item"])
-    return data, {name: len(split) for name, split in splits.items()}
-
-
-def _check_enough(data: InteractionData, names: str, accounts: Sequence[RowAccount]) -> None:
-    if data.num_users < 2 or data.num_items < 2:
-        raise DataError(
-            f"The training rows of {names} have {data.num_users} users and {data.num_items} items. Expected at least 2 "
-            f"users and 2 items. Rejected: {_reasons(accounts)}."
+    if not kept["test"]:
+        hint = ""
+        if kept[APART]:
+            low_high = next((a.ranges[rules.rule] for a in accounts if rules.rule in a.ranges), None)
+            hint = f" All {kept['test_disliked']:,} test rows left are false positives by {rules.rule}"
+            hint += f": values {low_high[0]:g} .. {low_high[1]:g}, and " if low_high else "; "
+            threshold = describe(rules.rule, rules.config.feedback)["threshold"]
+            hint += f"ingest.feedback.{rules.rule}_below is {threshold:g}." if threshold is not None else "1 marks one."
+        raise no_row_left(
+            f"No test row of {names} is left. Expected at least one true positive whose user and item are in training.{hint}",
+            accounts,
         )
-    if not len(data.test):
-        raise DataError(
-            f"No test row of {names} is left. Expected at least one true positive whose user and item are in training. "
-            f"Rejected: {_reasons(accounts)}."
-        )
+
+
+def _read_back(with_flags: bool, clean_test: bool, with_extra: bool, database: Database) -> InteractionData:
+    """Returns what the tables hold; the database gives its memory back before it is read into arrays."""
+    flag = f", {DISLIKED_OF} AS false_positive" if with_flags else ""
+    pairs = "SELECT user_code AS user, item_code AS item"
+    selects = {name: f"{pairs}{flag} FROM coded WHERE fate = '{name}' ORDER BY 1, 2" for name in SPLITS}
+    if clean_test:
+        selects[APART] = f"{pairs} FROM coded WHERE fate = '{APART}' ORDER BY 1, 2"
+    if with_extra:
+        selects["extra_feedback"] = f"{pairs} FROM extra ORDER BY 1, 2"
+    selects |= {name: f"SELECT id FROM {name} ORDER BY code" for name in ("users", "items")}
+    for name, select in selects.items():
+        database.run(f"COPY ({select}) TO {text(str(database.workspace / name))} (FORMAT parquet)")
+    database.close()
+
+    def columns(name: str) -> list[Any]:
+        table = pa_parquet.read_table(database.workspace / name)
+        return [column.to_numpy() for column in table.columns]
+
+    tables = {name: Interactions(*columns(name)) for name in selects if name not in ("users", "items")}
+    ids = [Vocabulary(columns(f"{ours}s")[0], f"{ours}_id") for ours in ("user", "item")]
+    data = InteractionData(
+        tables["train"], tables["valid"], tables["test"], *ids, test_disliked=tables.get(APART)
+    )
+    return data.with_extra_feedback(tables["extra_feedback"]) if with_extra else data
+
+
+def _notes_on_ids(accounts: Sequence[Account]) -> list[str]:
+    return [
+        f"{ours}_id is written with decimals (7.0): read as integers"
+        for ours in ("user", "item")
+        if all(a.integers.get(ours, True) for a in accounts) and any(a.decimals.get(ours) for a in accounts)
+    ]
 
 
 def _share(split: Interactions) -> float | None:
     return None if split.false_positive is None or not len(split) else float(split.false_positive.mean())
 
 
-def _names(sources: list[Source]) -> str:
-    return ", ".join(source.name for source in sources)
-
-
-def _reasons(accounts: Sequence[RowAccount]) -> str:
-    total: dict[str, int] = {}
-    for account in accounts:
-        for reason, count in account.rejected.items():
-            total[reason] = total.get(reason, 0) + count
-    return ", ".join(f"{reason}: {count}" for reason, count in sorted(total.items())) or "none"
+def _names(sources: Sequence[Source]) -> str:
+    names = [source.table.name for source in sources]
+    return ", ".join(names) if len(names) <= 5 else f"{', '.join(names[:3])} and {len(names) - 3} more"

@@ -129,6 +129,8 @@ class InteractionData:
         manifest: Counts, row accounting, feedback rule, source and content fingerprint (JSON-serialisable).
         extra_feedback: D*, the pairs that are known to be liked, most of them training clicks and none of validation or
             test (the paper's section 3.4); None where nothing is known beyond the clicks. `with_extra_feedback` sets it.
+        test_disliked: The false positives of the test split that a clean test leaves out, for metrics of disliked items;
+            None where test is not clean.
     """
 
     train: Interactions
@@ -138,6 +140,7 @@ class InteractionData:
     items: Vocabulary
     manifest: dict[str, Any] = field(default_factory=dict)
     extra_feedback: Interactions | None = None
+    test_disliked: Interactions | None = None
 
     @property
     def num_users(self) -> int:

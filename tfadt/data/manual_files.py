@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tfadt.data.authors_format import SUFFIXES
+from tfadt.data.files import AUTHORS
 from tfadt.errors import DataError
 
 SPLITS = ("train", "validation", "test")
@@ -32,7 +32,7 @@ _BOOKS = (
 
 
 def _authors(dataset: str) -> Tables:
-    return {split: (f"{dataset}{suffix}",) for split, suffix in zip(SPLITS, SUFFIXES.values(), strict=True)}
+    return {split: (f"{dataset}{suffix}",) for split, suffix in zip(SPLITS, AUTHORS.values(), strict=True)}
 
 
 def _raw(tables: Tables) -> dict[str, Tables]:

@@ -1,54 +1,14 @@
-"""Splits of one log into training, validation and test; seeded, vectorised."""
+"""Splits of one log into training, validation and test, in SQL over the table `pairs` (`user`, `item`, `key`)."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from tfadt.config.ingest import Split
-from tfadt.errors import ConfigError
+from tfadt.data.cleaning import TIME_OF
+from tfadt.data.database import Database
+from tfadt.errors import ConfigError, DataError
 
 TRAIN, VALID, TEST = 0, 1, 2
-
-
-def split_rows(user: np.ndarray, time: np.ndarray | None, config: Split) -> np.ndarray:
-    """Returns the split of each row.
-
-    Args:
-        user: int64 `[n]` user codes.
-        time: float64 `[n]`, needed by `time` and `leave_last_out`; rows of equal time go by their order.
-        config: Method, shares and seed.
-
-    Returns:
-        int8 `[n]` of `TRAIN`, `VALID`, `TEST`. Every user keeps at least one training row under `random` and
-        `leave_last_out`.
-
-    Raises:
-        ConfigError: If validation and test leave nothing to training.
-    """
-    if config.method != "leave_last_out" and config.valid + config.test >= 1:
-        raise ConfigError(
-            f"ingest.split.valid + ingest.split.test must be below 1. Received: {config.valid} + {config.test}."
-        )
-    if config.method == "time":
-        return _by_time(np.asarray(time), config)
-    if config.method == "leave_last_out":
-        return _leave_last_out(user, np.asarray(time))
-    return _random(user, config)
-
-
-def _random(user: np.ndarray, config: Split) -> np.ndarray:
-    rng = np.random.default_rng(config.seed)
-    place, count = _place_within_user(user, rng.random(len(user)))
-    users = len(count)
-    # Shares of a few rows are rounded by chance, or users with few interactions would never be tested.
-    tests = np.floor(count * config.test + rng.random(users)).astype(np.int64)
-    valids = np.floor(count * config.valid + rng.random(users)).astype(np.int64)
-    tests = np.minimum(tests, np.maximum(count - 1, 0))
-    valids = np.minimum(valids, np.maximum(count - 1 - tests, 0))
-    labels = np.full(len(user), TRAIN, np.int8)
-    labels[place < (tests + valids)[user]] = VALID
-    labels[place < tests[user]] = TEST
-    return labels
+_RANGE = 2.0**64
 
 
 def needs_time(config: Split) -> bool:
@@ -56,29 +16,84 @@ def needs_time(config: Split) -> bool:
     return config.method != "random"
 
 
-def _by_time(time: np.ndarray, config: Split) -> np.ndarray:
-    n = len(time)
-    labels = np.full(n, TRAIN, np.int8)
-    order = np.argsort(time, kind="stable")
-    labels[order[round(n * (1 - config.test - config.valid)) :]] = VALID
-    labels[order[round(n * (1 - config.test)) :]] = TEST
-    return labels
+def check_shares(config: Split) -> None:
+    """Raises ConfigError if validation and test leave nothing to training."""
+    if config.method != "leave_last_out" and config.valid + config.test >= 1:
+        raise ConfigError(
+            f"ingest.split.valid + ingest.split.test must be below 1. Received: {config.valid} + {config.test}."
+        )
 
 
-def _leave_last_out(user: np.ndarray, time: np.ndarray) -> np.ndarray:
-    place, count = _place_within_user(user, time)
-    from_end = count[user] - 1 - place
-    labels = np.full(len(user), TRAIN, np.int8)
-    labels[(from_end == 1) & (count[user] >= 3)] = VALID
-    labels[(from_end == 0) & (count[user] >= 2)] = TEST
-    return labels
+def chance(seed: int, *names: str) -> str:
+    """Returns the expression of a number in [0, 1) that depends on a seed and the values of columns alone.
+
+    It is a digest (MD5), so that neither the order of rows nor the version of the database changes it.
+    """
+    values = ", '/', ".join(f"{name}::VARCHAR" for name in names)
+    return f"(md5_number_lower(concat('{seed}/', {values})) / {_RANGE:.1f})"
 
 
-def _place_within_user(user: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each row's place among its user's rows by ascending key (ties by row), and the rows of each user."""
-    order = np.lexsort((key, user))
-    count = np.bincount(user)
-    starts = np.cumsum(count) - count
-    place = np.empty(len(user), np.int64)
-    place[order] = np.arange(len(user)) - starts[user[order]]
-    return place, count
+def split_sql(config: Split, names: str, database: Database) -> str:
+    """Returns a SELECT of the pairs with their split, `part`.
+
+    Every user keeps at least one training pair under `random` and `leave_last_out`.
+
+    Args:
+        config: Method, shares and seed.
+        names: What the log is called, for errors.
+        database: Has the table `pairs`.
+
+    Raises:
+        DataError: If the log has too few distinct times to be split by them.
+    """
+    if config.method == "time":
+        return _by_time(config, names, database)
+    return _leave_last_out(config) if config.method == "leave_last_out" else _random(config)
+
+
+def _random(config: Split) -> str:
+    # Shares of a few rows are rounded by chance, or users with few interactions would never be tested.
+    tests = f"least(floor(n * {config.test} + {chance(config.seed, 'user', chr(39) + 'test' + chr(39))}), n - 1)"
+    valids = f"floor(n * {config.valid} + {chance(config.seed, 'user', chr(39) + 'valid' + chr(39))})"
+    return (
+        "SELECT user, item, key, CASE WHEN place <= tests THEN 2 WHEN place <= tests + least(valids, n - 1 - tests) THEN 1 "
+        f"ELSE 0 END AS part FROM (SELECT *, {tests} AS tests, {valids} AS valids FROM (SELECT user, item, key, "
+        "count(*) OVER (PARTITION BY user) AS n, row_number() OVER (PARTITION BY user ORDER BY chance, item) AS place "
+        f"FROM (SELECT user, item, key, md5_number_lower(concat('{config.seed}/', user, '/', item)) AS chance FROM pairs)))"
+    )
+
+
+def _leave_last_out(config: Split) -> str:
+    order = f"{TIME_OF} DESC, md5_number_lower(concat('{config.seed}/', user, '/', item)), item"
+    return (
+        "SELECT user, item, key, CASE WHEN place = 1 AND n >= 2 THEN 2 WHEN place = 2 AND n >= 3 THEN 1 ELSE 0 END AS part "
+        "FROM (SELECT user, item, key, count(*) OVER (PARTITION BY user) AS n, "
+        f"row_number() OVER (PARTITION BY user ORDER BY {order}) AS place FROM pairs)"
+    )
+
+
+def _by_time(config: Split, names: str, database: Database) -> str:
+    """Pairs of one time stay together; each border is where the share before it comes nearest to what is asked."""
+    database.run(
+        "CREATE OR REPLACE TABLE times AS SELECT time, row_number() OVER (ORDER BY time) AS place, "
+        "sum(n) OVER (ORDER BY time) / sum(n) OVER () AS share "
+        f"FROM (SELECT {TIME_OF} AS time, count(*) AS n FROM pairs GROUP BY time)"
+    )
+    count = database.run("SELECT count(*) FROM times")[0][0]
+    parts = 3 if config.valid else 2
+    if count < parts:
+        raise DataError(
+            f"{names} has {count} distinct times. Expected at least {parts} to split by time (ingest.split.method = 'time')."
+        )
+
+    def border(share: float, least: int, most: int) -> tuple[int, int]:
+        return database.run(  # type: ignore[return-value]
+            f"SELECT time, place FROM times WHERE place BETWEEN {least} AND {most} ORDER BY abs(share - {share}), time LIMIT 1"
+        )[0]
+
+    last_before_test, place = border(1 - config.test, parts - 1, count - 1)
+    last_train = border(1 - config.test - config.valid, 1, place - 1)[0] if config.valid else last_before_test
+    return (
+        f"SELECT user, item, key, CASE WHEN {TIME_OF} <= {last_train} THEN 0 WHEN {TIME_OF} <= {last_before_test} THEN 1 "
+        "ELSE 2 END AS part FROM pairs"
+    )

@@ -1,24 +1,25 @@
-"""What every reader returns, and how the configured column names are found in an input."""
+"""What every reader gives, and how the configured columns are found in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import pandas as pd
-import pyarrow as pa
-
-from tfadt.config.ingest import Columns
+from tfadt.config.ingest import ALL, MISSING, Columns, IngestConfig
+from tfadt.data.values import Value, kind_of
 from tfadt.errors import ConfigError, DataError, did_you_mean
 
 # Names in common use, for a column whose configured name is the default one and which the input lacks.
-ALTERNATIVES = {
-    "user": ("userId", "reviewer_id", "customer_id"),
-    "item": ("itemId", "movie_id", "movieId", "product_id", "book_id", "business_id"),
-    "rating": ("user_rating", "star_rating", "stars"),
+ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
+    "user": ("userId", "user_id:token", "reviewer_id", "reviewerID", "customer_id", "visitorid"),
+    "item": (
+        *("itemId", "item_id:token", "movie_id", "movieId", "product_id", "parent_asin", "asin", "book_id", "business_id"),
+        *("article_id", "itemid", "video_id"),
+    ),
+    "rating": ("user_rating", "star_rating", "stars", "overall", "rating:float"),
     "dwell_time": (),
     "false_positive": (),
-    "timestamp": ("unix_timestamp",),
+    "timestamp": ("unix_timestamp", "unixReviewTime", "timestamp:float"),
     "extra_feedback": (),
 }
 # Validation and test need no such column: `ingest` asks for it where it is needed, in training.
@@ -27,38 +28,77 @@ _SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar", 
 
 
 @dataclass(frozen=True)
-class ReadResult:
-    """One table as it was read.
+class Table:
+    """One input, as it is read.
 
     Attributes:
-        frame: The columns that are of use, under our names (`user`, `item`, `rating`, `dwell_time`, `false_positive`,
-            `timestamp`), values as they stand in the input.
-        rows_in: Rows of the input, those that could not be parsed included.
-        rejected: Rows that could not be parsed, by reason.
-        existing: Names of all columns of the input.
+        name: What messages and the manifest call it: a file name, a data set's name, or `simulated`.
+        sql: A SELECT of `__line` (BIGINT, from 1), `__text` (the row as it stands), `__defect` (why it cannot be parsed, or
+            NULL) and the columns.
+        columns: Name -> (expression, type) of each column that can be used.
+        existing: All names, in order; a name that occurs twice stands there twice.
         format: Format that it was read as.
+        split: The split that it is, or None for a log that is to be split.
+        path: The file, for errors; empty for a table in memory.
         notes: What a reader of the manifest should know.
+        lost: Rows that were rejected before they came to us, by reason.
     """
 
-    frame: pd.DataFrame
-    rows_in: int
-    rejected: dict[str, int] = field(default_factory=dict)
-    existing: Sequence[str] = ()
-    format: str = ""
+    name: str
+    sql: str
+    columns: Mapping[str, tuple[str, str]]
+    existing: Sequence[str]
+    format: str
+    split: str | None = None
+    path: str = ""
     notes: tuple[str, ...] = ()
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What errors call it."""
+        return self.path or self.name
 
 
-def to_frame(table: pa.Table, found: dict[str, str]) -> pd.DataFrame:
-    """Returns the columns `found` (our name -> the table's) under our names; missing integers do not become floats."""
-    nullable = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype(), pa.int32(): pd.Int32Dtype()}
-    selected = table.select(list(found.values())).rename_columns(list(found)).replace_schema_metadata(None)
-    # Nullable integers are slower, so they are used only where a value is missing.
-    lacking = any(column.null_count for column in selected.columns)
-    frame: pd.DataFrame = selected.to_pandas(types_mapper=nullable.get if lacking else None)
-    return frame
+@dataclass(frozen=True)
+class Source:
+    """A table and what its columns of use hold.
+
+    Attributes:
+        table: The table.
+        values: Our name (`user`, `item`, `rating`, ...) -> the value.
+    """
+
+    table: Table
+    values: Mapping[str, Value]
 
 
-def find_columns(columns: Columns, existing: Iterable[str], source: str) -> dict[str, str]:
+def use_columns(table: Table, config: IngestConfig) -> Source:
+    """Returns the columns of use of a table.
+
+    Args:
+        table: The table.
+        config: Names of the columns, texts that mean a missing value.
+
+    Raises:
+        ConfigError: If one column is named for two purposes.
+        DataError: If a needed column is not there, occurs twice, or holds what is no single value.
+    """
+    # The authors' files have no names of columns.
+    columns = Columns() if table.format == "adt" else config.columns
+    found = find_columns(columns, table.existing, table.label)
+    values = {}
+    for ours, theirs in found.items():
+        expression, sql_type = table.columns[theirs]
+        kind = kind_of(sql_type)
+        if kind is None:
+            raise DataError(f"{table.label}: column '{theirs}' holds {sql_type}. Expected text, numbers or dates.")
+        texts = (*config.missing_values.get(ALL, MISSING), *config.missing_values.get(ours, ()))
+        values[ours] = Value(expression, kind, texts)
+    return Source(table, values)
+
+
+def find_columns(columns: Columns, existing: Sequence[str], source: str) -> dict[str, str]:
     """Returns our name -> the input's name of each column that the input has.
 
     Args:
@@ -72,23 +112,22 @@ def find_columns(columns: Columns, existing: Iterable[str], source: str) -> dict
         DataError: If user or item, or a column that was named in the configuration, is not there, or if a name that is
             needed occurs twice.
     """
-    names = list(existing)
     found: dict[str, str] = {}
     for ours, default in Columns().model_dump().items():
         wanted = getattr(columns, ours)
         candidates = (wanted, *ALTERNATIVES[ours]) if wanted == default else (wanted,)
-        name = next((candidate for candidate in candidates if candidate in names), None)
+        name = next((candidate for candidate in candidates if candidate in existing), None)
         if name is not None:
             if name in found.values():
                 other = next(key for key, theirs in found.items() if theirs == name)
                 raise ConfigError(
                     f"ingest.columns.{other} and ingest.columns.{ours} expect a column each. Received: '{name}' for both."
                 )
-            if names.count(name) > 1:
-                raise DataError(f"{source} has the column '{name}' {names.count(name)} times. Expected it once.")
+            if existing.count(name) > 1:
+                raise DataError(f"{source} has the column '{name}' {existing.count(name)} times. Expected it once.")
             found[ours] = name
         elif ours in ("user", "item") or (wanted != default and ours != _NEEDED_IN_TRAINING):
-            raise missing_column(ours, wanted, source, names)
+            raise missing_column(ours, wanted, source, existing)
     return found
 
 
@@ -97,6 +136,7 @@ def missing_column(ours: str, wanted: str, source: str, existing: Sequence[str])
     if len(existing) == 1:
         sign = next((text for sign, text in _SEPARATORS.items() if sign in existing[0]), None)
         hint = f" Its only column looks like several: is the separator {sign}?" if sign else " Is the separator right?"
+        hint += " ingest.separator sets it."
     else:
         hint = did_you_mean(wanted, existing)
         hint = hint if hint.startswith(" Did") else ""

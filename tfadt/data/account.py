@@ -1,0 +1,139 @@
+"""The account of every row: rows in = rows kept + rows rejected, with reasons; warnings; what the terminal says of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tfadt.data import feedback
+from tfadt.data.cleaning import Account, Rules, reason
+from tfadt.data.database import Database
+from tfadt.data.pairs import DUPLICATE
+from tfadt.data.tables import Source
+from tfadt.errors import DataError
+
+_MANY = 0.1
+"""Share of the rows from which on missing feedback is warned of."""
+_MOST_DISLIKED = 0.4
+_TEXT = 200
+
+
+def balance(accounts: Sequence[Account], kept: Mapping[str, int]) -> dict[str, Any]:
+    """Returns the account of all sources together.
+
+    Args:
+        accounts: One a source.
+        kept: Rows kept, by split.
+
+    Raises:
+        RuntimeError: If it does not add up, which would be a defect of ours and a silent loss of rows.
+    """
+    rows_in = sum(account.rows_in for account in accounts)
+    rejected: Counter[str] = sum((account.rejected for account in accounts), Counter())
+    if rows_in != sum(kept.values()) + sum(rejected.values()):
+        raise RuntimeError(f"Rows lost: {rows_in} in, {dict(kept)} kept, {dict(rejected)} rejected.")
+    return {"in": rows_in, "kept": dict(kept), "rejected": dict(sorted(rejected.items()))}
+
+
+def no_row_left(what: str, accounts: Sequence[Account]) -> DataError:
+    """Returns the error for data of which too little is left, with the reasons and a row for each."""
+    total: Counter[str] = sum((account.rejected for account in accounts), Counter())
+    samples = {why: rows[0] for account in reversed(accounts) for why, rows in account.samples.items()}
+    parts = [f"{why}: {count}" for why, count in sorted(total.items())]
+    shown = [f"line {row['line']}, {why}: {escaped(row['text'])}" for why, row in sorted(samples.items())][:3]
+    examples = f" For example {'; '.join(shown)}." if shown else ""
+    hints = "".join(f" {hint[0].upper()}{hint[1:]}." for hint in hints_of(accounts))
+    return DataError(f"{what} Rejected: {', '.join(parts) or 'none'}.{examples}{hints}")
+
+
+def hints_of(accounts: Sequence[Account]) -> list[str]:
+    """Returns which setting reads what was rejected, as far as the rejected rows show it."""
+    texts = [row["text"] for a in accounts for why, rows in a.samples.items() if why.endswith("not a number") for row in rows]
+    if any(re.search(r"(?<![\d,])\d+,\d+(?![\d,])", text) for text in texts):
+        return ["are these decimal commas? ingest.decimal_separator = ','"]
+    return []
+
+
+def escaped(text: str) -> str:
+    """Returns a text as it can be shown: control characters escaped, cut to 200 characters."""
+    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_TEXT])
+    return f"'{shown}{'...' if len(text) > _TEXT else ''}'"
+
+
+def share_of(accounts: Sequence[Account], rule: str) -> float | None:
+    """Returns the share of false positives among the rows that can be used; None without feedback."""
+    usable = sum(account.usable for account in accounts)
+    return sum(account.disliked for account in accounts) / usable if usable and rule != "none" else None
+
+
+def warnings_of(sources: Sequence[Source], accounts: Sequence[Account], rules: Rules, database: Database) -> list[str]:
+    """Returns a sentence for each thing that makes the feedback doubtful; asked before pairs are merged."""
+    rule, settings = rules.rule, rules.config.feedback
+    if rule == "none":
+        return []
+    found = []
+    rows_in = sum(account.rows_in for account in accounts)
+    missing = sum(account.rejected[f"{rule} missing"] for account in accounts)
+    if missing > _MANY * rows_in:
+        found.append(
+            f"{missing:,} of {rows_in:,} rows have no {rule} and are left out. To train on every click, without telling "
+            "false positives: ingest.feedback.rule = 'none'."
+        )
+    share = share_of(accounts, rule)
+    if share is not None and (share > _MOST_DISLIKED or share == 0):
+        many = "No row is a false positive" if share == 0 else f"{share:.0%} of the rows are false positives"
+        low = feedback.threshold(rule, settings)
+        how = f"{rule} below {low:g}" if low is not None else "the flag false_positive"
+        found.append(f"{many} by {how}. Is that meant? The most common values: {_most_common(sources, rules, database)}.{_hint(rule, accounts, share)}")
+    return found
+
+
+def _hint(rule: str, accounts: Sequence[Account], share: float) -> str:
+    lows = [account.ranges[rule][0] for account in accounts if rule in account.ranges]
+    if rule == "rating" and share and min(lows, default=1) <= 0:
+        return f" If {min(lows):g} means that there is no rating: ingest.missing_values.rating = ['{min(lows):g}']."
+    if rule == "dwell_time" and not share:
+        return f" The smallest is {min(lows):g} seconds: were these milliseconds? ingest.dwell_time_unit = 'ms'."
+    return f" ingest.feedback.{rule}_below sets the bound." if rule != "false_positive" else ""
+
+
+def _most_common(sources: Sequence[Source], rules: Rules, database: Database) -> str:
+    counts: Counter[str] = Counter()
+    for source in sources:
+        value = source.values[rules.rule].as_text
+        counts.update(
+            dict(
+                database.run(
+                    f"SELECT value, count(*) AS n FROM (SELECT {value} AS value, {reason(source, rules)} AS reason "
+                    f"FROM ({source.table.sql})) WHERE reason IS NULL GROUP BY value ORDER BY n DESC LIMIT 10",
+                    source.table.label,
+                )
+            )
+        )
+    total = sum(counts.values())
+    return ", ".join(f"{escaped(value)} ({count / total:.0%})" for value, count in counts.most_common(3))
+
+
+def summary(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns what a person should know of how the rows were read, one line each."""
+    rows, rule, times = manifest["rows"], manifest["feedback"], manifest["times"]
+    lines = [f"rows in: {rows['in']:,}"]
+    lines += [f"kept, {name.replace('_', ' ')}: {count:,}" for name, count in rows["kept"].items()]
+    samples = {why: found for source in reversed(rows["sources"]) for why, found in source.get("samples", {}).items()}
+    for why, count in rows["rejected"].items():
+        where = f" (line {samples[why][0]['line']}: {escaped(samples[why][0]['text'])})" if why in samples else ""
+        lines.append(f"rejected, {why}: {count:,}{where}")
+    if merged := rows["rejected"].get(DUPLICATE):
+        lines.append(f"{merged:,} rows repeat a (user, item) pair and are merged into its latest row")
+    share = manifest["false_positive_share"]["log"]
+    if share is None:
+        lines.append("false positives: not known (no rating, dwell time or flag)")
+    else:
+        below = f"{rule['rule']} below {rule['threshold']:g}" if rule["threshold"] is not None else "the flag false_positive"
+        lines.append(f"false positives: {below}, {share:.1%} of the rows that can be used")
+    if times["unreadable"]:
+        lines.append(f"times that cannot be read: {times['unreadable']:,} (ingest.timestamp_format says how they are written)")
+    lines += [f"warning: {warning}" for warning in manifest["warnings"]]
+    return lines + [f"note: {note}" for note in manifest["notes"]]

@@ -1,0 +1,156 @@
+"""DuckDB over a workspace: a folder of its own, removed at the end and, where a process was killed, by the next one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+from filelock import FileLock, Timeout
+
+from tfadt.errors import DataError, OutOfMemoryError
+from tfadt.memory import available_memory
+
+_PREFIX = ".tfadt-ingest."
+_LEAST_BYTES = 1 << 28
+_LARGE_BYTES = 1 << 26
+
+
+def text(value: str) -> str:
+    """Returns a text as SQL has it."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def name(value: str) -> str:
+    """Returns a name as SQL has it."""
+    return '"' + value.replace('"', '""') + '"'
+
+
+class Database:
+    """A DuckDB database that reads the files it is given and nothing else.
+
+    Files are read through links with plain names, so that no file name is ever taken for a pattern or for SQL; extensions
+    are never loaded from elsewhere.
+
+    Args:
+        files: All files that will be read.
+        memory_limit: As DuckDB has it (`4GB`); None for half of what is free. What exceeds it goes to the workspace.
+        folder: Where the workspace is made; None for the system's temporary folder.
+
+    Raises:
+        DataError: If the workspace cannot be written.
+    """
+
+    def __init__(self, files: Sequence[Path], memory_limit: str | None = None, folder: Path | None = None) -> None:
+        parent = Path(folder or tempfile.gettempdir())
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            _remove_stale(parent)
+            self.workspace = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
+        except OSError as error:
+            raise DataError(f"{parent} cannot be written: {error.strerror}.") from error
+        self._lock = FileLock(self.workspace / "lock")
+        self._lock.acquire()
+        self._links: dict[Path, str] = {}
+        for number, file in enumerate(dict.fromkeys(files)):
+            link = self.workspace / f"file{number}"
+            link.symlink_to(file.resolve())
+            self._links[file] = str(link)
+        free = available_memory()
+        limit = memory_limit or (f"{max(free // 2, _LEAST_BYTES)}B" if free else "1GB")
+        self._limit = limit
+        # What fits into memory is not written to the disk at every step.
+        is_large = sum(file.stat().st_size for file in self._links) > _LARGE_BYTES
+        self._connection = duckdb.connect(
+            str(self.workspace / "database") if is_large else ":memory:",
+            config={
+                "memory_limit": limit,
+                "temp_directory": str(self.workspace / "spilled"),
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        allowed = ", ".join(text(str(file.resolve())) for file in self._links)
+        self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false;")
+        self._connection.execute(f"SET allowed_paths = [{allowed}]; SET allowed_directories = [{text(str(self.workspace))}];")
+        self._connection.execute("SET enable_external_access = false; SET lock_configuration = true;")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._lock.release()
+        shutil.rmtree(self.workspace, ignore_errors=True)
+
+    def close(self) -> None:
+        """Gives the memory back; files in the workspace stay until the end."""
+        self._connection.close()
+
+    def link(self, file: Path) -> str:
+        """Returns the plain name, as SQL has it, under which a file is read."""
+        return text(self._links[file])
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Makes a table in memory readable under a name."""
+        self._connection.register(name, table)
+
+    def run(self, sql: str, what: str = "The data") -> list[tuple[Any, ...]]:
+        """Returns the rows that a statement gives.
+
+        Args:
+            sql: The statement.
+            what: Names what it reads, for errors.
+
+        Raises:
+            DataError: If that cannot be read.
+            OutOfMemoryError: If the memory limit and the disk do not suffice.
+        """
+        with self._translated(what):
+            return self._connection.execute(sql).fetchall()
+
+    def records(self, sql: str, what: str = "The data") -> list[dict[str, Any]]:
+        """Returns the rows that a statement gives, by column; raises as `run` does."""
+        with self._translated(what):
+            result = self._connection.execute(sql)
+            columns = [column[0] for column in result.description]
+            return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+    def types(self, relation: str, what: str = "The data") -> Mapping[str, str]:
+        """Returns column -> type of a relation (a name, or a call such as `read_parquet(...)`); raises as `run` does."""
+        return {row[0]: row[1] for row in self.run(f"DESCRIBE SELECT * FROM {relation}", what)}
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            raise OutOfMemoryError(
+                f"{what} needs more than the memory limit of {self._limit} and the disk that it may use "
+                f"({self.workspace.parent}): {_first_line(error)} ingest.memory_limit sets the limit."
+            ) from error
+        except duckdb.Error as error:
+            message = _first_line(error)
+            if "gzip" in message.lower() or "zstd" in message.lower():
+                raise DataError(f"{what} is not a complete compressed file: {message}") from error
+            raise DataError(f"{what} cannot be read: {message}") from error
+
+
+def _remove_stale(parent: Path) -> None:
+    """Removes workspaces of processes that were killed: nobody holds their lock."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            with FileLock(folder / "lock", timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+        except (Timeout, OSError):
+            continue
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+

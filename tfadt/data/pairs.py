@@ -1,0 +1,134 @@
+"""Second pass: rows -> one row a pair, the splits, and what becomes of each pair."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tfadt.config.ingest import IngestConfig
+from tfadt.data.cleaning import DISLIKED_OF, FILE_OF, NO_TIME, TIME_OF, UNTIMED, Account, Rules, key, reason
+from tfadt.data.database import Database
+from tfadt.data.files import SPLITS
+from tfadt.data.splits import split_sql
+from tfadt.data.tables import Source
+from tfadt.errors import DataError
+
+DUPLICATE = "duplicate pair"
+APART = "test_disliked"
+"""Where the disliked pairs of a clean test go."""
+# So many inputs are read by one statement.
+_AT_ONCE = 64
+
+
+def merge(sources: Sequence[Source], accounts: Sequence[Account], rules: Rules, database: Database) -> None:
+    """Makes the table `pairs` (`part`, `user`, `item`, `key`, `n` rows), each pair once: its latest row.
+
+    Without times, or at equal ones, the last row counts. Where a pair has several rows, those without a readable time are
+    rejected, since it cannot be told which is the latest.
+    """
+    integers = {ours: all(account.integers.get(ours, True) for account in accounts) for ours in ("user", "item")}
+    untimed = any(account.untimed for account in accounts)
+    selects = [
+        f"SELECT {SPLITS.index(source.table.split) if source.table.split else 0}::TINYINT AS part, "
+        + ", ".join(
+            f"{source.values[ours].as_integer if integers[ours] else source.values[ours].as_text} AS {ours}"
+            for ours in ("user", "item")
+        )
+        + f", {key(source, number, rules)} AS key FROM ({source.table.sql}) WHERE ({reason(source, rules)}) IS NULL"
+        for number, source in enumerate(sources)
+    ]
+    names = ", ".join(source.table.name for source in sources[:3]) + (", ..." if len(sources) > 3 else "")
+    timed = f"count(*) FILTER ({TIME_OF} = {UNTIMED})" if untimed else "0"
+    grouped = f"max(key) AS key, count(*)::UINTEGER AS n, {timed}::UINTEGER AS untimed"
+    batches = [selects[start : start + _AT_ONCE] for start in range(0, len(selects), _AT_ONCE)]
+    for number, batch in enumerate(batches):
+        head = "CREATE OR REPLACE TABLE pairs AS" if number == 0 else "INSERT INTO pairs"
+        database.run(f"{head} SELECT part, user, item, {grouped} FROM ({' UNION ALL '.join(batch)}) GROUP BY ALL", names)
+    if len(batches) > 1:
+        sums = "max(key) AS key, sum(n)::UINTEGER AS n, sum(untimed)::UINTEGER AS untimed"
+        database.run(f"CREATE OR REPLACE TABLE pairs AS SELECT part, user, item, {sums} FROM pairs GROUP BY ALL", names)
+    database.run("CREATE TABLE removed (key HUGEINT, why VARCHAR)")
+    if untimed:
+        mixed = "SELECT part, user, item FROM pairs WHERE n > 1 AND untimed > 0"
+        for select in selects:
+            lost = f"SELECT key, '{NO_TIME}' FROM ({select}) SEMI JOIN ({mixed}) USING (part, user, item)"
+            database.run(f"INSERT INTO removed {lost} WHERE {TIME_OF} = {UNTIMED}", names)
+        database.run("DELETE FROM pairs WHERE n > 1 AND n = untimed")
+    counts = dict(database.run(f"SELECT {FILE_OF}, count(*) FROM (FROM pairs SELECT key UNION ALL FROM removed SELECT key) GROUP BY 1"))
+    for number, account in enumerate(accounts):
+        if repeated := account.kept - counts.get(number, 0):
+            account.rejected[DUPLICATE] = repeated
+
+
+def keep_core(config: IngestConfig, database: Database) -> None:
+    """Leaves out users and items with too few interactions, until none has too few."""
+    least = {"user": config.min_user_interactions, "item": config.min_item_interactions}
+    before = -1
+    while before != (before := database.run("SELECT count(*) FROM pairs")[0][0]):
+        for ours, few in least.items():
+            rare = f"{ours} IN (SELECT {ours} FROM pairs GROUP BY {ours} HAVING count(*) < {few})"
+            if few > 1:
+                why = f"{ours} with fewer than {few} interactions"
+                database.run(f"INSERT INTO removed SELECT key, '{why}' FROM pairs WHERE {rare}")
+                database.run(f"DELETE FROM pairs WHERE {rare}")
+
+
+def split(config: IngestConfig, names: str, is_log: bool, on_overlap: str, database: Database) -> None:
+    """Makes the table `parted` (`user`, `item`, `key`, `part`) of a log, or of given splits that share no pair."""
+    if is_log:
+        database.run(f"CREATE TABLE parted AS {split_sql(config.split, names, database)}")
+        return
+    couples = "SELECT a.part AS first, b.part AS second, b.user, b.item, b.key FROM pairs AS a JOIN pairs AS b USING (user, item) WHERE a.part < b.part"
+    shared = database.run(f"SELECT first, second, count(*) FROM ({couples}) GROUP BY ALL ORDER BY ALL")
+    if shared and on_overlap == "refuse":
+        listed = ", ".join(f"{SPLITS[first]} and {SPLITS[second]}: {count}" for first, second, count in shared)
+        raise DataError(
+            f"The given splits share (user, item) pairs, which makes the test meaningless ({listed}). Expected none; "
+            "ingest.on_overlap = 'drop_from_test' removes them from the later split."
+        )
+    # A pair in all three is in training alone.
+    lost = f"SELECT second, user, item, min(first) AS first, any_value(key) AS key FROM ({couples}) GROUP BY second, user, item"
+    label = "CASE {} WHEN 0 THEN 'train' WHEN 1 THEN 'valid' ELSE 'test' END"
+    why = f"{label.format('second')} || ': pair also in ' || {label.format('first')}"
+    database.run(f"INSERT INTO removed SELECT key, {why} FROM ({lost})")
+    database.run("CREATE TABLE parted AS SELECT user, item, key, part FROM pairs ANTI JOIN removed USING (key)")
+
+
+def encode(clean_test: bool, known: str, database: Database) -> Counter[str]:
+    """Makes the tables `users`, `items` (`id`, `code`) of training and `coded` (`user_code`, `item_code`, `key`, `known`, `fate`).
+
+    Args:
+        clean_test: Whether the disliked pairs of test are set apart.
+        known: Expression of whether a training pair is known to be liked.
+        database: Has the table `parted`.
+
+    Returns:
+        Kept pairs by split; those set apart are `test_disliked`.
+    """
+    for ours in ("user", "item"):
+        database.run(
+            f"CREATE TABLE {ours}s AS SELECT id, row_number() OVER (ORDER BY id) - 1 AS code "
+            f"FROM (SELECT DISTINCT {ours} AS id FROM parted WHERE part = 0)"
+        )
+    part = "CASE part WHEN 0 THEN 'train' WHEN 1 THEN 'valid' ELSE 'test' END"
+    fate = f"CASE WHEN part = 2 AND {DISLIKED_OF} THEN '{APART}' ELSE {part} END" if clean_test else part
+    joined = "parted AS p LEFT JOIN users AS u ON p.user = u.id LEFT JOIN items AS i ON p.item = i.id"
+    database.run(
+        f"CREATE TABLE coded AS SELECT u.code AS user_code, i.code AS item_code, key, {known} AS known, "
+        f"{fate} AS fate FROM {joined} WHERE u.code IS NOT NULL AND i.code IS NOT NULL"
+    )
+    missing = "CASE WHEN u.code IS NULL THEN 'user' ELSE 'item' END"
+    database.run(
+        f"INSERT INTO removed SELECT key, {part} || ': ' || {missing} || ' unseen in training' FROM {joined} "
+        "WHERE u.code IS NULL OR i.code IS NULL"
+    )
+    fates = database.run("SELECT fate, count(*) FROM coded GROUP BY fate")
+    kept: Counter[str] = Counter(dict.fromkeys((*SPLITS, APART) if clean_test else SPLITS, 0))
+    kept.update(dict(fates))
+    return kept
+
+
+def account_removed(accounts: Sequence[Account], database: Database) -> None:
+    """Puts what was removed since the first pass into the accounts."""
+    for number, why, count in database.run(f"SELECT {FILE_OF}, why, count(*) FROM removed GROUP BY ALL"):
+        accounts[number].rejected[why] += count
