@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfadt.data import feedback
-from tfadt.data.cleaning import Account, Rules, reason
+from tfadt.data.cleaning import Account, Rows, Rules
 from tfadt.data.database import Database
 from tfadt.data.pairs import DUPLICATE
-from tfadt.data.tables import Source
+from tfadt.data.rejected import add_samples
 from tfadt.errors import DataError
 
 _MANY = 0.1
@@ -37,8 +37,9 @@ def balance(accounts: Sequence[Account], kept: Mapping[str, int]) -> dict[str, A
     return {"in": rows_in, "kept": dict(kept), "rejected": dict(sorted(rejected.items()))}
 
 
-def no_row_left(what: str, accounts: Sequence[Account]) -> DataError:
+def no_row_left(what: str, accounts: Sequence[Account], rows: Sequence[Rows], database: Database) -> DataError:
     """Returns the error for data of which too little is left, with the reasons and a row for each."""
+    add_samples(accounts, rows, database)
     total: Counter[str] = sum((account.rejected for account in accounts), Counter())
     samples = {why: rows[0] for account in reversed(accounts) for why, rows in account.samples.items()}
     parts = [f"{why}: {count}" for why, count in sorted(total.items())]
@@ -68,7 +69,7 @@ def share_of(accounts: Sequence[Account], rule: str) -> float | None:
     return sum(account.disliked for account in accounts) / usable if usable and rule != "none" else None
 
 
-def warnings_of(sources: Sequence[Source], accounts: Sequence[Account], rules: Rules, database: Database) -> list[str]:
+def warnings_of(rows: Sequence[Rows], accounts: Sequence[Account], rules: Rules, database: Database) -> list[str]:
     """Returns a sentence for each thing that makes the feedback doubtful; asked before pairs are merged."""
     rule, settings = rules.rule, rules.config.feedback
     if rule == "none":
@@ -86,7 +87,7 @@ def warnings_of(sources: Sequence[Source], accounts: Sequence[Account], rules: R
         many = "No row is a false positive" if share == 0 else f"{share:.0%} of the rows are false positives"
         low = feedback.threshold(rule, settings)
         how = f"{rule} below {low:g}" if low is not None else "the flag false_positive"
-        found.append(f"{many} by {how}. Is that meant? The most common values: {_most_common(sources, rules, database)}.{_hint(rule, accounts, share)}")
+        found.append(f"{many} by {how}. Is that meant? The most common values: {_most_common(rows, database)}.{_hint(rule, accounts, share)}")
     return found
 
 
@@ -99,21 +100,12 @@ def _hint(rule: str, accounts: Sequence[Account], share: float) -> str:
     return f" ingest.feedback.{rule}_below sets the bound." if rule != "false_positive" else ""
 
 
-def _most_common(sources: Sequence[Source], rules: Rules, database: Database) -> str:
-    counts: Counter[str] = Counter()
-    for source in sources:
-        value = source.values[rules.rule].as_text
-        counts.update(
-            dict(
-                database.run(
-                    f"SELECT value, count(*) AS n FROM (SELECT {value} AS value, {reason(source, rules)} AS reason "
-                    f"FROM ({source.table.sql})) WHERE reason IS NULL GROUP BY value ORDER BY n DESC LIMIT 10",
-                    source.table.label,
-                )
-            )
-        )
-    total = sum(counts.values())
-    return ", ".join(f"{escaped(value)} ({count / total:.0%})" for value, count in counts.most_common(3))
+def _most_common(rows: Sequence[Rows], database: Database) -> str:
+    good = " UNION ALL ".join(f"SELECT number FROM ({source.sql}) WHERE reason IS NULL" for source in rows)
+    found = database.run(
+        f"SELECT number, n / sum(n) OVER () FROM (SELECT number, count(*) AS n FROM ({good}) GROUP BY number) ORDER BY n DESC, number LIMIT 3"
+    )
+    return ", ".join(f"{value:g} ({share:.0%})" for value, share in found)
 
 
 def summary(manifest: Mapping[str, Any]) -> list[str]:

@@ -1,9 +1,8 @@
-"""First pass over a source: why each row is rejected, and what the rows that are kept are like."""
+"""First pass over a source: what each row says, why it is rejected, and the account of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +10,20 @@ from tfadt.config.ingest import IngestConfig
 from tfadt.data import feedback
 from tfadt.data.database import Database, text
 from tfadt.data.tables import Source
+from tfadt.data.values import Value
 
 NO_TIME = "timestamp missing, or no number and no ISO 8601 date"
-SAMPLE_ROWS, SAMPLE_LENGTH = 3, 200
 # A key orders the rows of a pair: time, then place in the input, then (deciding nothing) what the row says.
 _TIME = "18446744073709551616"  # 2^64
 UNTIMED = -(2**63)
 FILE_BITS, FLAG_BITS = 40, 3
+_LOW = "(key & 18446744073709551615::HUGEINT)::UBIGINT"
+TIME_OF = "(key >> 64)::BIGINT"
+PLACE_OF = f"({_LOW} >> {FLAG_BITS})::BIGINT"
+FILE_OF = f"({_LOW} >> {FILE_BITS + FLAG_BITS})::INT"
+DISLIKED_OF = "((key & 1) = 1)"
+KNOWN_OF = "((key & 2) = 2)"
+UNREADABLE_KNOWN_OF = "((key & 4) = 4)"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,85 @@ class Rules:
     config: IngestConfig
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a source, read.
+
+    Attributes:
+        source: The source.
+        sql: A SELECT of `line`, `reason` (NULL for a good row), `user`, `item` (as text, or as the source has them where it
+            has integers), `number` (the feedback), `time` (microseconds or NULL), `written` (whether a time stands there),
+            `flags` (1: disliked, 2: known to be liked, 4: neither known nor unknown).
+        is_integer: Whether `user`, `item` are BIGINT.
+    """
+
+    source: Source
+    sql: str
+    is_integer: dict[str, bool]
+
+    def integer(self, ours: str) -> str:
+        """Returns the expression of an id as BIGINT, NULL where it is none."""
+        return ours if self.is_integer[ours] else Value(ours, "text").as_integer
+
+    def text(self, ours: str) -> str:
+        """Returns the expression of an id as text."""
+        return f"{ours}::VARCHAR"
+
+    def key(self, number: int) -> str:
+        """Returns the expression of a row's key, HUGEINT: the row of a pair with the largest one is kept.
+
+        Args:
+            number: Place of the source among the sources.
+        """
+        place = f"(({number << FILE_BITS} + line) * {1 << FLAG_BITS} + flags)"
+        return f"coalesce(time, {UNTIMED})::HUGEINT * {_TIME} + {place}"
+
+
+def clean(source: Source, number: int, rules: Rules, database: Database) -> Rows:
+    """Reads the rows of a source; those of a text file, which is slow to read, into a table.
+
+    Args:
+        source: The source.
+        number: Its place among the sources.
+        rules: What decides about a row.
+        database: Reads the source.
+    """
+    values, rule = source.values, rules.rule
+    is_integer = {ours: values[ours].kind == "integer" for ours in ("user", "item")}
+    columns, checks = {}, []
+    for ours in ("user", "item"):
+        value = values[ours]
+        columns[ours] = f"TRY_CAST({value.sql} AS BIGINT)" if is_integer[ours] else value.as_text
+        columns[f"no_{ours}"] = f"{value.missing} OR NOT {value.is_id}"
+        checks.append((f"no_{ours}", f"{ours}_id missing"))
+        if is_integer[ours]:
+            checks.append((f"{ours} IS NULL", f"{ours}_id beyond 64 bits"))
+    columns["number"], columns["no_feedback"], found = feedback.read(values.get(rule), rule, rules.config)
+    checks += found
+    time = values.get("timestamp")
+    columns["written"] = "false" if time is None else f"NOT {time.missing}"
+    columns["read_time"] = "0::BIGINT" if time is None else time.as_time(rules.config.timestamp_format)
+    if rules.needs_time:
+        checks.append(("read_time IS NULL OR NOT written", NO_TIME))
+    known = values.get("extra_feedback")
+    columns["known"] = "0" if known is None else f"CASE WHEN {known.missing} THEN 0 ELSE coalesce(2 * ({known.as_flag})::INT, 4) END"
+    line = "" if source.table.lines else "__line AS line, "
+    empty = "__text IS NULL AS empty, " if source.table.lines else "false AS empty, "
+    read = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
+    cases = " ".join(f"WHEN {condition} THEN {text(why)}" for condition, why in checks)
+    flags = f"known + coalesce(({feedback.disliked(rule, rules.config.feedback)})::INT, 0)"
+    sql = (
+        f"SELECT {'' if source.table.lines else 'line, '}CASE WHEN empty THEN '' WHEN defect IS NOT NULL THEN defect {cases} END AS reason, "
+        f"user, item, number, {'read_time' if time is None else 'CASE WHEN written THEN read_time END'} AS time, written, "
+        f"({flags})::UTINYINT AS flags FROM (SELECT {line}{empty}__defect AS defect, {read} FROM ({source.table.sql}))"
+    )
+    if source.table.lines:
+        database.run(f"CREATE TABLE rows_{number} AS {sql}", source.table.label)
+        # What is no row, and the names of the columns, keep their place and are not counted.
+        sql = f"SELECT rowid + 1 AS line, * FROM rows_{number} WHERE reason IS DISTINCT FROM '' AND rowid <> {source.table.header - 1}"
+    return Rows(source, sql, is_integer)
+
+
 @dataclass
 class Account:
     """The rows of one source.
@@ -45,7 +130,7 @@ class Account:
         samples: Number and text of the first rejected rows of each reason.
         ranges: Smallest and largest kept value of the rule's column.
         integers: Whether every kept id is an integer, of `user` and `item`.
-        decimals: Whether one of them is written with decimals.
+        decimals: Whether one of them is then written with decimals.
         untimed, unreadable: Kept rows without a time; those of them where something stands that is none.
         usable: Rows that can be used, before pairs are merged.
         disliked: Those of them that are false positives.
@@ -74,100 +159,29 @@ class Account:
         return found | {name: value for name, value in more.items() if value}
 
 
-def reason(source: Source, rules: Rules) -> str:
-    """Returns the expression of the first reason why a row is rejected; NULL for a good row."""
-    found = []
-    for ours in ("user", "item"):
-        value = source.values[ours]
-        found.append((f"{value.missing} OR NOT {value.is_id}", f"{ours}_id missing"))
-    if rules.rule != "none":
-        found += feedback.checks(source.values[rules.rule], rules.rule, rules.config)
-    if rules.needs_time:
-        found.append((f"({_time(source, rules)}) IS NULL", NO_TIME))
-    cases = " ".join(f"WHEN {condition} THEN {text(why)}" for condition, why in found)
-    return f"CASE WHEN __defect IS NOT NULL THEN __defect {cases} END"
-
-
-def _time(source: Source, rules: Rules) -> str:
-    value = source.values.get("timestamp")
-    if value is None:
-        return "NULL::BIGINT"
-    return f"CASE WHEN NOT {value.missing} THEN {value.as_time(rules.config.timestamp_format)} END"
-
-
-def key(source: Source, number: int, rules: Rules) -> str:
-    """Returns the expression of a row's key, HUGEINT: the row of a pair with the largest one is kept.
-
-    Args:
-        source: The source.
-        number: Its place among the sources.
-        rules: What decides about a row.
-    """
-    disliked = "0" if rules.rule == "none" else f"({feedback.disliked(source.values[rules.rule], rules.rule, rules.config)})::INT"
-    known = source.values.get("extra_feedback")
-    flag = "0" if known is None else f"CASE WHEN {known.missing} THEN 0 WHEN {known.as_flag} IS NULL THEN 4 WHEN {known.as_flag} THEN 2 ELSE 0 END"
-    place = f"(({number << FILE_BITS} + __line) * {1 << FLAG_BITS} + {disliked} + {flag})"
-    time = f"coalesce({_time(source, rules)}, {UNTIMED})" if "timestamp" in source.values else "0"
-    return f"({time})::HUGEINT * {_TIME} + {place}"
-
-
-TIME_OF = "(key >> 64)::BIGINT"
-PLACE_OF = f"((key & 18446744073709551615::HUGEINT)::UBIGINT >> {FLAG_BITS})::BIGINT"
-FILE_OF = f"((key & 18446744073709551615::HUGEINT)::UBIGINT >> {FILE_BITS + FLAG_BITS})::INT"
-DISLIKED_OF = "((key & 1) = 1)"
-KNOWN_OF = "((key & 2) = 2)"
-UNREADABLE_KNOWN_OF = "((key & 4) = 4)"
-
-
-def examine(source: Source, rules: Rules, database: Database) -> Account:
+def examine(rows: Rows, rules: Rules, database: Database) -> Account:
     """Returns the account of a source's rows, before any pair is merged."""
-    columns, aggregates = [f"{reason(source, rules)} AS reason"], []
+    aggregates = [f"bool_and({rows.integer(ours)} IS NOT NULL) AS {ours}" for ours in ("user", "item")]
     for ours in ("user", "item"):
-        value = source.values[ours]
-        columns.append(f"{value.as_integer} AS {ours}_integer")
-        aggregates.append(f"bool_and({ours}_integer IS NOT NULL) AS {ours}")
-        is_text = value.kind == "text"
-        columns.append(f"{f'contains({value.sql}, chr(46))' if is_text else 'false'} AS {ours}_decimals")
-        aggregates.append(f"bool_or({ours}_decimals) AS {ours}_decimals")
-    if rules.rule != "none":
-        value = source.values[rules.rule]
-        columns.append(f"{feedback.disliked(value, rules.rule, rules.config)} AS disliked")
-        aggregates.append("count(*) FILTER (disliked) AS disliked")
-        if rules.rule != "false_positive":
-            columns.append(f"{feedback.number(value, rules.rule, rules.config)} AS number")
-            aggregates.append("min(number) AS low, max(number) AS high")
-    if "timestamp" in source.values:
-        columns += [f"({_time(source, rules)}) IS NULL AS untimed", f"NOT {source.values['timestamp'].missing} AS written"]
-        aggregates.append("count(*) FILTER (untimed) AS untimed, count(*) FILTER (untimed AND written) AS unreadable")
-    rows = database.records(
-        f"SELECT reason, count(*) AS n, {', '.join(aggregates)} FROM (SELECT {', '.join(columns)} FROM ({source.table.sql})) "
-        "GROUP BY reason",
-        source.table.label,
+        dots = "false" if rows.is_integer[ours] else f"bool_or(contains({ours}, '.'))"
+        aggregates.append(f"{dots} AS {ours}_decimals")
+    found = database.records(
+        f"SELECT reason, count(*) AS n, {', '.join(aggregates)}, min(number) AS low, max(number) AS high, "
+        "count(*) FILTER (time IS NULL) AS untimed, count(*) FILTER (time IS NULL AND written) AS unreadable, "
+        f"count(*) FILTER ((flags & 1) = 1) AS disliked FROM ({rows.sql}) GROUP BY reason",
+        rows.source.table.label,
     )
-    lost = Counter(source.table.lost)
-    account = Account(sum(row["n"] for row in rows) + sum(lost.values()), lost)
-    account.rejected.update({row["reason"]: row["n"] for row in rows if row["reason"] is not None})
-    good = next((row for row in rows if row["reason"] is None), None)
+    table = rows.source.table
+    lost = Counter(table.lost)
+    lost.update(defect for _, defect, _ in (table.lines.broken if table.lines else ()))
+    account = Account(sum(row["n"] for row in found) + sum(lost.values()), lost)
+    account.rejected.update({row["reason"]: row["n"] for row in found if row["reason"] is not None})
+    good = next((row for row in found if row["reason"] is None), None)
     if good is not None:
         account.integers = {ours: good[ours] for ours in ("user", "item")}
-        account.decimals = {ours: good[f"{ours}_decimals"] for ours in ("user", "item")}
-        account.untimed, account.unreadable = good.get("untimed", 0), good.get("unreadable", 0)
-        account.usable, account.disliked = good["n"], good.get("disliked", 0)
-        if "low" in good:
+        account.decimals = {ours: good[ours] and good[f"{ours}_decimals"] for ours in ("user", "item")}
+        account.untimed, account.unreadable = good["untimed"], good["unreadable"]
+        account.usable, account.disliked = good["n"], good["disliked"]
+        if rules.rule not in ("none", "false_positive"):
             account.ranges[rules.rule] = [good["low"], good["high"]]
     return account
-
-
-def add_samples(accounts: Sequence[Account], sources: Sequence[Source], rules: Rules, database: Database) -> None:
-    """Puts the first rejected rows of each reason, as they stand, into the accounts; pairs are not merged for it."""
-    for source, account in zip(sources, accounts, strict=True):
-        if not account.rejected:
-            continue
-        rows = database.run(
-            f"SELECT reason, arg_min(__line, __line, {SAMPLE_ROWS}), arg_min(left(__text, {SAMPLE_LENGTH}), __line, {SAMPLE_ROWS}) "
-            f"FROM (SELECT __line, __text, {reason(source, rules)} AS reason FROM ({source.table.sql})) "
-            "WHERE reason IS NOT NULL GROUP BY reason",
-            source.table.label,
-        )
-        for why, lines, texts in rows:
-            account.samples[why] = [{"line": n, "text": content} for n, content in zip(lines, texts, strict=True)]

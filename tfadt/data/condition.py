@@ -56,6 +56,6 @@ def _numbers(table: Table, texts: list[str], database: Database) -> set[str]:
         column = table.columns[theirs][0]
         number, empty = f"TRY_CAST({column} AS DOUBLE) IS NOT NULL", f"{column} IS NULL OR trim({column}) IN ({missing})"
         tests.append(f"bool_and({number} OR {empty}) AND bool_or({number})")
-    sample = f"SELECT * FROM ({table.sql}) WHERE __defect IS NULL LIMIT {_SAMPLE_ROWS}"
+    sample = f"SELECT * FROM ({table.sql}) WHERE __defect IS NULL AND __text IS NOT NULL LIMIT {_SAMPLE_ROWS}"
     found = database.run(f"SELECT {', '.join(tests)} FROM ({sample})", table.label)[0]
     return {theirs for theirs, is_number in zip(texts, found, strict=True) if is_number}

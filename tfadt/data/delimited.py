@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tfadt.config.ingest import IngestConfig
 from tfadt.data.database import Database, text
 from tfadt.data.files import AUTHORS, File
-from tfadt.data.lines import Lines, read_lines
+from tfadt.data.lines import Lines, blank_as_none, read_lines
 from tfadt.data.tables import Table
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import DataError
 
 WRONG_FIELDS = "wrong number of fields"
 REPEATED_HEADER = "repeated header"
@@ -61,33 +60,31 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
 
     Raises:
         DataError: If it has no row.
-        ConfigError: If the settings do not fit each other.
     """
     lines = read_lines(file, config.encoding, database)
     if not lines.first:
         raise DataError(f"{file.path}: no line is text of the encoding {config.encoding} (ingest.encoding).")
-    separator = _separator(file, config, lines.first[0])
+    place, first = lines.first[0]
+    separator = _separator(file, config, first)
     quotes = config.quotes != "none" and lines.with_quotes > 0 and len(separator) == 1
-    header = _fields(lines.first[0], Layout(separator, quotes, 0), database)
-    names = header if config.header else [str(n) for n in range(1, len(header) + 1)]
-    layout = Layout(separator, quotes, len(names))
-    records, notes = f"SELECT * FROM ({lines.sql})", []
+    fields = _fields(first, Layout(separator, quotes, 0), database)
+    names = fields if config.header else [str(n) for n in range(1, len(fields) + 1)]
+    layout, notes = Layout(separator, quotes, len(names)), []
     if quotes and lines.with_open_quotes:
-        records, notes = _join_quoted(records, layout, config, file, database)
-    if (config.header and len(lines.first) < 2) and not database.run(f"FROM ({records}) OFFSET 1 LIMIT 1"):
+        lines, notes = _join_quoted(lines, layout, config, file, database)
+    rows = [text for _, text in lines.first[1 if config.header else 0 :]]
+    if not rows and not lines.broken:
         raise DataError(f"{file.path} has a header and no rows. Expected at least one row.")
-    second = lines.first[1] if config.header else lines.first[0]
-    wrong = f"len(f) <> {layout.fields}"
-    if config.header and second.endswith(separator) and _all_end_empty(records, layout, lines.first[0], file, database):
-        wrong = f"len(f) <> {layout.fields + 1}"
-    defect = f"WHEN {wrong} THEN '{WRONG_FIELDS}'"
-    rows = f"SELECT __line, __text, __defect, {layout.split} AS f FROM ({records})"
-    if config.header:
-        first = f"SELECT __line FROM ({records}) WHERE __text = {text(lines.first[0])} LIMIT 1"
-        rows += f" WHERE __line <> {database.run(first, str(file.path))[0][0]}"
-        defect = f"WHEN __text = {text(lines.first[0])} THEN '{REPEATED_HEADER}' {defect}"
+    length = layout.fields
+    if rows and config.header and rows[0].endswith(separator) and _all_end_empty(lines.sql, layout, first, file, database):
+        length += 1
+    repeated = f"WHEN __text = {text(first)} THEN '{REPEATED_HEADER}'" if config.header else ""
     selected = ", ".join(f"{layout.field(n)} AS __c{n}" for n in range(1, len(names) + 1))
-    sql = f"SELECT __line, __text, CASE WHEN __defect IS NOT NULL THEN __defect {defect} END AS __defect, {selected} FROM ({rows})"
+    sql = (
+        f"SELECT __text, CASE WHEN __defect IS NOT NULL THEN __defect {repeated} "
+        f"WHEN len(f) <> {length} THEN '{WRONG_FIELDS}' END AS __defect, {selected} "
+        f"FROM (SELECT __text, __defect, {layout.split} AS f FROM ({lines.sql}))"
+    )
     return Table(
         file.path.name,
         sql,
@@ -97,6 +94,8 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
         file.split,
         str(file.path),
         tuple(notes),
+        lines=lines,
+        header=place if config.header else 0,
     )
 
 
@@ -124,34 +123,37 @@ def _all_end_empty(records: str, layout: Layout, header: str, file: File, databa
 
 
 def _join_quoted(
-    lines: str, layout: Layout, config: IngestConfig, file: File, database: Database
-) -> tuple[str, list[str]]:
-    """Returns the records where quotes may span lines, and a note on how they were told.
+    lines: Lines, layout: Layout, config: IngestConfig, file: File, database: Database
+) -> tuple[Lines, list[str]]:
+    """Returns the records where quotes may span lines, in the place of their first line, and a note on how they were told.
 
     Lines are joined from an open quote to the next. With `quotes = "auto"` that is done only if fewer records have a wrong
     number of fields than lines have: otherwise a stray quote would swallow the rows up to the next one.
     """
-    number = len(database.run("SHOW TABLES"))
+    name = f"joined_{len(database.run('SHOW TABLES'))}"
+    database.run(f"CREATE TABLE {name}_lines AS {lines.sql}", str(file.path))
     database.run(
-        f"CREATE TABLE joined{number} AS WITH l AS (SELECT *, "
-        "(length(__text) - length(replace(__text, '\"', ''))) % 2 AS odd "
-        f"FROM ({lines})), p AS (SELECT *, sum(odd) OVER (ORDER BY __line) - odd AS before FROM l), "
-        "r AS (SELECT *, count(*) FILTER (before % 2 = 0) OVER (ORDER BY __line) AS record FROM p) "
-        "SELECT min(__line) AS __line, string_agg(__text, chr(10) ORDER BY __line) AS __text, "
-        f"CASE WHEN sum(odd) % 2 = 1 THEN '{OPEN_QUOTE}' ELSE min(__defect) END AS __defect FROM r GROUP BY record",
+        f"CREATE TABLE {name} AS WITH l AS (SELECT *, rowid AS place, coalesce((length(__text) - "
+        f"length(replace(__text, '\"', ''))) % 2, 0) AS odd FROM {name}_lines), "
+        "p AS (SELECT *, sum(odd) OVER (ORDER BY place) - odd AS before FROM l), "
+        "r AS (SELECT *, count(*) FILTER (before % 2 = 0) OVER (ORDER BY place) AS record FROM p), "
+        "j AS (SELECT min(place) AS place, string_agg(coalesce(__text, ''), chr(10) ORDER BY place) AS joined, "
+        f"CASE WHEN sum(odd) % 2 = 1 THEN '{OPEN_QUOTE}' ELSE min(__defect) END AS defect FROM r GROUP BY record) "
+        "SELECT nullif(joined, '') AS __text, defect AS __defect FROM l LEFT JOIN j USING (place) ORDER BY place",
         str(file.path),
     )
-    joined = f"SELECT * FROM joined{number}"
 
     def wrong(records: str) -> int:
-        split = f"SELECT __defect, {layout.split} AS f FROM ({records})"
+        split = f"SELECT __defect, {layout.split} AS f FROM (FROM {records})"
         broken = f"__defect IS NOT NULL OR len(f) <> {layout.fields}"
         return int(database.run(f"SELECT count(*) FROM ({split}) WHERE {broken}", str(file.path))[0][0])
 
-    if config.quotes == "auto" and wrong(joined) >= wrong(lines):
-        return lines, [f"{file.path.name}: quotes that do not come in pairs are read as text (ingest.quotes)"]
-    count = database.run(f"SELECT count(*) FILTER (contains(__text, chr(10))) FROM ({joined})")[0][0]
-    return joined, [f"{file.path.name}: {count:,} records have line breaks inside quotes"]
+    if config.quotes == "auto" and wrong(name) >= wrong(f"{name}_lines"):
+        note = f"{file.path.name}: quotes that do not come in pairs are read as text (ingest.quotes)"
+        return replace(lines, sql=f"SELECT * FROM {name}_lines"), [note]
+    count = database.run(f"SELECT count(*) FILTER (contains(__text, chr(10))) FROM {name}")[0][0]
+    note = f"{file.path.name}: {count:,} records have line breaks inside quotes"
+    return replace(lines, sql=f"SELECT * FROM {name}"), [note]
 
 
 def read_authors_file(file: File, config: IngestConfig, database: Database) -> Table:
@@ -161,7 +163,7 @@ def read_authors_file(file: File, config: IngestConfig, database: Database) -> T
     true positives; in the Adressa file the first field is the text `(user, item)`.
     """
     lines = read_lines(file, config.encoding, database)
-    rows = f"SELECT *, string_split(__text, chr(9)) AS f FROM ({lines.sql})"
+    rows = f"SELECT *, string_split(__text, chr(9)) AS f FROM ({blank_as_none(lines.sql)})"
     if file.split == "test" or AUTHORS["test"] in file.path.name:
         pair = f"regexp_extract(f[1], {text(_PAIR)}, {{}})"
         is_pair = f"regexp_matches(f[1], {text(_PAIR)})"
@@ -173,8 +175,8 @@ def read_authors_file(file: File, config: IngestConfig, database: Database) -> T
         user, item, flag = "f[1]", "f[2]", "CASE trim(f[3]) WHEN '1' THEN '0' WHEN '0' THEN '1' ELSE f[3] END"
         wrong = "len(f) <> 3"
     sql = (
-        f"SELECT __line, __text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect, "
+        f"SELECT __text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect, "
         f"{user} AS __c1, {item} AS __c2, {flag} AS __c3 FROM ({rows})"
     )
     columns = {"user_id": ("__c1", "VARCHAR"), "item_id": ("__c2", "VARCHAR"), "false_positive": ("__c3", "VARCHAR")}
-    return Table(file.path.name, sql, columns, list(columns), "adt", file.split, str(file.path))
+    return Table(file.path.name, sql, columns, list(columns), "adt", file.split, str(file.path), lines=lines)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfadt.config.ingest import Columns, IngestConfig
-from tfadt.data.cleaning import DISLIKED_OF, KNOWN_OF, UNREADABLE_KNOWN_OF, Rules, examine, reason
+from tfadt.data.cleaning import DISLIKED_OF, KNOWN_OF, UNREADABLE_KNOWN_OF, Rules, clean, examine
 from tfadt.data.database import Database
 from tfadt.data.files import named_file
+from tfadt.data.ids import PRIME, draw
 from tfadt.data.pairs import DUPLICATE
 from tfadt.data.readers import read_file
-from tfadt.data.splits import chance
 from tfadt.data.tables import Source
 from tfadt.errors import ConfigError, DataError
 
@@ -45,8 +45,7 @@ def known(kind: str, config: IngestConfig) -> str:
     """Returns the expression of whether a training pair is known to be liked, as far as the log tells it."""
     if kind == "column":
         return f"({KNOWN_OF} AND NOT {DISLIKED_OF})"
-    settings = config.extra_feedback
-    drawn = f"{chance(settings.seed, 'p.user', 'p.item', chr(39) + 'extra' + chr(39))} < {settings.share}"
+    drawn = f"{draw('extra')} < {config.extra_feedback.share * PRIME:.0f}"
     return f"(NOT {DISLIKED_OF} AND {drawn})" if kind == "sample" else "false"
 
 
@@ -96,16 +95,17 @@ def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
     config = config.model_copy(update={"columns": columns, "where": None, "format": "auto"})
     source = read_file(named_file(settings.file, config), config, database)
     rules = Rules("none", False, config)
-    account = examine(source, rules, database)
-    ids = {}
+    rows = clean(source, -1, rules, database)
+    account = examine(rows, rules, database)
+    ids = []
     for ours in ("user", "item"):
-        integers = database.types(f"{ours}s")["id"] == "BIGINT"
-        value = source.values[ours]
-        text = f"coalesce(({value.as_integer})::VARCHAR, {value.as_text})"
-        ids[ours] = f"{value.as_integer if integers else value.as_text} AS {ours}, {text} AS {ours}_text"
+        integers = database.types(f"{ours}s", "training")["id"] == "BIGINT"
+        text = f"coalesce(({rows.integer(ours)})::VARCHAR, {rows.text(ours)})"
+        ids.append(f"{rows.integer(ours) if integers else rows.text(ours)} AS {ours}_id, {text} AS {ours}_text")
     database.run(
-        f"CREATE TABLE named AS SELECT {ids['user']}, {ids['item']} FROM ({source.table.sql}) "
-        f"WHERE ({reason(source, rules)}) IS NULL",
+        "CREATE TABLE named AS SELECT u.code AS user, i.code AS item, user_text, item_text "
+        f"FROM (SELECT {', '.join(ids)} FROM ({rows.sql}) WHERE reason IS NULL) AS f "
+        "LEFT JOIN all_users AS u ON f.user_id = u.id LEFT JOIN all_items AS i ON f.item_id = i.id",
         str(settings.file),
     )
 
@@ -116,10 +116,9 @@ def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
 
     drop("in validation or test", "true", "SEMI JOIN (SELECT user, item FROM parted WHERE part > 0) AS p USING (user, item)")
     for ours in ("user", "item"):
-        unknown = f"{ours} IS NULL OR {ours} NOT IN (SELECT id FROM {ours}s)"
-        count, example = database.run(
-            f"SELECT count(DISTINCT {ours}_text), min({ours}_text) FROM named WHERE {unknown}"
-        )[0]
+        unknown = f"{ours} IS NULL OR {ours} NOT IN (SELECT all_code FROM {ours}s)"
+        found = f"SELECT count(DISTINCT {ours}_text), min({ours}_text) FROM named WHERE {unknown}"
+        count, example = database.run(found)[0]
         if count and settings.on_unknown == "refuse":
             size = database.run(f"SELECT count(*) FROM {ours}s")[0][0]
             raise DataError(
@@ -139,7 +138,7 @@ def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
         )
     database.run(
         "CREATE TABLE extra AS SELECT u.code AS user_code, i.code AS item_code FROM named AS n "
-        "JOIN users AS u ON n.user = u.id JOIN items AS i ON n.item = i.id"
+        "JOIN users AS u ON n.user = u.all_code JOIN items AS i ON n.item = i.all_code"
     )
     account.rejected = +account.rejected
     kept = database.run("SELECT count(*) FROM extra")[0][0]

@@ -25,30 +25,28 @@ def choose_rule(config: Feedback, sources: Sequence[Source]) -> str:
     return next(everywhere, next(somewhere, "none"))
 
 
-def number(value: Value, rule: str, config: IngestConfig) -> str:
-    """Returns the expression of a rating, or of a dwell time in seconds."""
+def read(value: Value | None, rule: str, config: IngestConfig) -> tuple[str, str, list[tuple[str, str]]]:
+    """Returns how the feedback is read.
+
+    Returns:
+        The expression of the number (a rating; a dwell time in seconds; 1 or 0 for a flag), NULL where there is none; that of
+        whether nothing stands there; and (condition over `number` and `no_feedback`, reason) of the rows that are rejected.
+    """
+    if value is None or rule == "none":
+        return "NULL::DOUBLE", "false", []
+    missing = ("no_feedback", f"{rule} missing")
+    if rule == "false_positive":
+        return f"({value.as_flag})::INT::DOUBLE", value.missing, [missing, ("number IS NULL", f"{rule} not 0 or 1")]
     unit = _SECONDS[config.dwell_time_unit] if rule == "dwell_time" else ""
-    return f"({value.as_number(config.decimal_separator)}){unit}"
+    found = [missing, ("number IS NULL OR isnan(number)", f"{rule} not a number"), ("isinf(number)", f"{rule} not finite")]
+    if rule == "dwell_time":
+        found.append(("number < 0", f"{rule} negative"))
+    return f"({value.as_number(config.decimal_separator)}){unit}", value.missing, found
 
 
-def checks(value: Value, rule: str, config: IngestConfig) -> list[tuple[str, str]]:
-    """Returns (condition, reason): why a row is rejected, in this order."""
-    if rule == "false_positive":
-        return [(value.missing, f"{rule} missing"), (f"({value.as_flag}) IS NULL", f"{rule} not 0 or 1")]
-    read = number(value, rule, config)
-    found = [
-        (value.missing, f"{rule} missing"),
-        (f"{read} IS NULL OR isnan({read})", f"{rule} not a number"),
-        (f"isinf({read})", f"{rule} not finite"),
-    ]
-    return [*found, (f"{read} < 0", f"{rule} negative")] if rule == "dwell_time" else found
-
-
-def disliked(value: Value, rule: str, config: IngestConfig) -> str:
-    """Returns the expression of whether a row is a false positive."""
-    if rule == "false_positive":
-        return value.as_flag
-    return f"({number(value, rule, config)} < {threshold(rule, config.feedback)})"
+def disliked(rule: str, config: Feedback) -> str:
+    """Returns the expression of whether a row is a false positive, over `number`."""
+    return "number = 1" if rule == "false_positive" else f"number < {threshold(rule, config) or 0}"
 
 
 def threshold(rule: str, config: Feedback) -> float | None:

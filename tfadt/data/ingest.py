@@ -14,7 +14,7 @@ import pyarrow.parquet as pa_parquet
 from tfadt.config.ingest import Columns, IngestConfig
 from tfadt.data import artifact
 from tfadt.data.account import balance, hints_of, no_row_left, share_of, warnings_of
-from tfadt.data.cleaning import DISLIKED_OF, Account, Rules, add_samples, examine
+from tfadt.data.cleaning import DISLIKED_OF, Account, Rows, Rules, clean, examine
 from tfadt.data.columnar import read_table
 from tfadt.data.database import Database, text
 from tfadt.data.extra_feedback import COLUMN, add_extra_feedback, kind_of_extra_feedback, known
@@ -24,7 +24,8 @@ from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.data.manual_files import manual_files
 from tfadt.data.pairs import APART, account_removed, encode, keep_core, merge, split
 from tfadt.data.readers import as_source, read_file
-from tfadt.data.rejected import write_rejected
+from tfadt.data.ids import number_ids
+from tfadt.data.rejected import add_samples, write_rejected
 from tfadt.data.simulated import simulate
 from tfadt.data.splits import check_shares, needs_time
 from tfadt.data.tables import Source, missing_column
@@ -146,19 +147,19 @@ def _build(sources: Sequence[Source], kind: str, config: IngestConfig, say: Prog
         _check_columns(source, rules)
     extra_kind = kind_of_extra_feedback(sources, rule, config)
 
-    accounts = []
-    for source in sources:
+    rows, accounts = [], []
+    for number, source in enumerate(sources):
         say(f"Checking {source.table.name}")
-        accounts.append(examine(source, rules, database))
+        rows.append(clean(source, number, rules, database))
+        accounts.append(examine(rows[-1], rules, database))
     if not any(account.kept for account in accounts):
-        add_samples(accounts, sources, rules, database)
-        raise no_row_left(f"No row of {names} can be used.", accounts)
-    add_samples(accounts, sources, rules, database)
-    found = warnings_of(sources, accounts, rules, database)
+        raise no_row_left(f"No row of {names} can be used.", accounts, rows, database)
+    found = warnings_of(rows, accounts, rules, database)
     say("Merging pairs")
-    merge(sources, accounts, rules, database)
+    merge(rows, accounts, database)
     if is_log:
         keep_core(config, database)
+    number_ids(config, database)
     say("Splitting")
     named_set = kind == "dataset" or sources[0].table.format == "adt"
     on_overlap = config.on_overlap or ("drop_from_test" if named_set else "refuse")
@@ -167,16 +168,17 @@ def _build(sources: Sequence[Source], kind: str, config: IngestConfig, say: Prog
     kept = encode(clean_test, known(extra_kind, config), database)
     account_removed(accounts, database)
     sizes = {ours: database.run(f"SELECT count(*) FROM {ours}")[0][0] for ours in ("users", "items")}
-    _check_enough(sizes, kept, names, accounts, rules)
+    _check_enough(sizes, kept, names, accounts, rules, rows, database)
     extra = add_extra_feedback(extra_kind, config, database)
-    rows = balance(accounts, dict(kept))
-    rows["sources"] = [
+    add_samples(accounts, rows, database)
+    of_rows = balance(accounts, dict(kept))
+    of_rows["sources"] = [
         {"name": source.table.name, "split": source.table.split, **account.summary()}
         for source, account in zip(sources, accounts, strict=True)
     ]
     if config.rejected is not None:
         say(f"Writing {config.rejected}")
-        write_rejected(config.rejected, sources, rules, database)
+        write_rejected(config.rejected, rows, database)
     say("Writing")
     data = _read_back(rule != "none", clean_test, extra_kind != "none", database)
     for warning in found:
@@ -192,7 +194,7 @@ def _build(sources: Sequence[Source], kind: str, config: IngestConfig, say: Prog
         "feedback": {**describe(rule, config.feedback), "clean_test": clean_test},
         "split": config.split.model_dump(mode="json") if is_log else {"method": "given"},
         "settings": settings_of(config),
-        "rows": rows,
+        "rows": of_rows,
         "counts": {**sizes, **kept},
         "times": {"untimed": sum(a.untimed for a in accounts), "unreadable": sum(a.unreadable for a in accounts)},
         "false_positive_share": {"log": share_of(accounts, rule)} | {n: _share(getattr(data, n)) for n in SPLITS},
@@ -230,12 +232,22 @@ def _check_columns(source: Source, rules: Rules) -> None:
             raise missing_column(needed, getattr(columns, needed), source.table.label, source.table.existing)
 
 
-def _check_enough(sizes: Mapping[str, int], kept: Counter[str], names: str, accounts: Sequence[Account], rules: Rules) -> None:
+def _check_enough(
+    sizes: Mapping[str, int],
+    kept: Counter[str],
+    names: str,
+    accounts: Sequence[Account],
+    rules: Rules,
+    rows: Sequence[Rows],
+    database: Database,
+) -> None:
     if min(sizes.values()) < 2:
         raise no_row_left(
             f"The training rows of {names} have {sizes['users']} users and {sizes['items']} items. Expected at least 2 users "
             "and 2 items.",
             accounts,
+            rows,
+            database,
         )
     if not kept["test"]:
         hint = ""
@@ -248,6 +260,8 @@ def _check_enough(sizes: Mapping[str, int], kept: Counter[str], names: str, acco
         raise no_row_left(
             f"No test row of {names} is left. Expected at least one true positive whose user and item are in training.{hint}",
             accounts,
+            rows,
+            database,
         )
 
 

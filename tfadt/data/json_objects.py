@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tfadt.config.ingest import Columns, IngestConfig
 from tfadt.data.database import Database, text
 from tfadt.data.files import File
-from tfadt.data.lines import MAX_LINE_BYTES, read_lines
+from tfadt.data.lines import MAX_LINE_BYTES, blank_as_none, first_text, read_lines
 from tfadt.data.tables import ALTERNATIVES, Table
 from tfadt.errors import DataError
 
@@ -21,25 +21,22 @@ def read_json(file: File, config: IngestConfig, database: Database) -> Table:
     Raises:
         DataError: If none of its lines is an object, or it is an array that is broken.
     """
-    if file.format == "json" and _is_array(file, config, database):
-        records, what = _array(file, database), "elements"
-    else:
-        records, what = read_lines(file, config.encoding, database).sql, "lines"
-    names = _names(records, config.columns, file, what, database)
+    lines = None if file.format == "json" and _is_array(file) else read_lines(file, config.encoding, database)
+    records, number = (blank_as_none(lines.sql), "") if lines else (_array(file, database), "__line, ")
+    names = _names(records, config.columns, file, database)
     rows = (
-        f"SELECT __line, __text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN f IS NULL THEN '{BROKEN}' END AS __defect, f "
+        f"SELECT {number}__text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN f IS NULL THEN '{BROKEN}' END AS __defect, f "
         f"FROM (SELECT *, {_values(names)} AS f FROM ({records}))"
     )
     # A key with dots comes before the path that it could mean.
     columns = {theirs: (f"__c{n}", "VARCHAR") for n, theirs in enumerate(names, 1)}
     selected = ", ".join(f"{_scalar(f'f[{2 * n - 1}]', f'f[{2 * n}]')} AS __c{n}" for n in range(1, len(names) + 1))
-    sql = f"SELECT __line, __text, __defect, {selected} FROM ({rows})"
-    return Table(file.path.name, sql, columns, names, "jsonl", file.split, str(file.path))
+    sql = f"SELECT {number}__text, __defect, {selected} FROM ({rows})"
+    return Table(file.path.name, sql, columns, names, "jsonl", file.split, str(file.path), lines=lines)
 
 
-def _is_array(file: File, config: IngestConfig, database: Database) -> bool:
-    first = read_lines(file, config.encoding, database).first
-    return bool(first) and first[0].lstrip().startswith("[")
+def _is_array(file: File) -> bool:
+    return first_text(file).lstrip().startswith(b"[")
 
 
 def _array(file: File, database: Database) -> str:
@@ -75,16 +72,16 @@ def _scalar(by_key: str, by_path: str) -> str:
     )
 
 
-def _names(records: str, columns: Columns, file: File, what: str, database: Database) -> list[str]:
+def _names(records: str, columns: Columns, file: File, database: Database) -> list[str]:
     """Returns the keys of the first objects, and those of our columns that any object has."""
     known = [name for names in ALTERNATIVES.values() for name in names]
     wanted = list(dict.fromkeys([*columns.model_dump().values(), *Columns().model_dump().values(), *known]))
     there = ", ".join(f"bool_or(f[{2 * n - 1}] IS NOT NULL OR f[{2 * n}] IS NOT NULL)" for n in range(1, len(wanted) + 1))
     found = database.run(
-        f"SELECT count(*), count(f), {there} FROM (SELECT {_values(wanted)} AS f FROM ({records}))", str(file.path)
+        f"SELECT count(__text), count(f), {there} FROM (SELECT {_values(wanted)} AS f FROM ({records}))", str(file.path)
     )[0]
     if not found[1]:
-        raise DataError(f"{file.path}: none of its {found[0]} {what} is a JSON object. Expected one object a line.")
+        raise DataError(f"{file.path}: none of its {found[0]} lines is a JSON object. Expected one object a line.")
     keys = database.run(
         "SELECT DISTINCT unnest(json_keys(__text)) FROM "
         f"(SELECT __text FROM ({records}) WHERE TRY(json_type(__text)) = 'OBJECT' LIMIT {_SAMPLE})",

@@ -26,19 +26,31 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of a file.
+    """The lines of a file, in their order.
 
     Attributes:
-        sql: A SELECT of `__line` (BIGINT, from 1), `__text` (VARCHAR) and `__defect` of the lines that are not empty.
-        first: The first lines that are not blank.
+        sql: A SELECT of `__text` (VARCHAR, NULL for an empty line) and `__defect` (VARCHAR), a row a line. DuckDB numbers the
+            rows of a table that is made of it by `rowid`; to number them on the way would leave one thread to read.
+        first: Number and text of the first lines that are not blank.
         with_quotes: How many lines hold a `"`.
         with_open_quotes: How many hold an odd number of them.
+        broken: Number, defect and text of the lines that DuckDB did not give, and does not count.
     """
 
     sql: str
-    first: Sequence[str]
-    with_quotes: int
-    with_open_quotes: int
+    first: Sequence[tuple[int, str]]
+    with_quotes: int = 0
+    with_open_quotes: int = 0
+    broken: Sequence[tuple[int, str, str]] = ()
+
+    def number(self, counted: int) -> int:
+        """Returns the number in the file of the line that DuckDB counts as this one."""
+        number = counted
+        for line, _, _ in self.broken:
+            if line > number:
+                break
+            number += 1
+        return number
 
 
 def read_lines(file: File, encoding: str, database: Database) -> Lines:
@@ -70,47 +82,38 @@ def _scan(link: str, compression: str, encoding: str, file: File, database: Data
 
     database.run("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     odd = "(length(t) - length(replace(t, '\"', ''))) % 2 = 1"
-    counts = database.records(
-        f"SELECT count(*) FILTER (trim(t, ' \t\r') <> '') AS filled, arg_min(t, n, {_FIRST}) FILTER (trim(t) <> '') AS first, "
-        f"count(*) FILTER (contains(t, '\"')) AS quoted, count(*) FILTER (contains(t, '\"') AND {odd}) AS odd "
-        f"FROM (SELECT row_number() OVER () AS n, t FROM {call('store_rejects = true, rejects_limit = 0')})",
+    quoted, opened = database.run(
+        f"SELECT count(*) FILTER (contains(t, '\"')), count(*) FILTER (contains(t, '\"') AND {odd}) "
+        f"FROM {call('store_rejects = true, rejects_limit = 0')}",
         str(file.path),
     )[0]
     rejects = database.run("SELECT DISTINCT line, error_type::VARCHAR, csv_line FROM reject_errors ORDER BY line")
-    if not counts["filled"] and not rejects:
+    scan = call("ignore_errors = true")
+    first = database.run(
+        f"SELECT n, t FROM (SELECT row_number() OVER () AS n, t FROM {scan}) WHERE trim(t, ' \t\r') <> '' LIMIT {_FIRST}",
+        str(file.path),
+    )
+    if not first and not rejects:
         raise DataError(f"{file.path} is empty. Expected at least one row.")
-    scan = f"SELECT row_number() OVER () AS n, t FROM {call('ignore_errors = true')}"
-    nul = f"CASE WHEN contains(t, chr(0)) THEN '{_CONTROL}' END AS __defect"
-    sql = f"SELECT n AS __line, t AS __text, {nul} FROM ({scan}) WHERE t IS NOT NULL"
-    if rejects:
-        sql = _with_rejects(scan, nul, rejects, Path(link.strip("'")).name, database)
-    return Lines(sql, [line for line in counts["first"] or ()], counts["quoted"], counts["odd"])
+    sql = f"SELECT t AS __text, CASE WHEN contains(t, chr(0)) THEN '{_CONTROL}' END AS __defect FROM {scan}"
+    broken = [(line, _DEFECTS.get(kind, _CONTROL), content or "") for line, kind, content in rejects]
+    return Lines(sql, first, quoted, opened, broken)
 
 
-def _with_rejects(scan: str, nul: str, rejects: list[tuple[int, str, str]], name: str, database: Database) -> str:
-    """Returns the lines with those that DuckDB rejected, which it does not count in the numbers of the others."""
-    table = pa.table(
-        {
-            "line": pa.array([line for line, _, _ in rejects], pa.int64()),
-            # As many lines as were rejected up to this one are missing in the numbers from here on.
-            "after": pa.array([line - n for n, (line, _, _) in enumerate(rejects, 1)], pa.int64()),
-            "missing": pa.array(range(1, len(rejects) + 1), pa.int64()),
-            "text": pa.array([content or "" for _, _, content in rejects], pa.string()),
-            "defect": pa.array([_DEFECTS.get(kind, _CONTROL) for _, kind, _ in rejects], pa.string()),
-        }
-    )
-    database.register(f"rejected_{name}", table)
-    return (
-        f"SELECT n + coalesce(missing, 0) AS __line, t AS __text, {nul} FROM ({scan}) AS s "
-        f"ASOF LEFT JOIN (SELECT after, max(missing) AS missing FROM rejected_{name} GROUP BY after) AS r ON s.n > r.after "
-        f"WHERE t IS NOT NULL UNION ALL SELECT line, text, defect FROM rejected_{name}"
-    )
+def blank_as_none(sql: str) -> str:
+    """Returns the lines with those of spaces alone empty."""
+    return f"SELECT CASE WHEN trim(__text, ' \t\r') <> '' THEN __text END AS __text, __defect FROM ({sql})"
+
+
+def first_text(file: File) -> bytes:
+    """Returns the first bytes of a text file, without a byte order mark."""
+    with _open(file) as stream:
+        return _read(stream, _CHUNK, file).removeprefix(b"\xef\xbb\xbf")
 
 
 def _marked_encoding(file: File) -> str | None:
     """Returns the encoding that the first bytes of a file tell, if they do."""
-    with _open(file) as stream:
-        return _BOMS.get(_read(stream, 2, file))
+    return _BOMS.get(first_text(file)[:2])
 
 
 def _copy_with_line_feeds(file: File, copy: Path) -> None:

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tfadt.config.ingest import IngestConfig
-from tfadt.data.cleaning import DISLIKED_OF, FILE_OF, NO_TIME, TIME_OF, UNTIMED, Account, Rules, key, reason
+from tfadt.data.cleaning import DISLIKED_OF, FILE_OF, NO_TIME, TIME_OF, UNTIMED, Account, Rows
 from tfadt.data.database import Database
 from tfadt.data.files import SPLITS
 from tfadt.data.splits import split_sql
-from tfadt.data.tables import Source
 from tfadt.errors import DataError
 
 DUPLICATE = "duplicate pair"
@@ -20,23 +19,24 @@ APART = "test_disliked"
 _AT_ONCE = 64
 
 
-def merge(sources: Sequence[Source], accounts: Sequence[Account], rules: Rules, database: Database) -> None:
+def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database) -> None:
     """Makes the table `pairs` (`part`, `user`, `item`, `key`, `n` rows), each pair once: its latest row.
 
     Without times, or at equal ones, the last row counts. Where a pair has several rows, those without a readable time are
-    rejected, since it cannot be told which is the latest.
+    rejected, since it cannot be told which is the latest. The table `removed` (`key`, `why`) takes the rows that are rejected
+    from here on.
     """
     integers = {ours: all(account.integers.get(ours, True) for account in accounts) for ours in ("user", "item")}
     untimed = any(account.untimed for account in accounts)
-    selects = [
-        f"SELECT {SPLITS.index(source.table.split) if source.table.split else 0}::TINYINT AS part, "
-        + ", ".join(
-            f"{source.values[ours].as_integer if integers[ours] else source.values[ours].as_text} AS {ours}"
-            for ours in ("user", "item")
+    selects = []
+    for number, source in enumerate(rows):
+        split = source.source.table.split
+        ids = ", ".join(f"{source.integer(o) if integers[o] else source.text(o)} AS {o}" for o in ("user", "item"))
+        selects.append(
+            f"SELECT {SPLITS.index(split) if split else 0}::TINYINT AS part, {ids}, {source.key(number)} AS key "
+            f"FROM ({source.sql}) WHERE reason IS NULL"
         )
-        + f", {key(source, number, rules)} AS key FROM ({source.table.sql}) WHERE ({reason(source, rules)}) IS NULL"
-        for number, source in enumerate(sources)
-    ]
+    sources = [source.source for source in rows]
     names = ", ".join(source.table.name for source in sources[:3]) + (", ..." if len(sources) > 3 else "")
     timed = f"count(*) FILTER ({TIME_OF} = {UNTIMED})" if untimed else "0"
     grouped = f"max(key) AS key, count(*)::UINTEGER AS n, {timed}::UINTEGER AS untimed"
@@ -106,20 +106,21 @@ def encode(clean_test: bool, known: str, database: Database) -> Counter[str]:
         Kept pairs by split; those set apart are `test_disliked`.
     """
     for ours in ("user", "item"):
+        # The numbers are in the order of the ids, with gaps where training lacks one.
         database.run(
-            f"CREATE TABLE {ours}s AS SELECT id, row_number() OVER (ORDER BY id) - 1 AS code "
-            f"FROM (SELECT DISTINCT {ours} AS id FROM parted WHERE part = 0)"
+            f"CREATE TABLE {ours}s AS SELECT * REPLACE (row_number() OVER (ORDER BY code) - 1 AS code), code AS all_code "
+            f"FROM all_{ours}s SEMI JOIN (SELECT {ours} AS code FROM parted WHERE part = 0) USING (code)"
         )
     part = "CASE part WHEN 0 THEN 'train' WHEN 1 THEN 'valid' ELSE 'test' END"
     fate = f"CASE WHEN part = 2 AND {DISLIKED_OF} THEN '{APART}' ELSE {part} END" if clean_test else part
-    joined = "parted AS p LEFT JOIN users AS u ON p.user = u.id LEFT JOIN items AS i ON p.item = i.id"
     database.run(
-        f"CREATE TABLE coded AS SELECT u.code AS user_code, i.code AS item_code, key, {known} AS known, "
-        f"{fate} AS fate FROM {joined} WHERE u.code IS NOT NULL AND i.code IS NOT NULL"
+        f"CREATE TABLE coded AS SELECT u.code AS user_code, i.code AS item_code, key, {known} AS known, {fate} AS fate "
+        "FROM parted AS p JOIN users AS u ON p.user = u.all_code JOIN items AS i ON p.item = i.all_code"
     )
     missing = "CASE WHEN u.code IS NULL THEN 'user' ELSE 'item' END"
     database.run(
-        f"INSERT INTO removed SELECT key, {part} || ': ' || {missing} || ' unseen in training' FROM {joined} "
+        f"INSERT INTO removed SELECT key, {part} || ': ' || {missing} || ' unseen in training' FROM "
+        "(FROM parted WHERE part > 0) AS p LEFT JOIN users AS u ON p.user = u.all_code LEFT JOIN items AS i ON p.item = i.all_code "
         "WHERE u.code IS NULL OR i.code IS NULL"
     )
     fates = database.run("SELECT fate, count(*) FROM coded GROUP BY fate")

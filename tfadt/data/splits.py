@@ -1,14 +1,12 @@
-"""Splits of one log into training, validation and test, in SQL over the table `pairs` (`user`, `item`, `key`)."""
+"""Splits of one log into training, validation and test, in SQL over the tables that `ids.number_ids` makes."""
 
 from __future__ import annotations
 
 from tfadt.config.ingest import Split
 from tfadt.data.cleaning import TIME_OF
 from tfadt.data.database import Database
+from tfadt.data.ids import draw
 from tfadt.errors import ConfigError, DataError
-
-TRAIN, VALID, TEST = 0, 1, 2
-_RANGE = 2.0**64
 
 
 def needs_time(config: Split) -> bool:
@@ -24,15 +22,6 @@ def check_shares(config: Split) -> None:
         )
 
 
-def chance(seed: int, *names: str) -> str:
-    """Returns the expression of a number in [0, 1) that depends on a seed and the values of columns alone.
-
-    It is a digest (MD5), so that neither the order of rows nor the version of the database changes it.
-    """
-    values = ", '/', ".join(f"{name}::VARCHAR" for name in names)
-    return f"(md5_number_lower(concat('{seed}/', {values})) / {_RANGE:.1f})"
-
-
 def split_sql(config: Split, names: str, database: Database) -> str:
     """Returns a SELECT of the pairs with their split, `part`.
 
@@ -41,7 +30,7 @@ def split_sql(config: Split, names: str, database: Database) -> str:
     Args:
         config: Method, shares and seed.
         names: What the log is called, for errors.
-        database: Has the table `pairs`.
+        database: Has the tables `pairs` and `all_users`, `all_items`.
 
     Raises:
         DataError: If the log has too few distinct times to be split by them.
@@ -52,23 +41,32 @@ def split_sql(config: Split, names: str, database: Database) -> str:
 
 
 def _random(config: Split) -> str:
-    # Shares of a few rows are rounded by chance, or users with few interactions would never be tested.
-    tests = f"least(floor(n * {config.test} + {chance(config.seed, 'user', chr(39) + 'test' + chr(39))}), n - 1)"
-    valids = f"floor(n * {config.valid} + {chance(config.seed, 'user', chr(39) + 'valid' + chr(39))})"
-    return (
-        "SELECT user, item, key, CASE WHEN place <= tests THEN 2 WHEN place <= tests + least(valids, n - 1 - tests) THEN 1 "
-        f"ELSE 0 END AS part FROM (SELECT *, {tests} AS tests, {valids} AS valids FROM (SELECT user, item, key, "
-        "count(*) OVER (PARTITION BY user) AS n, row_number() OVER (PARTITION BY user ORDER BY chance, item) AS place "
-        f"FROM (SELECT user, item, key, md5_number_lower(concat('{config.seed}/', user, '/', item)) AS chance FROM pairs)))"
-    )
+    # A share of a user's few rows is no whole number. To round the running total of the users, in an order by chance, tests
+    # users with few interactions as well, and as many rows as were asked for, at least one.
+    def rounded(share: str, chance: str, table: str, name: str) -> str:
+        start = "greatest(0.5, 1 + 1e-9 - sum(share) OVER ())"
+        sums = f"SELECT *, sum(share) OVER (ORDER BY {chance}, code) AS upto, {start} AS start FROM (SELECT *, {share} AS share FROM {table})"
+        return f"SELECT * EXCLUDE (share, upto, start), floor(upto + start) - floor(upto - share + start) AS {name} FROM ({sums})"
+
+    tested = rounded(f"least(n * {config.test}, n - 1)", "test_chance", "all_users", "tests")
+    both = rounded(f"least(n * {config.valid}, n - 1 - tests)", "valid_chance", f"({tested})", "valids")
+    users = f"SELECT code AS user, tests, least(tests + valids, n - 1) AS held_out FROM ({both})"
+    places = f"SELECT user, item, key, row_number() OVER (PARTITION BY user ORDER BY chance, item) AS place FROM ({_drawn()})"
+    part = "CASE WHEN place <= tests THEN 2 WHEN place <= held_out THEN 1 ELSE 0 END::TINYINT AS part"
+    return f"SELECT user, item, key, {part} FROM ({places}) JOIN ({users}) USING (user)"
+
+
+def _drawn() -> str:
+    """Returns a SELECT of the pairs with a chance each."""
+    joined = "pairs AS p JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code"
+    return f"SELECT p.user, p.item, p.key, {draw('split')} AS chance FROM {joined}"
 
 
 def _leave_last_out(config: Split) -> str:
-    order = f"{TIME_OF} DESC, md5_number_lower(concat('{config.seed}/', user, '/', item)), item"
+    places = f"row_number() OVER (PARTITION BY user ORDER BY {TIME_OF} DESC, chance, item) AS place"
     return (
-        "SELECT user, item, key, CASE WHEN place = 1 AND n >= 2 THEN 2 WHEN place = 2 AND n >= 3 THEN 1 ELSE 0 END AS part "
-        "FROM (SELECT user, item, key, count(*) OVER (PARTITION BY user) AS n, "
-        f"row_number() OVER (PARTITION BY user ORDER BY {order}) AS place FROM pairs)"
+        "SELECT user, item, key, CASE WHEN place = 1 AND n >= 2 THEN 2 WHEN place = 2 AND n >= 3 THEN 1 ELSE 0 END::TINYINT AS part "
+        f"FROM (SELECT user, item, key, {places} FROM ({_drawn()})) JOIN (SELECT code AS user, n FROM all_users) USING (user)"
     )
 
 
@@ -95,5 +93,5 @@ def _by_time(config: Split, names: str, database: Database) -> str:
     last_train = border(1 - config.test - config.valid, 1, place - 1)[0] if config.valid else last_before_test
     return (
         f"SELECT user, item, key, CASE WHEN {TIME_OF} <= {last_train} THEN 0 WHEN {TIME_OF} <= {last_before_test} THEN 1 "
-        "ELSE 2 END AS part FROM pairs"
+        "ELSE 2 END::TINYINT AS part FROM pairs"
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tfadt.config.ingest import ALL, MISSING, Columns, IngestConfig
+from tfadt.data.lines import Lines
 from tfadt.data.values import Value, kind_of
 from tfadt.errors import ConfigError, DataError, did_you_mean
 
@@ -33,8 +34,8 @@ class Table:
 
     Attributes:
         name: What messages and the manifest call it: a file name, a data set's name, or `simulated`.
-        sql: A SELECT of `__line` (BIGINT, from 1), `__text` (the row as it stands), `__defect` (why it cannot be parsed, or
-            NULL) and the columns.
+        sql: A SELECT of `__text` (the row as it stands, NULL for no row), `__defect` (why it cannot be parsed, or NULL), the
+            columns, and `__line` (from 1) unless there are `lines`.
         columns: Name -> (expression, type) of each column that can be used.
         existing: All names, in order; a name that occurs twice stands there twice.
         format: Format that it was read as.
@@ -42,6 +43,8 @@ class Table:
         path: The file, for errors; empty for a table in memory.
         notes: What a reader of the manifest should know.
         lost: Rows that were rejected before they came to us, by reason.
+        lines: The lines of a text file, whose place in `sql` is their number; None where rows have a number.
+        header: Place of the line that is no row but the names of the columns.
     """
 
     name: str
@@ -53,6 +56,8 @@ class Table:
     path: str = ""
     notes: tuple[str, ...] = ()
     lost: Mapping[str, int] = field(default_factory=dict)
+    lines: Lines | None = None
+    header: int = 0
 
     @property
     def label(self) -> str:
