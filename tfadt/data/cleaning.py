@@ -84,15 +84,29 @@ def clean(source: Source, number: int, rules: Rules, database: Database) -> Rows
         rules: What decides about a row.
         database: Reads the source.
     """
+    sql, table = rows_sql(source, rules), source.table
+    if table.lines:
+        name = f"rows_{number}" if number >= 0 else "rows_beside"
+        database.run(f"CREATE TABLE {name} AS {sql}", table.label)
+        # What is no row, and the names of the columns, keep their place and are not counted.
+        sql = f"SELECT rowid + 1 AS line, * FROM {name} WHERE reason IS DISTINCT FROM '' AND rowid <> {table.header - 1}"
+    return Rows(source, sql, {ours: _is_integer(source, ours) for ours in ("user", "item")})
+
+
+def _is_integer(source: Source, ours: str) -> bool:
+    return source.values[ours].kind == "integer"
+
+
+def rows_sql(source: Source, rules: Rules) -> str:
+    """Returns a SELECT of the rows of a source as `Rows.sql` has them, without `line` for a text file."""
     values, rule = source.values, rules.rule
-    is_integer = {ours: values[ours].kind == "integer" for ours in ("user", "item")}
     columns, checks = {}, []
     for ours in ("user", "item"):
         value = values[ours]
-        columns[ours] = f"TRY_CAST({value.sql} AS BIGINT)" if is_integer[ours] else value.as_text
+        columns[ours] = f"TRY_CAST({value.sql} AS BIGINT)" if _is_integer(source, ours) else value.as_text
         columns[f"no_{ours}"] = f"{value.missing} OR NOT {value.is_id}"
         checks.append((f"no_{ours}", f"{ours}_id missing"))
-        if is_integer[ours]:
+        if _is_integer(source, ours):
             checks.append((f"{ours} IS NULL", f"{ours}_id beyond 64 bits"))
     columns["number"], columns["no_feedback"], found = feedback.read(values.get(rule), rule, rules.config)
     checks += found
@@ -108,16 +122,11 @@ def clean(source: Source, number: int, rules: Rules, database: Database) -> Rows
     read = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
     cases = " ".join(f"WHEN {condition} THEN {text(why)}" for condition, why in checks)
     flags = f"known + coalesce(({feedback.disliked(rule, rules.config.feedback)})::INT, 0)"
-    sql = (
+    return (
         f"SELECT {'' if source.table.lines else 'line, '}CASE WHEN empty THEN '' WHEN defect IS NOT NULL THEN defect {cases} END AS reason, "
         f"user, item, number, {'read_time' if time is None else 'CASE WHEN written THEN read_time END'} AS time, written, "
         f"({flags})::UTINYINT AS flags FROM (SELECT {line}{empty}__defect AS defect, {read} FROM ({source.table.sql}))"
     )
-    if source.table.lines:
-        database.run(f"CREATE TABLE rows_{number} AS {sql}", source.table.label)
-        # What is no row, and the names of the columns, keep their place and are not counted.
-        sql = f"SELECT rowid + 1 AS line, * FROM rows_{number} WHERE reason IS DISTINCT FROM '' AND rowid <> {source.table.header - 1}"
-    return Rows(source, sql, is_integer)
 
 
 @dataclass

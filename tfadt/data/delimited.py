@@ -78,16 +78,9 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
     length = layout.fields
     if rows and config.header and rows[0].endswith(separator) and _all_end_empty(lines.sql, layout, first, file, database):
         length += 1
-    repeated = f"WHEN __text = {text(first)} THEN '{REPEATED_HEADER}'" if config.header else ""
-    selected = ", ".join(f"{layout.field(n)} AS __c{n}" for n in range(1, len(names) + 1))
-    sql = (
-        f"SELECT __text, CASE WHEN __defect IS NOT NULL THEN __defect {repeated} "
-        f"WHEN len(f) <> {length} THEN '{WRONG_FIELDS}' END AS __defect, {selected} "
-        f"FROM (SELECT __text, __defect, {layout.split} AS f FROM ({lines.sql}))"
-    )
     return Table(
         file.path.name,
-        sql,
+        delimited_sql(lines.sql, layout, first if config.header else None, length),
         {theirs: (f"__c{n}", "VARCHAR") for n, theirs in reversed(list(enumerate(names, 1)))},
         names,
         file.format,
@@ -96,6 +89,25 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
         tuple(notes),
         lines=lines,
         header=place if config.header else 0,
+    )
+
+
+def delimited_sql(lines: str, layout: Layout, header: str | None = None, length: int | None = None, line: str = "") -> str:
+    """Returns a SELECT of `__text`, `__defect` and the fields `__c1`, `__c2`, ... of lines.
+
+    Args:
+        lines: A SELECT of `__text` and `__defect`.
+        layout: How a line is divided.
+        header: The line that names the columns; it is no row where it returns.
+        length: How many fields a line has, if that is not `layout.fields`.
+        line: Columns of `lines` that are kept, each followed by a comma.
+    """
+    repeated = f"WHEN __text = {text(header)} THEN '{REPEATED_HEADER}'" if header is not None else ""
+    selected = ", ".join(f"{layout.field(n)} AS __c{n}" for n in range(1, layout.fields + 1))
+    return (
+        f"SELECT {line}__text, CASE WHEN __defect IS NOT NULL THEN __defect {repeated} "
+        f"WHEN len(f) <> {length or layout.fields} THEN '{WRONG_FIELDS}' END AS __defect, {selected} "
+        f"FROM (SELECT {line}__text, __defect, {layout.split} AS f FROM ({lines}))"
     )
 
 
@@ -163,8 +175,16 @@ def read_authors_file(file: File, config: IngestConfig, database: Database) -> T
     true positives; in the Adressa file the first field is the text `(user, item)`.
     """
     lines = read_lines(file, config.encoding, database)
-    rows = f"SELECT *, string_split(__text, chr(9)) AS f FROM ({blank_as_none(lines.sql)})"
-    if file.split == "test" or AUTHORS["test"] in file.path.name:
+    sql = authors_sql(blank_as_none(lines.sql), file.path.name)
+    return Table(file.path.name, sql, AUTHORS_COLUMNS, list(AUTHORS_COLUMNS), "adt", file.split, str(file.path), lines=lines)
+
+
+AUTHORS_COLUMNS = {"user_id": ("__c1", "VARCHAR"), "item_id": ("__c2", "VARCHAR"), "false_positive": ("__c3", "VARCHAR")}
+
+
+def authors_sql(lines: str, name: str, line: str = "") -> str:
+    """Returns a SELECT as `delimited_sql` does, of lines of the authors' file of a name."""
+    if AUTHORS["test"] in name:
         pair = f"regexp_extract(f[1], {text(_PAIR)}, {{}})"
         is_pair = f"regexp_matches(f[1], {text(_PAIR)})"
         user = f"CASE WHEN {is_pair} THEN {pair.format(1)} ELSE f[1] END"
@@ -174,9 +194,7 @@ def read_authors_file(file: File, config: IngestConfig, database: Database) -> T
         # The file's flag is 1 for a true positive; ours is 1 for a false one. Other texts stay and are rejected later.
         user, item, flag = "f[1]", "f[2]", "CASE trim(f[3]) WHEN '1' THEN '0' WHEN '0' THEN '1' ELSE f[3] END"
         wrong = "len(f) <> 3"
-    sql = (
-        f"SELECT __text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect, "
-        f"{user} AS __c1, {item} AS __c2, {flag} AS __c3 FROM ({rows})"
+    return (
+        f"SELECT {line}__text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect, "
+        f"{user} AS __c1, {item} AS __c2, {flag} AS __c3 FROM (SELECT *, string_split(__text, chr(9)) AS f FROM ({lines}))"
     )
-    columns = {"user_id": ("__c1", "VARCHAR"), "item_id": ("__c2", "VARCHAR"), "false_positive": ("__c3", "VARCHAR")}
-    return Table(file.path.name, sql, columns, list(columns), "adt", file.split, str(file.path), lines=lines)

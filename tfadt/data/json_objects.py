@@ -24,15 +24,25 @@ def read_json(file: File, config: IngestConfig, database: Database) -> Table:
     lines = None if file.format == "json" and _is_array(file) else read_lines(file, config.encoding, database)
     records, number = (blank_as_none(lines.sql), "") if lines else (_array(file, database), "__line, ")
     names = _names(records, config.columns, file, database)
-    rows = (
-        f"SELECT {number}__text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN f IS NULL THEN '{BROKEN}' END AS __defect, f "
-        f"FROM (SELECT *, {_values(names)} AS f FROM ({records}))"
-    )
-    # A key with dots comes before the path that it could mean.
     columns = {theirs: (f"__c{n}", "VARCHAR") for n, theirs in enumerate(names, 1)}
-    selected = ", ".join(f"{_scalar(f'f[{2 * n - 1}]', f'f[{2 * n}]')} AS __c{n}" for n in range(1, len(names) + 1))
-    sql = f"SELECT {number}__text, __defect, {selected} FROM ({rows})"
+    sql = objects_sql(records, names, number)
     return Table(file.path.name, sql, columns, names, "jsonl", file.split, str(file.path), lines=lines)
+
+
+def objects_sql(lines: str, names: Sequence[str], line: str = "") -> str:
+    """Returns a SELECT of `__text`, `__defect` and the values `__c1`, `__c2`, ... of lines.
+
+    Args:
+        lines: A SELECT of `__text` and `__defect`.
+        names: Keys, or paths of nested ones (`user.id`).
+        line: Columns of `lines` that are kept, each followed by a comma.
+    """
+    # A key with dots comes before the path that it could mean.
+    selected = ", ".join(f"{_scalar(f'f[{2 * n - 1}]', f'f[{2 * n}]')} AS __c{n}" for n in range(1, len(names) + 1))
+    return (
+        f"SELECT {line}__text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN f IS NULL THEN '{BROKEN}' END AS __defect, "
+        f"{selected} FROM (SELECT *, {_values(names)} AS f FROM ({lines}))"
+    )
 
 
 def _is_array(file: File) -> bool:
