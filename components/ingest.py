@@ -7,7 +7,7 @@ from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.component import component
 from tfadt.components.signature import Output, Parameter
 from tfadt.config.ingest import IngestConfig
-from tfadt.data.sources import source_files
+from tfadt.data.ingest import source_files
 
 
 @component(reads=lambda settings: source_files(settings))
@@ -15,13 +15,11 @@ def ingest(
     interactions: Output[Interactions], extra_feedback: Output[ExtraFeedback], settings: Parameter[IngestConfig]
 ) -> None:
     """Reads, cleans, splits and encodes the interactions that the settings name."""
+    from tfadt.data.account import summary
     from tfadt.data.ingest import ingest as read
 
-    data = read(settings, print)
-    rows = data.manifest["rows"]
-    print(f"rows in: {rows['in']:,}")
-    for fate in ("kept", "rejected"):
-        for name, count in rows[fate].items():
-            print(f"{fate}, {name}: {count:,}")
+    data = read(settings, print, folder=interactions.path.parent)
+    for line in summary(data.manifest):
+        print(line)
     interactions.write(data)
     extra_feedback.write(data)

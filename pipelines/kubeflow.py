@@ -65,9 +65,10 @@ def compile_pipeline(pipeline: Pipeline, path: Path, settings: KubeflowConfig) -
 def check_places(config: Config) -> None:
     """Raises ConfigError for a relative path: a container has a working directory of its own."""
     ingest = config.ingest
-    places = {f"ingest.{name}": getattr(ingest, name) for name in ("data", "train", "valid", "test", "manual_dir")}
-    places["ingest.extra_feedback.file"] = ingest.extra_feedback.file
-    for name, place in {**places, "push.to": config.push.to}.items():
+    named = ("data", "train", "valid", "test")
+    places = [(f"ingest.{name}", path) for name in named for path in getattr(ingest, name) or ()]
+    places += [("ingest.manual_dir", ingest.manual_dir), ("ingest.extra_feedback.file", ingest.extra_feedback.file)]
+    for name, place in [*places, ("push.to", config.push.to)]:
         if place is not None and "://" not in str(place) and not Path(place).is_absolute():
             raise ConfigError(
                 f"On Kubeflow each step runs in a container of its own. Expected for {name} an absolute path that the "

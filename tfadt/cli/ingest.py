@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -13,16 +14,12 @@ from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import load_config
 
 
+@options.reads_log
 def ingest(
     out: Annotated[Path, typer.Option(help="Folder of the artifact.")],
     config: options.Config = None,
-    data: options.Data = None,
-    train: options.Train = None,
-    valid: options.Valid = None,
-    test: options.Test = None,
-    dataset: options.Dataset = None,
-    simulate: options.Simulate = False,
-    format: options.Format = None,
+    *,
+    source: options.Source,
     set_: options.Sets = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -30,22 +27,21 @@ def ingest(
 
     Example: tfadt ingest --data clicks.csv --set ingest.columns.user=uid --out data/clicks
     """
-    source = options.source_settings(data, train, valid, test, dataset, simulate, format)
-    settings = load_config(config, set_ or [], {"ingest": source})
+    settings = load_config(config, set_ or [], {"ingest": source}).ingest
 
-    if settings.ingest.dataset is not None:
+    if settings.dataset is not None:
         load_tensorflow()
     from tfadt.data import artifact
+    from tfadt.data.account import summary
     from tfadt.data.ingest import ingest as read
 
-    result = read(settings.ingest, None if quiet else lambda text: print_lines([text]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The summary has them.
+        result = read(settings, None if quiet else lambda text: print_lines([text]), folder=out.absolute().parent)
     artifact.save(result, out)
-    rows = result.manifest["rows"]
     print_lines(
         [
-            f"rows in: {rows['in']:,}",
-            *(f"kept, {name}: {count:,}" for name, count in rows["kept"].items()),
-            *(f"rejected, {reason}: {count:,}" for reason, count in rows["rejected"].items()),
+            *summary(result.manifest),
             f"known to be liked: {result.manifest['extra_feedback'].get('pairs', 0):,}",
             f"{result.num_users:,} users, {result.num_items:,} items; written to {out}",
         ]

@@ -2,46 +2,79 @@
 
 from __future__ import annotations
 
+import inspect
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 Config = Annotated[Path | None, typer.Argument(help="Settings in TOML; options win over it.", show_default=False)]
-Data = Annotated[Path | None, typer.Option(help="One log to be split, or a folder written by `tfadt ingest`.")]
-Train = Annotated[Path | None, typer.Option(help="Training file of a given split.")]
-Valid = Annotated[Path | None, typer.Option(help="Validation file of a given split.")]
-Test = Annotated[Path | None, typer.Option(help="Test file of a given split.")]
-Dataset = Annotated[str | None, typer.Option(help="TensorFlow Datasets name, such as movielens/100k-ratings or adressa.")]
-Simulate = Annotated[bool, typer.Option("--simulate", help="Simulated clicks (the default without a source).")]
-Format = Annotated[str | None, typer.Option(help="csv, tsv, parquet, jsonl, or adt (the authors' three files).")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result alone.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+Source = dict[str, Any]
+"""Settings of the section `ingest`; see `reads_log`."""
 ModelName = Annotated[str | None, typer.Option("--model", help="Such as gmf-t_ce-0; default: the best of the run.")]
 
 
-def source_settings(
-    data: Path | None,
-    train: Path | None,
-    valid: Path | None,
-    test: Path | None,
-    dataset: str | None,
-    simulate: bool,
-    file_format: str | None,
-) -> dict[str, Any]:
-    """Returns the section `ingest` that the options ask for.
+_SOURCE: dict[str, Any] = {
+    "data": (list[Path] | None, typer.Option(help="A log to be split: file, folder or pattern; may be repeated.")),
+    "train": (list[Path] | None, typer.Option(help="Training file of a given split; may be repeated.")),
+    "valid": (list[Path] | None, typer.Option(help="Validation file of a given split.")),
+    "test": (list[Path] | None, typer.Option(help="Test file of a given split.")),
+    "dataset": (str | None, typer.Option(help="TensorFlow Datasets name, such as movielens/100k-ratings or adressa.")),
+    "simulate": (bool, typer.Option("--simulate", help="Simulated clicks (the default without a source).")),
+}
+"""What names a log: one on the command line takes the place of the file's, whichever kind that is."""
+_READING: dict[str, Any] = {
+    "format": (str | None, typer.Option(help="csv, tsv, parquet, jsonl, json, or adt (the authors' three files).")),
+    "separator": (str | None, typer.Option(help="What stands between two fields, such as ; or :: or tab.")),
+    "no_header": (bool, typer.Option("--no-header", help="The first line is a row; columns are 1, 2, 3, ...")),
+    "where": (str | None, typer.Option(help="Which rows count: a condition in SQL over the file's columns.")),
+    "min_interactions": (int | None, typer.Option(help="Leave out users and items with fewer, until none has fewer.")),
+    "rejected": (Path | None, typer.Option(help="CSV file to write every rejected row to.")),
+}
+"""How it is read."""
 
-    A source on the command line takes the place of the file's, whichever kind that is.
+
+def reads_log(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options that name a log and say how it is read, in the place of its parameter `source`.
+
+    The command gets the settings of the section `ingest` that they stand for.
     """
-    given = {"data": data, "train": train, "valid": valid, "test": test, "dataset": dataset}
-    settings: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    if simulate:
-        settings["simulate"] = True
-    if settings:
-        settings = {**dict.fromkeys(given), "simulate": False, **settings}
-    if file_format is not None:
-        settings["format"] = file_format
+    hints = typing.get_type_hints(command, include_extras=True)
+    parameters = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name != "source":
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        for name, (kind, option) in {**_SOURCE, **_READING}.items():
+            default = False if kind is bool else None
+            annotation = Annotated[kind, option]
+            parameters.append(inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default, annotation=annotation))
+
+    def with_options(**given: Any) -> None:
+        options = {name: given.pop(name) for name in (*_SOURCE, *_READING)}
+        command(source=_settings(options), **given)
+
+    plain = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    with_options.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in plain}
+    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
+    return with_options
+
+
+def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the section `ingest` that options ask for."""
+    source = {name: options[name] for name in _SOURCE if options[name]}
+    settings: dict[str, Any] = {**dict.fromkeys(_SOURCE), "simulate": False, **source} if source else {}
+    settings |= {name: options[name] for name in ("format", "separator", "where", "rejected") if options[name] is not None}
+    if options["no_header"]:
+        settings["header"] = False
+    if options["min_interactions"] is not None:
+        settings |= dict.fromkeys(("min_user_interactions", "min_item_interactions"), options["min_interactions"])
     return settings
 
 

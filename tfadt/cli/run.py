@@ -11,6 +11,7 @@ from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table, progress
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import load_config
+from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
 
 if TYPE_CHECKING:
@@ -18,15 +19,11 @@ if TYPE_CHECKING:
     from tfadt.experiments.run import Run
 
 
+@options.reads_log
 def run(
     config: options.Config = None,
-    data: options.Data = None,
-    train: options.Train = None,
-    valid: options.Valid = None,
-    test: options.Test = None,
-    dataset: options.Dataset = None,
-    simulate: options.Simulate = False,
-    format: options.Format = None,
+    *,
+    source: options.Source,
     model: Annotated[str | None, typer.Option(help="Comma-separated: gmf,neumf,cdae.")] = None,
     policy: Annotated[str | None, typer.Option(help="Comma-separated: standard,t_ce,r_ce.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each model and policy.")] = None,
@@ -47,15 +44,16 @@ def run(
         "start_from": start,
     }
     adt = {key: value for key, value in adt.items() if value is not None}
-    ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
-    settings = load_config(config, set_ or [], {"ingest": ingest, "adt": adt})
+    settings = load_config(config, set_ or [], {"ingest": source, "adt": adt})
 
     if resume is not None:
-        if out is not None or config is not None or adt or ingest or set_:
+        if out is not None or config is not None or adt or source or set_:
             raise ConfigError(f"--resume goes on with the settings of {resume}. Expected no others beside it.")
         out = resume
     out = out or Path("runs/latest")
 
+    if resume is None:
+        check_source(settings.ingest)
     load_tensorflow()
     from tfadt.experiments import report
     from tfadt.experiments.collide import collide

@@ -13,19 +13,16 @@ from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.search_table import search_progress
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import load_config
+from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
 from tfadt.tuning.progress import short, shown
 
 
+@options.reads_log
 def tune(
     config: options.Config = None,
-    data: options.Data = None,
-    train: options.Train = None,
-    valid: options.Valid = None,
-    test: options.Test = None,
-    dataset: options.Dataset = None,
-    simulate: options.Simulate = False,
-    format: options.Format = None,
+    *,
+    source: options.Source,
     model: Annotated[str | None, typer.Option(help="Comma-separated: gmf,neumf,cdae.")] = None,
     policy: Annotated[str | None, typer.Option(help="Comma-separated: standard,t_ce,r_ce.")] = None,
     tuner: Annotated[str | None, typer.Option(help="random, bayesian, hyperband or grid.")] = None,
@@ -43,12 +40,13 @@ def tune(
     """
     stage = {"tuner": tuner, "trials": trials, "objective": objective}
     adt: dict[str, Any] = {"models": options.names(model), "policies": options.names(policy)}
-    ingest = options.source_settings(data, train, valid, test, dataset, simulate, format)
-    given = {"ingest": ingest, "adt": _given(adt), "tune": _given(stage)}
-    if resume is not None and (out or overwrite or config or ingest or given["adt"] or set_ or tuner or objective):
+    given = {"ingest": source, "adt": _given(adt), "tune": _given(stage)}
+    if resume is not None and (out or overwrite or config or source or given["adt"] or set_ or tuner or objective):
         raise ConfigError(f"--resume goes on with the settings of {resume}. Expected none but --trials beside it.")
     settings = load_config(config, set_ or [], given)
 
+    if resume is None:
+        check_source(settings.ingest)
     load_tensorflow()
     from tfadt.tuning.search import resume_search, run_search
 

@@ -96,6 +96,12 @@ class Database:
         """Returns the plain name, as SQL has it, under which a file is read."""
         return text(self._links[file])
 
+    def put(self, file: Path, content: bytes) -> None:
+        """Has `content` read in the place of a file."""
+        copy = self.workspace / f"copy{len(self._links)}_{Path(self._links[file]).name}"
+        copy.write_bytes(content)
+        self._links[file] = str(copy)
+
     def register(self, name: str, table: pa.Table) -> None:
         """Makes a table in memory readable under a name."""
         self._connection.register(name, table)

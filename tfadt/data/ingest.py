@@ -144,7 +144,7 @@ def _build(sources: Sequence[Source], kind: str, config: IngestConfig, say: Prog
     rule = choose_rule(config.feedback, sources)
     rules = Rules(rule, is_log and needs_time(config.split), config)
     for source in sources:
-        _check_columns(source, rules)
+        check_columns(source, rule, rules.needs_time, config)
     extra_kind = kind_of_extra_feedback(sources, rule, config)
 
     rows, accounts = [], []
@@ -223,10 +223,11 @@ def _check_same_settings(manifest: Mapping[str, Any], config: IngestConfig) -> N
             )
 
 
-def _check_columns(source: Source, rules: Rules) -> None:
-    columns = rules.config.columns
+def check_columns(source: Source, rule: str, with_time: bool, config: IngestConfig) -> None:
+    """Raises DataError if a source lacks a column that the settings need beyond user and item."""
+    columns = config.columns
     with_extra = source.table.split in (None, "train") and columns.extra_feedback != Columns().extra_feedback
-    conditions = {rules.rule: rules.rule != "none", "timestamp": rules.needs_time, COLUMN: with_extra}
+    conditions = {rule: rule != "none", "timestamp": with_time, COLUMN: with_extra}
     for needed in (name for name, is_needed in conditions.items() if is_needed):
         if needed not in source.values:
             raise missing_column(needed, getattr(columns, needed), source.table.label, source.table.existing)

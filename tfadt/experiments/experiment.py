@@ -78,7 +78,7 @@ def run_experiment(
     _check_start(config, todo, out)
     folder = RunFolder(out)
     with folder.locked():  # before the data are read: a folder that cannot be had is told at once
-        data = ingest(config.ingest, listener.say)
+        data = ingest(config.ingest, listener.say, folder=out.absolute().parent)
         _check_data(data, config, todo)
         folder.begin(config)
         artifact.save(data, folder.data)
@@ -112,7 +112,7 @@ def resume_experiment(
         if artifact.is_artifact(folder.data):
             data = artifact.load(folder.data)
         else:  # cut while it read the data
-            data = ingest(config.ingest, listener.say)
+            data = ingest(config.ingest, listener.say, folder=out.absolute().parent)
             _check_data(data, config, todo)
             artifact.save(data, folder.data)
         return data, _train_all(folder, config, todo, data, listener, after_each)

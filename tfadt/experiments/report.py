@@ -12,6 +12,7 @@ from typing import Any
 from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
+from tfadt.data.account import summary
 from tfadt.data.interactions import InteractionData
 from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparisons, rows
@@ -163,10 +164,7 @@ def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequenc
 
 def account_lines(data: InteractionData, runs: Sequence[Run]) -> list[str]:
     """Returns the account of every row, and of the training interactions that got no negative."""
-    account = data.manifest["rows"]
-    lines = [f"rows in: {account['in']:,}"]
-    lines += [f"kept, {name}: {count:,}" for name, count in account["kept"].items()]
-    lines += [f"rejected, {reason}: {count:,}" for reason, count in account["rejected"].items()]
+    lines = summary(data.manifest)
     without = max(run.without_negative for run in runs)
     if without:
         lines.append(f"trained on without a negative (their users have every item): {without:,}")

@@ -77,7 +77,7 @@ def run_search(
             "--overwrite, or name another folder."
         )
     if data is None:
-        data = ingest(config.ingest, listener.say)
+        data = ingest(config.ingest, listener.say, folder=out.absolute().parent)
     with _lock(out, part):
         if not part.is_worker:
             _begin(config, data, out)

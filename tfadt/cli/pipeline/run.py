@@ -11,21 +11,18 @@ from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.pipeline import common
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import dump
+from tfadt.data.check import check_source
 from tfadt.errors import InterruptedRunError
 
 if TYPE_CHECKING:
     from tfadt.pipelines.local_runner import Listener
 
 
+@options.reads_log
 def run(
     config: options.Config = None,
-    data: options.Data = None,
-    train: options.Train = None,
-    valid: options.Valid = None,
-    test: options.Test = None,
-    dataset: options.Dataset = None,
-    simulate: options.Simulate = False,
-    format: options.Format = None,
+    *,
+    source: options.Source,
     model: common.Model = None,
     policy: common.Policy = None,
     set_: options.Sets = None,
@@ -37,8 +34,8 @@ def run(
 
     Example: tfadt pipeline run pipelines/configs/gmf_t_ce.toml --data clicks.csv --out runs/clicks
     """
-    source = options.source_settings(data, train, valid, test, dataset, simulate, format)
     settings = common.settings_of(config, source, model, policy, set_)
+    check_source(settings.ingest)
     pipeline = common.pipeline_of(config, settings)
     if until is not None:
         pipeline = pipeline.until(until)

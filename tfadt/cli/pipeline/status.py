@@ -8,15 +8,11 @@ from tfadt.cli.pipeline import common
 from tfadt.config.loading import load_config
 
 
+@options.reads_log
 def status(
     config: options.Config = None,
-    data: options.Data = None,
-    train: options.Train = None,
-    valid: options.Valid = None,
-    test: options.Test = None,
-    dataset: options.Dataset = None,
-    simulate: options.Simulate = False,
-    format: options.Format = None,
+    *,
+    source: options.Source,
     model: common.Model = None,
     policy: common.Policy = None,
     set_: options.Sets = None,
@@ -30,7 +26,6 @@ def status(
     from tfadt.pipelines.store import Store
 
     store = Store(out)
-    source = options.source_settings(data, train, valid, test, dataset, simulate, format)
     if config is None and model is None and policy is None and not set_ and not source:
         pipelines = [common.named_pipeline(name, load_config(base=state.config)) for name, state in store.states()]
     else:
