@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from tfadt.config.ingest import Columns, ExtraFeedback, Feedback, IngestConfig, Simulated, Split
@@ -67,19 +68,25 @@ def test_extra_feedback_is_part_of_the_content(tmp_path: Path) -> None:
         load(tmp_path / "log")
 
 
-def test_a_folder_of_the_schema_before_extra_feedback_still_loads(tmp_path: Path) -> None:
-    columns = Columns(rating="rating", user="user_id")
-    plain = ingest(SMALL.model_copy(update={"extra_feedback": ExtraFeedback(share=0)}))
-    save(plain, tmp_path / "log")
+def test_a_folder_of_an_older_version_is_refused_with_the_line_that_makes_it_anew(tmp_path: Path) -> None:
+    save(ingest(SMALL), tmp_path / "log")
     path = tmp_path / "log" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    del manifest["extra_feedback"], manifest["settings"]["extra_feedback"], manifest["settings"]["columns"]["extra_feedback"]
-    path.write_text(json.dumps(manifest | {"schema": 1}))
-    data = ingest(IngestConfig(data=tmp_path / "log", columns=columns))
-    assert (data.extra_feedback, data.train.known_positive) == (None, None)
-    assert fingerprint(data) == fingerprint(plain)
-    with pytest.raises(ConfigError, match=r"other settings of ingest\.extra_feedback"):
-        ingest(IngestConfig(data=tmp_path / "log", extra_feedback=ExtraFeedback(share=0.2)))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 2}))
+    with pytest.raises(DataError, match=r"Received: 2\. Make it anew .*: tfadt ingest --data LOG --out .*log"):
+        ingest(IngestConfig(data=tmp_path / "log"))
+
+
+def test_the_disliked_pairs_of_test_are_kept_apart(tmp_path: Path) -> None:
+    data = ingest(SMALL)
+    assert data.test_disliked is not None
+    assert len(data.test_disliked)
+    save(data, tmp_path / "log")
+    again = load(tmp_path / "log")
+    assert again.test_disliked is not None
+    assert (again.test_disliked.item == data.test_disliked.item).all()
+    pq.write_table(pq.read_table(tmp_path / "log/test_disliked.parquet")[1:], tmp_path / "log/test_disliked.parquet")
+    with pytest.raises(DataError, match="changed or damaged"):
+        load(tmp_path / "log")
 
 
 def test_ingest_loads_a_folder_and_refuses_other_settings(tmp_path: Path) -> None:
@@ -156,8 +163,8 @@ def change_value(folder: Path) -> None:
         (lambda folder: (folder / "items.parquet").unlink(), r"items\.parquet does not exist"),
         (lambda folder: (folder / "test.parquet").write_bytes(b"PAR1"), r"test\.parquet is damaged"),
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json is not readable JSON"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 2. Received: list"),
-        (change_manifest(schema=99), r"Expected schema 2. Received: 99"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 3. Received: list"),
+        (change_manifest(schema=99), r"Expected schema 3. Received: 99"),
         (change_manifest(fingerprint="0"), r"changed or damaged"),
         (change_column, r"valid\.parquet: expected a column 'item' of int64"),
         (change_value, r"changed or damaged"),

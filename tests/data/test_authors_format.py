@@ -37,7 +37,7 @@ def test_a_flag_of_1_is_a_true_positive(file_format: str, files: Callable[..., P
     assert data.test.false_positive.tolist() == [False]
     assert data.manifest["rows"] | {"sources": None} == {
         "in": 6,
-        "kept": {"train": 4, "valid": 1, "test": 1},
+        "kept": {"train": 4, "valid": 1, "test": 1, "test_disliked": 0},
         "rejected": {},
         "sources": None,
     }

@@ -52,16 +52,15 @@ def test_given_splits_by_hand(tmp_path: Path) -> None:
     assert data.users.ids.tolist() == ["a", "b", "c"]
     assert data.items.ids.tolist() == [10, 20]
     # Of the repeated pair (a, 10) the last row is kept, rating 1.
-    assert triples(data, data.train) == [("b", 20, False), ("a", 20, True), ("a", 10, True), ("c", 10, False)]
+    assert triples(data, data.train) == [("a", 10, True), ("a", 20, True), ("b", 20, False), ("c", 10, False)]
     assert triples(data, data.valid) == [("b", 10, True)]
     assert triples(data, data.test) == [("c", 20, False)]
     assert data.manifest["rows"]["in"] == 6 + 3 + 4
-    assert data.manifest["rows"]["kept"] == {"train": 4, "valid": 1, "test": 1}
+    assert data.manifest["rows"]["kept"] == {"train": 4, "valid": 1, "test": 1, "test_disliked": 0}
     assert data.manifest["rows"]["rejected"] == {
         "duplicate pair": 1,
         "rating not a number": 1,
-        "test: false positive": 1,
-        "test: item unseen in training": 1,
+        "test: item unseen in training": 2,
         "test: user unseen in training": 1,
         "valid: item unseen in training": 1,
         "valid: user unseen in training": 1,
@@ -80,12 +79,11 @@ def test_overlap_is_refused_with_counts_or_removed_from_the_later_split(tmp_path
     data = ingest(config.model_copy(update={"on_overlap": "drop_from_test"}))
     rows = data.manifest["rows"]
     assert rows["in"] == 6 + 3 + 6
-    assert rows["kept"] == {"train": 6, "valid": 2, "test": 1}
+    assert rows["kept"] == {"train": 6, "valid": 2, "test": 1, "test_disliked": 1}
     assert rows["rejected"] == {
         "valid: pair also in train": 1,
         "test: pair also in train": 1,
         "test: pair also in valid": 1,
-        "test: false positive": 1,
         "test: user unseen in training": 1,
         "test: item unseen in training": 1,
     }
@@ -97,6 +95,7 @@ def test_overlap_is_refused_with_counts_or_removed_from_the_later_split(tmp_path
         "in": 3,
         "rejected": {"valid: pair also in train": 1},
         "ranges": {"rating": [5.0, 5.0]},
+        "samples": {"valid: pair also in train": [{"line": 2, "text": "a,1,5"}]},
     }
 
 
@@ -164,10 +163,16 @@ def test_clean_test_keeps_true_positives_only_and_can_be_switched_off() -> None:
     clean, raw = from_frame(frame, config), from_frame(frame, config.model_copy(update={"clean_test": False}))
     assert clean.test.false_positive is not None
     assert not clean.test.false_positive.any()
-    dropped = clean.manifest["rows"]["rejected"]["test: false positive"]
+    assert clean.test_disliked is not None
+    apart = len(clean.test_disliked)
+    assert clean.manifest["rows"]["kept"]["test_disliked"] == apart
     assert raw.test.false_positive is not None
-    assert dropped == raw.test.false_positive.sum() > 0
-    assert len(raw.test) == len(clean.test) + dropped
+    assert apart == raw.test.false_positive.sum() > 0
+    assert len(raw.test) == len(clean.test) + apart
+    assert raw.test_disliked is None
+    disliked = raw.test.take(raw.test.false_positive)
+    assert (clean.test_disliked.user == disliked.user).all()
+    assert (clean.test_disliked.item == disliked.item).all()
 
 
 def test_the_latest_of_a_repeated_pair_is_kept() -> None:
@@ -182,7 +187,7 @@ def test_the_latest_of_a_repeated_pair_is_kept() -> None:
     assert flags[0, 0] is False
 
 
-def test_dates_order_duplicates_and_unreadable_ones_come_first() -> None:
+def test_dates_order_duplicates_and_unreadable_ones_are_rejected() -> None:
     extra = pd.DataFrame(
         {
             "user_id": [0, 0, 0],
@@ -195,7 +200,17 @@ def test_dates_order_duplicates_and_unreadable_ones_come_first() -> None:
     data = from_frame(frame, NO_TEST_CLEANING)
     flags = {pair[:2]: pair[2] for split in (data.train, data.test) for pair in triples(data, split)}
     assert flags[0, 0] is True
-    assert data.manifest["rows"]["rejected"] == {"duplicate pair": 3}
+    # Which of a pair's rows is the latest cannot be told of one whose time cannot be read.
+    unreadable = "timestamp missing, or no number and no ISO 8601 date"
+    assert data.manifest["rows"]["rejected"] == {"duplicate pair": 2, unreadable: 1}
+    assert data.manifest["times"] == {"untimed": 1, "unreadable": 1}
+
+
+def test_an_unreadable_time_that_decides_nothing_costs_no_row() -> None:
+    frame = grid(rating=5, timestamp=["?", *["2022-01-01"] * 19])
+    manifest = from_frame(frame, NO_TEST_CLEANING).manifest
+    assert manifest["rows"]["rejected"] == {}
+    assert manifest["times"] == {"untimed": 1, "unreadable": 1}
 
 
 def test_rows_without_a_time_are_rejected_where_the_split_needs_one() -> None:
@@ -227,7 +242,7 @@ def test_authors_prefix_is_read_as_three_splits(tmp_path: Path) -> None:
 def test_progress_is_told_line_by_line() -> None:
     lines: list[str] = []
     data = ingest(IngestConfig(simulated=Simulated(users=50, items=30, interactions=500)), lines.append)
-    assert lines == ["Simulating clicks", f"Checking {data.manifest['rows']['in']} rows", "Splitting"]
+    assert lines == ["Simulating clicks", "Checking simulated", "Merging pairs", "Splitting", "Writing"]
     assert data.manifest["source"] == {"name": "simulated", "format": "simulated", "simulated": True}
     json.dumps(data.manifest, allow_nan=False)
 
@@ -236,15 +251,15 @@ def test_progress_is_told_line_by_line() -> None:
 @pytest.mark.parametrize(
     ("name", "users", "items", "sizes", "rejected"),
     [
-        ("ml-100k", 943, 1611, (79_619, 9_901, 7_851), {"test: false positive": 2_541}),
+        ("ml-100k", 943, 1611, (79_619, 9_901, 7_851), {}),
         (
             "modcloth",
             38_406,
             1_018,
             (79_914, 6_548, 5_997),
             {
-                "test: false positive": 958,
-                "test: user unseen in training": 3_034,
+                "test: item unseen in training": 1,
+                "test: user unseen in training": 3_333,
                 "valid: item unseen in training": 1,
                 "valid: user unseen in training": 3_441,
             },
@@ -255,6 +270,8 @@ def test_real_data(name: str, users: int, items: int, sizes: tuple[int, ...], re
     data = ingest(IngestConfig(**{split: SHARED / name / f"{split}.tsv" for split in ("train", "valid", "test")}))
     assert (data.num_users, data.num_items) == (users, items)
     assert (len(data.train), len(data.valid), len(data.test)) == sizes
+    assert data.test_disliked is not None
+    assert len(data.test_disliked) == {"ml-100k": 2_541, "modcloth": 658}[name]
     assert data.manifest["rows"]["rejected"] == rejected
     share = {"ml-100k": 0.159, "modcloth": 0.093}[name]
     assert data.manifest["false_positive_share"]["train"] == pytest.approx(share, abs=5e-4)

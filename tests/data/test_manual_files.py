@@ -12,7 +12,7 @@ import pytest
 import tfadt
 from tfadt.components.ingest import ingest
 from tfadt.config.ingest import IngestConfig
-from tfadt.data.sources import source_files
+from tfadt.data.ingest import source_files
 from tfadt.errors import DataError
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import identities
@@ -61,7 +61,7 @@ def test_the_folder_of_tfds_is_the_default_and_nothing_of_it_is_imported(manual:
     program = (
         "import sys\n"
         "from tfadt.config.ingest import IngestConfig\n"
-        "from tfadt.data.sources import source_files\n"
+        "from tfadt.data.ingest import source_files\n"
         "print(*source_files(IngestConfig(dataset='modcloth')), {'tensorflow', 'tensorflow_datasets'} & set(sys.modules))\n"
     )
     environment = {"TFDS_DATA_DIR": str(manual.parent.parent)}

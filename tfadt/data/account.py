@@ -54,6 +54,8 @@ def hints_of(accounts: Sequence[Account]) -> list[str]:
     texts = [row["text"] for a in accounts for why, rows in a.samples.items() if why.endswith("not a number") for row in rows]
     if any(re.search(r"(?<![\d,])\d+,\d+(?![\d,])", text) for text in texts):
         return ["are these decimal commas? ingest.decimal_separator = ','"]
+    if any(re.fullmatch("not .* text", why) for account in accounts for why in account.rejected):
+        return ["ingest.encoding says how text is written (latin-1, utf-16)"]
     return []
 
 

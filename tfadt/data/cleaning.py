@@ -103,11 +103,9 @@ def rows_sql(source: Source, rules: Rules) -> str:
     columns, checks = {}, []
     for ours in ("user", "item"):
         value = values[ours]
-        columns[ours] = f"TRY_CAST({value.sql} AS BIGINT)" if _is_integer(source, ours) else value.as_text
+        columns[ours] = value.as_integer if _is_integer(source, ours) else value.as_text
         columns[f"no_{ours}"] = f"{value.missing} OR NOT {value.is_id}"
         checks.append((f"no_{ours}", f"{ours}_id missing"))
-        if _is_integer(source, ours):
-            checks.append((f"{ours} IS NULL", f"{ours}_id beyond 64 bits"))
     columns["number"], columns["no_feedback"], found = feedback.read(values.get(rule), rule, rules.config)
     checks += found
     time = values.get("timestamp")

@@ -27,9 +27,8 @@ def read_parquet(file: File, database: Database) -> Table:
         DataError: If it cannot be read, or has no rows.
     """
     call = f"read_parquet({database.link(file.path)}"
-    what = f"{file.path} as parquet"
-    types = database.types(f"{call})", what)
-    if not database.run(f"FROM {call}) LIMIT 1", what):
+    types = database.types(f"{call})", str(file.path), "cannot be read as parquet")
+    if not database.run(f"FROM {call}) LIMIT 1", str(file.path), "cannot be read as parquet"):
         raise DataError(f"{file.path} has a header and no rows. Expected at least one row.")
     sql, columns = _selected(types, f"{call}, file_row_number = true)", "file_row_number + 1")
     return Table(file.path.name, sql, columns, list(types), "parquet", file.split, str(file.path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,18 +107,19 @@ class Database:
         """Makes a table in memory readable under a name."""
         self._connection.register(name, table)
 
-    def run(self, sql: str, what: str = "The data") -> list[tuple[Any, ...]]:
+    def run(self, sql: str, what: str = "The data", failed: str = "cannot be read") -> list[tuple[Any, ...]]:
         """Returns the rows that a statement gives.
 
         Args:
             sql: The statement.
             what: Names what it reads, for errors.
+            failed: What is said of it if that fails.
 
         Raises:
             DataError: If that cannot be read.
             OutOfMemoryError: If the memory limit and the disk do not suffice.
         """
-        with self._translated(what):
+        with self._translated(what, failed):
             return self._connection.execute(sql).fetchall()
 
     def records(self, sql: str, what: str = "The data") -> list[dict[str, Any]]:
@@ -127,12 +129,12 @@ class Database:
             columns = [column[0] for column in result.description]
             return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
-    def types(self, relation: str, what: str = "The data") -> Mapping[str, str]:
+    def types(self, relation: str, what: str = "The data", failed: str = "cannot be read") -> Mapping[str, str]:
         """Returns column -> type of a relation (a name, or a call such as `read_parquet(...)`); raises as `run` does."""
-        return {row[0]: row[1] for row in self.run(f"DESCRIBE SELECT * FROM {relation}", what)}
+        return {row[0]: row[1] for row in self.run(f"DESCRIBE SELECT * FROM {relation}", what, failed)}
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translated(self, what: str, failed: str = "cannot be read") -> Iterator[None]:
         try:
             yield
         except duckdb.OutOfMemoryException as error:
@@ -142,9 +144,11 @@ class Database:
             ) from error
         except duckdb.Error as error:
             message = _first_line(error)
-            if "gzip" in message.lower() or "zstd" in message.lower():
+            for file, link in self._links.items():
+                message = message.replace(link, str(file))
+            if re.search("gzip|zstd|zlib|compress", message, re.IGNORECASE):
                 raise DataError(f"{what} is not a complete compressed file: {message}") from error
-            raise DataError(f"{what} cannot be read: {message}") from error
+            raise DataError(f"{what} {failed}: {message}") from error
 
 
 def _remove_stale(parent: Path) -> None:

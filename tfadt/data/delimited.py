@@ -65,6 +65,11 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
     if not lines.first:
         raise DataError(f"{file.path}: no line is text of the encoding {config.encoding} (ingest.encoding).")
     place, first = lines.first[0]
+    if "\0" in first:
+        raise DataError(
+            f"{file.path}, line {place}: NUL characters. Expected {config.encoding} text; of UTF-16 without a mark at its start: "
+            "ingest.encoding = 'utf-16'."
+        )
     separator = _separator(file, config, first)
     quotes = config.quotes != "none" and lines.with_quotes > 0 and len(separator) == 1
     fields = _fields(first, Layout(separator, quotes, 0), database)

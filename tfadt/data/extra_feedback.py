@@ -117,7 +117,7 @@ def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
     drop("in validation or test", "true", "SEMI JOIN (SELECT user, item FROM parted WHERE part > 0) AS p USING (user, item)")
     for ours in ("user", "item"):
         unknown = f"{ours} IS NULL OR {ours} NOT IN (SELECT all_code FROM {ours}s)"
-        found = f"SELECT count(DISTINCT {ours}_text), min({ours}_text) FROM named WHERE {unknown}"
+        found = f"SELECT count(DISTINCT {ours}_text), arg_min({ours}_text, rowid) FROM named WHERE {unknown}"
         count, example = database.run(found)[0]
         if count and settings.on_unknown == "refuse":
             size = database.run(f"SELECT count(*) FROM {ours}s")[0][0]

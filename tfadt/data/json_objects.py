@@ -88,7 +88,7 @@ def _names(records: str, columns: Columns, file: File, database: Database) -> li
     wanted = list(dict.fromkeys([*columns.model_dump().values(), *Columns().model_dump().values(), *known]))
     there = ", ".join(f"bool_or(f[{2 * n - 1}] IS NOT NULL OR f[{2 * n}] IS NOT NULL)" for n in range(1, len(wanted) + 1))
     found = database.run(
-        f"SELECT count(__text), count(f), {there} FROM (SELECT {_values(wanted)} AS f FROM ({records}))", str(file.path)
+        f"SELECT count(__text), count(f), {there} FROM (SELECT __text, {_values(wanted)} AS f FROM ({records}))", str(file.path)
     )[0]
     if not found[1]:
         raise DataError(f"{file.path}: none of its {found[0]} lines is a JSON object. Expected one object a line.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from tfadt.errors import DataError
 MAX_LINE_BYTES = 2_000_000
 """A longer line is no record of a log; it is rejected, and the others are read."""
 _FIRST = 20
-_DEFECTS = {"INVALID ENCODING": "not text of the encoding", "LINE SIZE OVER MAXIMUM": "line of more than 2 MB"}
+_DEFECTS = {"INVALID ENCODING": "not {encoding} text", "LINE SIZE OVER MAXIMUM": "line of more than 2 MB"}
 _CONTROL = "control character"
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CHUNK = 1 << 20
@@ -96,7 +97,7 @@ def _scan(link: str, compression: str, encoding: str, file: File, database: Data
     if not first and not rejects:
         raise DataError(f"{file.path} is empty. Expected at least one row.")
     sql = f"SELECT t AS __text, CASE WHEN contains(t, chr(0)) THEN '{_CONTROL}' END AS __defect FROM {scan}"
-    broken = [(line, _DEFECTS.get(kind, _CONTROL), content or "") for line, kind, content in rejects]
+    broken = [(line, _DEFECTS.get(kind, _CONTROL).format(encoding=encoding), content or "") for line, kind, content in rejects]
     return Lines(sql, first, quoted, opened, broken)
 
 
@@ -137,5 +138,5 @@ def _open(file: File) -> IO[bytes]:
 def _read(stream: IO[bytes], size: int, file: File) -> bytes:
     try:
         return stream.read(size)
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         raise DataError(f"{file.path} is not a complete {file.compression} file: {error}.") from error

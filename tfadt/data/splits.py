@@ -43,10 +43,12 @@ def split_sql(config: Split, names: str, database: Database) -> str:
 def _random(config: Split) -> str:
     # A share of a user's few rows is no whole number. To round the running total of the users, in an order by chance, tests
     # users with few interactions as well, and as many rows as were asked for, at least one.
+    # In millionths, which add up exactly.
     def rounded(share: str, chance: str, table: str, name: str) -> str:
-        start = "greatest(0.5, 1 + 1e-9 - sum(share) OVER ())"
-        sums = f"SELECT *, sum(share) OVER (ORDER BY {chance}, code) AS upto, {start} AS start FROM (SELECT *, {share} AS share FROM {table})"
-        return f"SELECT * EXCLUDE (share, upto, start), floor(upto + start) - floor(upto - share + start) AS {name} FROM ({sums})"
+        shares = f"SELECT *, round(1000000 * {share})::BIGINT AS share FROM {table}"
+        start = "greatest(500000, 1000000 - sum(share) OVER ())"
+        sums = f"SELECT *, sum(share) OVER (ORDER BY {chance}, code) + {start} AS upto FROM ({shares})"
+        return f"SELECT * EXCLUDE (share, upto), (upto // 1000000 - (upto - share) // 1000000)::BIGINT AS {name} FROM ({sums})"
 
     tested = rounded(f"least(n * {config.test}, n - 1)", "test_chance", "all_users", "tests")
     both = rounded(f"least(n * {config.valid}, n - 1 - tests)", "valid_chance", f"({tested})", "valids")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tfadt.data.database import text
 
-_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
-_INTEGERS |= {f"U{kind}" for kind in _INTEGERS}
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
+_HUGE = frozenset({"UBIGINT", "HUGEINT", "UHUGEINT"})
 _PLAIN = {"VARCHAR": "text", "UUID": "text", "BOOLEAN": "boolean", "FLOAT": "number", "DOUBLE": "number", "DATE": "time"}
 _ISO = r"\d{4}-\d\d?-\d\d?([T ]\d\d?:\d\d(:\d\d([.,]\d+)?)?)? ?(Z|UTC|[+-]\d\d(:?\d\d)?)?"
 # Largest size of a time in each unit, and its microseconds.
@@ -16,9 +16,15 @@ _UNITS = ((1e11, 1_000_000.0), (1e14, 1_000.0), (1e17, 1.0))
 
 
 def kind_of(sql_type: str) -> str | None:
-    """Returns `text`, `integer`, `decimal`, `number`, `boolean` or `time` for a type of DuckDB; None for bytes, lists, ..."""
+    """Returns what a type of DuckDB holds.
+
+    One of `text`, `integer` (of 64 bits), `huge` (a larger one), `decimal`, `number`, `boolean`, `time`; None for bytes, lists
+    and the like.
+    """
     if sql_type in _INTEGERS:
         return "integer"
+    if sql_type in _HUGE:
+        return "huge"
     if sql_type.startswith("DECIMAL"):
         return "decimal"
     if sql_type.startswith("TIMESTAMP"):
@@ -72,7 +78,7 @@ class Value:
     def as_integer(self) -> str:
         """The id as BIGINT if it is an integer written the plain way (`7`, or `7.0` as other programs write it), or NULL."""
         if self.kind == "integer":
-            return f"TRY_CAST({self.sql} AS BIGINT)"
+            return f"{self.sql}::BIGINT"
         value = self.as_text
         whole = f"regexp_full_match({value}, '(0|-?[1-9][0-9]{{0,18}})\\.0+')"
         plain = f"TRY_CAST({value} AS BIGINT)"
@@ -101,7 +107,7 @@ class Value:
         if self.kind == "time":
             return f"CASE WHEN isfinite({self.sql}) THEN TRY(epoch_us({self.sql}::TIMESTAMP)) END"
         if self.kind != "text":
-            return self._ticks(f"{self.sql}::DOUBLE") if self.kind != "integer" else self._integer_ticks()
+            return self._ticks(f"{self.sql}::DOUBLE") if self.kind not in ("integer", "huge") else self._integer_ticks()
         if pattern is not None:
             return f"TRY(epoch_us(try_strptime(trim({self.sql}), {text(pattern)})::TIMESTAMPTZ))"
         value = f"trim({self.sql})"
