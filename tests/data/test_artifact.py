@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from tfadt.config.ingest import Columns, ExtraFeedback, Feedback, IngestConfig, Simulated, Split
+from tfadt.config.ingest import Feedback, IngestConfig, Simulated, Split
 from tfadt.data.artifact import fingerprint, load, save
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData

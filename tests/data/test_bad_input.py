@@ -165,7 +165,10 @@ def test_an_explicit_rule_or_column_that_is_missing(tmp_path: Path) -> None:
 
 def test_nothing_left_to_test_says_why(tmp_path: Path) -> None:
     rows = "".join(f"{user},{item},1\n" for user in range(5) for item in range(5))
-    with pytest.raises(DataError, match=r"No test row of log\.csv is left.*All 5 test rows left are .* values 1 .. 1, and ingest.feedback.rating_below is 3"):
+    with pytest.raises(
+        DataError,
+        match=r"No test row of log\.csv is left.*All 5 test rows left are .* values 1 .. 1, .*rating_below is 3",
+    ):
         ingest_text(tmp_path, HEADER + rows, clean_test=True)
 
 

@@ -154,7 +154,7 @@ class IngestConfig(Section):
     """Encoding of text files."""
     decimal_separator: Literal[".", ","] = "."
     """The decimal sign of numbers in text."""
-    missing_values: MissingValues = {ALL: MISSING}
+    missing_values: MissingValues = Field(default={ALL: MISSING})
     """Texts that mean "no value", besides empty text: one list for all columns, or a list for each of ours (`rating`)."""
     timestamp_format: str | None = None
     """Format of times in text, as strptime has it (`%d/%m/%Y %H:%M`); default: ISO 8601, or numbers of s, ms, us or ns."""

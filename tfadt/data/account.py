@@ -51,7 +51,9 @@ def no_row_left(what: str, accounts: Sequence[Account], rows: Sequence[Rows], da
 
 def hints_of(accounts: Sequence[Account]) -> list[str]:
     """Returns which setting reads what was rejected, as far as the rejected rows show it."""
-    texts = [row["text"] for a in accounts for why, rows in a.samples.items() if why.endswith("not a number") for row in rows]
+    texts = [
+        row["text"] for a in accounts for why, rows in a.samples.items() if why.endswith("not a number") for row in rows
+    ]
     if any(re.search(r"(?<![\d,])\d+,\d+(?![\d,])", text) for text in texts):
         return ["are these decimal commas? ingest.decimal_separator = ','"]
     if any(re.fullmatch("not .* text", why) for account in accounts for why in account.rejected):
@@ -89,7 +91,10 @@ def warnings_of(rows: Sequence[Rows], accounts: Sequence[Account], rules: Rules,
         many = "No row is a false positive" if share == 0 else f"{share:.0%} of the rows are false positives"
         low = feedback.threshold(rule, settings)
         how = f"{rule} below {low:g}" if low is not None else "the flag false_positive"
-        found.append(f"{many} by {how}. Is that meant? The most common values: {_most_common(rows, database)}.{_hint(rule, accounts, share)}")
+        found.append(
+            f"{many} by {how}. Is that meant? The most common values: {_most_common(rows, database)}."
+            f"{_hint(rule, accounts, share)}"
+        )
     return found
 
 
@@ -105,7 +110,8 @@ def _hint(rule: str, accounts: Sequence[Account], share: float) -> str:
 def _most_common(rows: Sequence[Rows], database: Database) -> str:
     good = " UNION ALL ".join(f"SELECT number FROM ({source.sql}) WHERE reason IS NULL" for source in rows)
     found = database.run(
-        f"SELECT number, n / sum(n) OVER () FROM (SELECT number, count(*) AS n FROM ({good}) GROUP BY number) ORDER BY n DESC, number LIMIT 3"
+        f"SELECT number, n / sum(n) OVER () FROM (SELECT number, count(*) AS n FROM ({good}) GROUP BY number) "
+        "ORDER BY n DESC, number LIMIT 3"
     )
     return ", ".join(f"{value:g} ({share:.0%})" for value, share in found)
 
@@ -128,6 +134,8 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         below = f"{rule['rule']} below {rule['threshold']:g}" if rule["threshold"] is not None else "the flag false_positive"
         lines.append(f"false positives: {below}, {share:.1%} of the rows that can be used")
     if times["unreadable"]:
-        lines.append(f"times that cannot be read: {times['unreadable']:,} (ingest.timestamp_format says how they are written)")
+        lines.append(
+            f"times that cannot be read: {times['unreadable']:,} (ingest.timestamp_format says how they are written)"
+        )
     lines += [f"warning: {warning}" for warning in manifest["warnings"]]
     return lines + [f"note: {note}" for note in manifest["notes"]]

@@ -1,8 +1,8 @@
 """The folder that ingest writes and every later stage reads.
 
 Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`: bool, if
-known), `extra_feedback.parquet`, `test_disliked.parquet` (`user`, `item`; if there are any), `users.parquet`, `items.parquet`
-(`id`, in code order), `manifest.json`.
+known), `extra_feedback.parquet`, `test_disliked.parquet` (`user`, `item`; if there are any), `users.parquet`,
+`items.parquet` (`id`, in code order), `manifest.json`.
 """
 
 from __future__ import annotations
@@ -98,9 +98,7 @@ def load(folder: Path) -> InteractionData:
     manifest = _read_manifest(folder)
     splits = [_read_split(folder / f"{name}.parquet") for name in _SPLITS]
     ids = [_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items()]
-    extra, disliked = (
-        _read_split(path) if (path := folder / f"{name}.parquet").is_file() else None for name in _OPTIONAL
-    )
+    extra, disliked = (_read_split(path) if (path := folder / f"{name}.parquet").is_file() else None for name in _OPTIONAL)
     data = InteractionData(splits[0], splits[1], splits[2], ids[0], ids[1], manifest, test_disliked=disliked)
     data = data if extra is None else data.with_extra_feedback(extra)
     found = fingerprint(data)
@@ -147,12 +145,13 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} is not readable JSON: {error}.") from error
-    received = manifest.get("schema") if isinstance(manifest, dict) else type(manifest).__name__
+    is_ours = isinstance(manifest, dict)
+    received = manifest.get("schema") if is_ours else type(manifest).__name__
     if received != SCHEMA:
+        log = manifest.get("source", {}).get("name") if is_ours else "unknown"
         raise DataError(
-            f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {received}. Make it anew from its log "
-            f"({manifest.get('source', {}).get('name') if isinstance(manifest, dict) else 'unknown'}): tfadt ingest --data LOG --out "
-            f"{shlex.quote(str(folder))}"
+            f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {received}. Make it anew from its "
+            f"log ({log}): tfadt ingest --data LOG --out {shlex.quote(str(folder))}"
         )
     return manifest
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from tfadt.config.ingest import IngestConfig
 from tfadt.data import artifact
+from tfadt.data.build import check_columns
 from tfadt.data.database import Database
 from tfadt.data.feedback import choose_rule
 from tfadt.data.files import find_files, source_kind
-from tfadt.data.ingest import check_columns
 from tfadt.data.lines import first_text
 from tfadt.data.readers import read_file
 from tfadt.data.splits import check_shares, needs_time

@@ -114,14 +114,17 @@ def rows_sql(source: Source, rules: Rules) -> str:
     if rules.needs_time:
         checks.append(("read_time IS NULL OR NOT written", NO_TIME))
     known = values.get("extra_feedback")
-    columns["known"] = "0" if known is None else f"CASE WHEN {known.missing} THEN 0 ELSE coalesce(2 * ({known.as_flag})::INT, 4) END"
+    columns["known"] = (
+        "0" if known is None else f"CASE WHEN {known.missing} THEN 0 ELSE coalesce(2 * ({known.as_flag})::INT, 4) END"
+    )
     line = "" if source.table.lines else "__line AS line, "
     empty = "__text IS NULL AS empty, " if source.table.lines else "false AS empty, "
     read = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
     cases = " ".join(f"WHEN {condition} THEN {text(why)}" for condition, why in checks)
     flags = f"known + coalesce(({feedback.disliked(rule, rules.config.feedback)})::INT, 0)"
+    reason = f"CASE WHEN empty THEN '' WHEN defect IS NOT NULL THEN defect {cases} END AS reason"
     return (
-        f"SELECT {'' if source.table.lines else 'line, '}CASE WHEN empty THEN '' WHEN defect IS NOT NULL THEN defect {cases} END AS reason, "
+        f"SELECT {'' if source.table.lines else 'line, '}{reason}, "
         f"user, item, number, {'read_time' if time is None else 'CASE WHEN written THEN read_time END'} AS time, written, "
         f"({flags})::UTINYINT AS flags FROM (SELECT {line}{empty}__defect AS defect, {read} FROM ({source.table.sql}))"
     )

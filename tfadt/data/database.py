@@ -78,7 +78,9 @@ class Database:
         )
         allowed = ", ".join(text(str(file.resolve())) for file in self._links)
         self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false;")
-        self._connection.execute(f"SET allowed_paths = [{allowed}]; SET allowed_directories = [{text(str(self.workspace))}];")
+        self._connection.execute(
+            f"SET allowed_paths = [{allowed}]; SET allowed_directories = [{text(str(self.workspace))}];"
+        )
         self._connection.execute("SET enable_external_access = false; SET lock_configuration = true;")
 
     def __enter__(self) -> Self:
@@ -163,4 +165,3 @@ def _remove_stale(parent: Path) -> None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-

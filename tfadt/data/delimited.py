@@ -52,7 +52,8 @@ class Layout:
         if not self.quotes:
             return value
         inner = f"replace({value}[2:-2], '\"\"', '\"')"
-        return f"CASE WHEN starts_with({value}, '\"') AND ends_with({value}, '\"') AND length({value}) > 1 THEN {inner} ELSE {value} END"
+        quoted = f"starts_with({value}, '\"') AND ends_with({value}, '\"') AND length({value}) > 1"
+        return f"CASE WHEN {quoted} THEN {inner} ELSE {value} END"
 
 
 def read_delimited(file: File, config: IngestConfig, database: Database) -> Table:
@@ -67,14 +68,15 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
     place, first = lines.first[0]
     if "\0" in first:
         raise DataError(
-            f"{file.path}, line {place}: NUL characters. Expected {config.encoding} text; of UTF-16 without a mark at its start: "
-            "ingest.encoding = 'utf-16'."
+            f"{file.path}, line {place}: NUL characters. Expected {config.encoding} text; of UTF-16 without a mark at its "
+            "start: ingest.encoding = 'utf-16'."
         )
     separator = _separator(file, config, first)
     quotes = config.quotes != "none" and lines.with_quotes > 0 and len(separator) == 1
     fields = _fields(first, Layout(separator, quotes, 0), database)
     names = fields if config.header else [str(n) for n in range(1, len(fields) + 1)]
-    layout, notes = Layout(separator, quotes, len(names)), []
+    layout = Layout(separator, quotes, len(names))
+    notes: list[str] = []
     if quotes and lines.with_open_quotes:
         lines, notes = _join_quoted(lines, layout, config, file, database)
     rows = [text for _, text in lines.first[1 if config.header else 0 :]]
@@ -199,7 +201,8 @@ def authors_sql(lines: str, name: str, line: str = "") -> str:
         # The file's flag is 1 for a true positive; ours is 1 for a false one. Other texts stay and are rejected later.
         user, item, flag = "f[1]", "f[2]", "CASE trim(f[3]) WHEN '1' THEN '0' WHEN '0' THEN '1' ELSE f[3] END"
         wrong = "len(f) <> 3"
+    defect = f"CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect"
     return (
-        f"SELECT {line}__text, CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect, "
+        f"SELECT {line}__text, {defect}, "
         f"{user} AS __c1, {item} AS __c2, {flag} AS __c3 FROM (SELECT *, string_split(__text, chr(9)) AS f FROM ({lines}))"
     )

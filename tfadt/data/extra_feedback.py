@@ -128,7 +128,9 @@ def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
             )
         drop(f"{ours} unseen in training", unknown)
     train = "SELECT user, item, key FROM parted WHERE part = 0"
-    drop("false positive", "true", f"SEMI JOIN (SELECT user, item FROM ({train}) WHERE {DISLIKED_OF}) AS d USING (user, item)")
+    drop(
+        "false positive", "true", f"SEMI JOIN (SELECT user, item FROM ({train}) WHERE {DISLIKED_OF}) AS d USING (user, item)"
+    )
     drop(DUPLICATE, "rowid NOT IN (SELECT min(rowid) FROM named GROUP BY user, item)")
     absent = database.run(f"SELECT count(*) FROM named ANTI JOIN ({train}) USING (user, item)")[0][0]
     if absent and settings.on_absent == "refuse":

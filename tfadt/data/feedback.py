@@ -29,8 +29,9 @@ def read(value: Value | None, rule: str, config: IngestConfig) -> tuple[str, str
     """Returns how the feedback is read.
 
     Returns:
-        The expression of the number (a rating; a dwell time in seconds; 1 or 0 for a flag), NULL where there is none; that of
-        whether nothing stands there; and (condition over `number` and `no_feedback`, reason) of the rows that are rejected.
+        The expression of the number (a rating; a dwell time in seconds; 1 or 0 for a flag), NULL where there is none; that
+        of whether nothing stands there; and (condition over `number` and `no_feedback`, reason) of the rows that are
+        rejected.
     """
     if value is None or rule == "none":
         return "NULL::DOUBLE", "false", []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -86,9 +86,11 @@ def find_files(config: IngestConfig) -> list[File]:
     Raises:
         DataError: If one does not exist, or is of a format that is not read.
     """
-    named = {split: getattr(config, split) for split in SPLITS} if config.data is None else {None: config.data}
+    named: dict[str | None, Sequence[Path] | None] = {split: getattr(config, split) for split in SPLITS}
+    if config.data is not None:
+        named = {None: config.data}
     if config.data is not None and len(config.data) == 1 and (authors := _authors_files(config.data[0], config.format)):
-        named = authors
+        named = dict(authors)
     files = {}
     for split, paths in named.items():
         for path in paths or ():
@@ -121,8 +123,8 @@ def _expand(path: Path) -> Iterator[tuple[Path, Path]]:
         inside = sorted(file for file in path.rglob("*") if file.is_file() and _is_log(file.relative_to(path)))
         if not inside:
             raise DataError(
-                f"{path} is a folder without manifest.json and without a file that is read ({', '.join(_FORMATS)}). Expected "
-                "files of a log, or a folder written by ingest (of a run: its folder data)."
+                f"{path} is a folder without manifest.json and without a file that is read ({', '.join(_FORMATS)}). "
+                "Expected files of a log, or a folder written by ingest (of a run: its folder data)."
             )
         yield from ((file, path) for file in inside)
     elif _REMOTE.match(str(path)):
@@ -161,8 +163,8 @@ def _file(path: Path, root: Path, split: str | None, config: IngestConfig) -> Fi
         kind = "csv"
     if kind is None:
         raise DataError(
-            f"The format of {path} cannot be told from its name. Expected one of {', '.join(_FORMATS)} (or .gz, .zst of these), "
-            f"or ingest.format or ingest.separator set. Received: '{path.suffix}'."
+            f"The format of {path} cannot be told from its name. Expected one of {', '.join(_FORMATS)} (or .gz, .zst of "
+            f"these), or ingest.format or ingest.separator set. Received: '{path.suffix}'."
         )
     if kind == "parquet" and compression != "none":
         raise DataError(f"{path}: Parquet files are compressed inside. Expected no {path.suffix}: gunzip or unzstd it.")

@@ -1,8 +1,8 @@
 """Numbers in place of ids, and draws that depend on ids and a seed alone.
 
-A draw is a number in [0, 2^31 - 1) for each (user, item) pair: `(a_u * c_i + b_u) mod (2^31 - 1)` of digests (MD5) of the user's
-and the item's id, a hash that is pairwise independent. Neither the order of rows nor the version of the database changes it,
-and a digest is computed once an id instead of once a row.
+A draw is a number in [0, 2^31 - 1) for each (user, item) pair: `(a_u * c_i + b_u) mod (2^31 - 1)` of digests (MD5) of the
+user's and the item's id, a hash that is pairwise independent. Neither the order of rows nor the version of the database
+changes it, and a digest is computed once an id instead of once a row.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ PRIME = 2**31 - 1
 def number_ids(config: IngestConfig, database: Database) -> None:
     """Puts numbers in place of the ids of the table `pairs`.
 
-    Makes the tables `all_users` and `all_items`: `id`, its number `code` in the order of the ids, how many pairs it has (`n`), and the
-    digests of its draws.
+    Makes the tables `all_users` and `all_items`: `id`, its number `code` in the order of the ids, how many pairs it has
+    (`n`), and the digests of its draws.
     """
     seeds = {"split": config.split.seed, "extra": config.extra_feedback.seed}
     for ours in ("user", "item"):
@@ -26,13 +26,15 @@ def number_ids(config: IngestConfig, database: Database) -> None:
             if ours == "item":
                 digests.append(f"{_digest('lower', seed, purpose)} AS {purpose}_c")
             else:
-                digests.append(f"{_digest('lower', seed, purpose)} AS {purpose}_a, {_digest('upper', seed, purpose)} AS {purpose}_b")
+                digests.append(
+                    f"{_digest('lower', seed, purpose)} AS {purpose}_a, {_digest('upper', seed, purpose)} AS {purpose}_b"
+                )
         if ours == "user":
             split = config.split.seed
             digests += [f"{_digest('lower', split, name)} / {float(PRIME)} AS {name}_chance" for name in ("test", "valid")]
         database.run(
-            f"CREATE TABLE all_{ours}s AS SELECT id, (row_number() OVER (ORDER BY id) - 1)::INT AS code, n, {', '.join(digests)} "
-            f"FROM (SELECT {ours} AS id, count(*) AS n FROM pairs GROUP BY {ours})"
+            f"CREATE TABLE all_{ours}s AS SELECT id, (row_number() OVER (ORDER BY id) - 1)::INT AS code, n, "
+            f"{', '.join(digests)} FROM (SELECT {ours} AS id, count(*) AS n FROM pairs GROUP BY {ours})"
         )
     database.run(
         "CREATE OR REPLACE TABLE pairs AS SELECT part, u.code AS user, i.code AS item, key, p.n "

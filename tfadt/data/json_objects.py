@@ -51,9 +51,8 @@ def _is_array(file: File) -> bool:
 
 def _array(file: File, database: Database) -> str:
     compression = "" if file.compression == "none" else f", compression = '{file.compression}'"
-    call = (
-        f"read_json_objects({database.link(file.path)}, format = 'array', maximum_object_size = {MAX_LINE_BYTES}{compression})"
-    )
+    options = f"format = 'array', maximum_object_size = {MAX_LINE_BYTES}{compression}"
+    call = f"read_json_objects({database.link(file.path)}, {options})"
     database.run(f"SELECT count(*) FROM {call}", f"{file.path}, one JSON array,")
     return f"SELECT row_number() OVER () AS __line, json::VARCHAR AS __text, NULL::VARCHAR AS __defect FROM {call}"
 
@@ -88,7 +87,8 @@ def _names(records: str, columns: Columns, file: File, database: Database) -> li
     wanted = list(dict.fromkeys([*columns.model_dump().values(), *Columns().model_dump().values(), *known]))
     there = ", ".join(f"bool_or(f[{2 * n - 1}] IS NOT NULL OR f[{2 * n}] IS NOT NULL)" for n in range(1, len(wanted) + 1))
     found = database.run(
-        f"SELECT count(__text), count(f), {there} FROM (SELECT __text, {_values(wanted)} AS f FROM ({records}))", str(file.path)
+        f"SELECT count(__text), count(f), {there} FROM (SELECT __text, {_values(wanted)} AS f FROM ({records}))",
+        str(file.path),
     )[0]
     if not found[1]:
         raise DataError(f"{file.path}: none of its {found[0]} lines is a JSON object. Expected one object a line.")

@@ -30,8 +30,8 @@ class Lines:
     """The lines of a file, in their order.
 
     Attributes:
-        sql: A SELECT of `__text` (VARCHAR, NULL for an empty line) and `__defect` (VARCHAR), a row a line. DuckDB numbers the
-            rows of a table that is made of it by `rowid`; to number them on the way would leave one thread to read.
+        sql: A SELECT of `__text` (VARCHAR, NULL for an empty line) and `__defect` (VARCHAR), a row a line. DuckDB numbers
+            the rows of a table that is made of it by `rowid`; to number them on the way would leave one thread to read.
         first: Number and text of the first lines that are not blank.
         with_quotes: How many lines hold a `"`.
         with_open_quotes: How many hold an odd number of them.
@@ -97,7 +97,9 @@ def _scan(link: str, compression: str, encoding: str, file: File, database: Data
     if not first and not rejects:
         raise DataError(f"{file.path} is empty. Expected at least one row.")
     sql = f"SELECT t AS __text, CASE WHEN contains(t, chr(0)) THEN '{_CONTROL}' END AS __defect FROM {scan}"
-    broken = [(line, _DEFECTS.get(kind, _CONTROL).format(encoding=encoding), content or "") for line, kind, content in rejects]
+    broken = [
+        (line, _DEFECTS.get(kind, _CONTROL).format(encoding=encoding), content or "") for line, kind, content in rejects
+    ]
     return Lines(sql, first, quoted, opened, broken)
 
 
@@ -129,7 +131,7 @@ def _copy_with_line_feeds(file: File, copy: Path) -> None:
 
 def _open(file: File) -> IO[bytes]:
     if file.compression == "gzip":
-        return gzip.open(file.path, "rb")
+        return io.BufferedReader(gzip.open(file.path, "rb"))
     if file.compression == "zstd":
         return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(file.path)), "zstd"))
     return file.path.open("rb")

@@ -23,8 +23,8 @@ def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database)
     """Makes the table `pairs` (`part`, `user`, `item`, `key`, `n` rows), each pair once: its latest row.
 
     Without times, or at equal ones, the last row counts. Where a pair has several rows, those without a readable time are
-    rejected, since it cannot be told which is the latest. The table `removed` (`key`, `why`) takes the rows that are rejected
-    from here on.
+    rejected, since it cannot be told which is the latest. The table `removed` (`key`, `why`) takes the rows that are
+    rejected from here on.
     """
     integers = {ours: all(account.integers.get(ours, True) for account in accounts) for ours in ("user", "item")}
     untimed = any(account.untimed for account in accounts)
@@ -54,7 +54,9 @@ def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database)
             lost = f"SELECT key, '{NO_TIME}' FROM ({select}) SEMI JOIN ({mixed}) USING (part, user, item)"
             database.run(f"INSERT INTO removed {lost} WHERE {TIME_OF} = {UNTIMED}", names)
         database.run("DELETE FROM pairs WHERE n > 1 AND n = untimed")
-    counts = dict(database.run(f"SELECT {FILE_OF}, count(*) FROM (FROM pairs SELECT key UNION ALL FROM removed SELECT key) GROUP BY 1"))
+    counts = dict(
+        database.run(f"SELECT {FILE_OF}, count(*) FROM (FROM pairs SELECT key UNION ALL FROM removed SELECT key) GROUP BY 1")
+    )
     for number, account in enumerate(accounts):
         if repeated := account.kept - counts.get(number, 0):
             account.rejected[DUPLICATE] = repeated
@@ -78,7 +80,10 @@ def split(config: IngestConfig, names: str, is_log: bool, on_overlap: str, datab
     if is_log:
         database.run(f"CREATE TABLE parted AS {split_sql(config.split, names, database)}")
         return
-    couples = "SELECT a.part AS first, b.part AS second, b.user, b.item, b.key FROM pairs AS a JOIN pairs AS b USING (user, item) WHERE a.part < b.part"
+    couples = (
+        "SELECT a.part AS first, b.part AS second, b.user, b.item, b.key "
+        "FROM pairs AS a JOIN pairs AS b USING (user, item) WHERE a.part < b.part"
+    )
     shared = database.run(f"SELECT first, second, count(*) FROM ({couples}) GROUP BY ALL ORDER BY ALL")
     if shared and on_overlap == "refuse":
         listed = ", ".join(f"{SPLITS[first]} and {SPLITS[second]}: {count}" for first, second, count in shared)
@@ -87,7 +92,9 @@ def split(config: IngestConfig, names: str, is_log: bool, on_overlap: str, datab
             "ingest.on_overlap = 'drop_from_test' removes them from the later split."
         )
     # A pair in all three is in training alone.
-    lost = f"SELECT second, user, item, min(first) AS first, any_value(key) AS key FROM ({couples}) GROUP BY second, user, item"
+    lost = (
+        f"SELECT second, user, item, min(first) AS first, any_value(key) AS key FROM ({couples}) GROUP BY second, user, item"
+    )
     label = "CASE {} WHEN 0 THEN 'train' WHEN 1 THEN 'valid' ELSE 'test' END"
     why = f"{label.format('second')} || ': pair also in ' || {label.format('first')}"
     database.run(f"INSERT INTO removed SELECT key, {why} FROM ({lost})")
@@ -95,7 +102,10 @@ def split(config: IngestConfig, names: str, is_log: bool, on_overlap: str, datab
 
 
 def encode(clean_test: bool, known: str, database: Database) -> Counter[str]:
-    """Makes the tables `users`, `items` (`id`, `code`) of training and `coded` (`user_code`, `item_code`, `key`, `known`, `fate`).
+    """Makes the tables `users` and `items` of training, and `coded`.
+
+    `users` and `items` have `id`, `code` and `all_code`, the number among all of the log; `coded` has `user_code`,
+    `item_code`, `key`, `known` and `fate`, the split.
 
     Args:
         clean_test: Whether the disliked pairs of test are set apart.
@@ -120,8 +130,8 @@ def encode(clean_test: bool, known: str, database: Database) -> Counter[str]:
     missing = "CASE WHEN u.code IS NULL THEN 'user' ELSE 'item' END"
     database.run(
         f"INSERT INTO removed SELECT key, {part} || ': ' || {missing} || ' unseen in training' FROM "
-        "(FROM parted WHERE part > 0) AS p LEFT JOIN users AS u ON p.user = u.all_code LEFT JOIN items AS i ON p.item = i.all_code "
-        "WHERE u.code IS NULL OR i.code IS NULL"
+        "(FROM parted WHERE part > 0) AS p LEFT JOIN users AS u ON p.user = u.all_code "
+        "LEFT JOIN items AS i ON p.item = i.all_code WHERE u.code IS NULL OR i.code IS NULL"
     )
     fates = database.run("SELECT fate, count(*) FROM coded GROUP BY fate")
     kept: Counter[str] = Counter(dict.fromkeys((*SPLITS, APART) if clean_test else SPLITS, 0))

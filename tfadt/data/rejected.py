@@ -44,12 +44,14 @@ def _first_duplicates(source: Rows, number: int, database: Database) -> list[int
     """Returns the first rows of a source that lost their pair to another row, of the first pairs that have several."""
     ids = ", ".join(f"{source.text(ours)} AS {ours}" for ours in ("user", "item"))
     kept = (
-        f"SELECT u.id::VARCHAR AS user, i.id::VARCHAR AS item, key FROM (FROM pairs WHERE n > 1 ORDER BY {PLACE_OF} LIMIT {SAMPLE_ROWS}) "
-        "AS p JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code"
+        "SELECT u.id::VARCHAR AS user, i.id::VARCHAR AS item, key "
+        f"FROM (FROM pairs WHERE n > 1 ORDER BY {PLACE_OF} LIMIT {SAMPLE_ROWS}) AS p "
+        "JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code"
     )
     found = database.run(
-        f"SELECT DISTINCT line FROM (SELECT line, {ids} FROM ({source.sql}) WHERE reason IS NULL) JOIN ({kept}) USING (user, item) "
-        f"WHERE {FILE_OF} <> {number} OR {_LINE_OF} <> line ORDER BY line LIMIT {SAMPLE_ROWS}"
+        f"SELECT DISTINCT line FROM (SELECT line, {ids} FROM ({source.sql}) WHERE reason IS NULL) "
+        f"JOIN ({kept}) USING (user, item) WHERE {FILE_OF} <> {number} OR {_LINE_OF} <> line "
+        f"ORDER BY line LIMIT {SAMPLE_ROWS}"
     )
     return [line for (line,) in found]
 
@@ -58,12 +60,8 @@ def _texts(source: Rows, lines: Sequence[int], database: Database) -> dict[int, 
     if not lines:
         return {}
     listed = ", ".join(map(str, lines))
-    return dict(
-        database.run(
-            f"SELECT line, left(text, {SAMPLE_LENGTH}) FROM ({_as_they_stand(source)}) WHERE line IN ({listed}) LIMIT {len(lines)}",
-            source.source.table.label,
-        )
-    )
+    found = f"SELECT line, left(text, {SAMPLE_LENGTH}) FROM ({_as_they_stand(source)}) WHERE line IN ({listed})"
+    return dict(database.run(f"{found} LIMIT {len(lines)}", source.source.table.label))
 
 
 def _as_they_stand(source: Rows) -> str:
@@ -103,12 +101,17 @@ def write_rejected(path: Path, rows: Sequence[Rows], database: Database) -> None
             before = ", ".join(str(n - k) for k, (n, _, _) in enumerate(table.lines.broken, 1))
             line = f"line + len(list_filter([{before}], lambda n: n < line))"
             for n, defect, content in table.lines.broken:
-                selects.append(f"SELECT {text(table.label)} AS file, {n} AS line, {text(defect)} AS reason, {text(content)} AS text")
+                selects.append(
+                    f"SELECT {text(table.label)} AS file, {n} AS line, {text(defect)} AS reason, {text(content)} AS text"
+                )
         selects.append(
-            f"SELECT {text(table.label)} AS file, {line} AS line, reason, text FROM ({rejected}) JOIN ({_as_they_stand(source)}) USING (line)"
+            f"SELECT {text(table.label)} AS file, {line} AS line, reason, text "
+            f"FROM ({rejected}) JOIN ({_as_they_stand(source)}) USING (line)"
         )
     written = database.workspace / "rejected.csv"
-    database.run(f"COPY (SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY file, line) TO {text(str(written))} (HEADER)")
+    database.run(
+        f"COPY (SELECT * FROM ({' UNION ALL '.join(selects)}) ORDER BY file, line) TO {text(str(written))} (HEADER)"
+    )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(written, path)

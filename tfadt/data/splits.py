@@ -48,12 +48,16 @@ def _random(config: Split) -> str:
         shares = f"SELECT *, round(1000000 * {share})::BIGINT AS share FROM {table}"
         start = "greatest(500000, 1000000 - sum(share) OVER ())"
         sums = f"SELECT *, sum(share) OVER (ORDER BY {chance}, code) + {start} AS upto FROM ({shares})"
-        return f"SELECT * EXCLUDE (share, upto), (upto // 1000000 - (upto - share) // 1000000)::BIGINT AS {name} FROM ({sums})"
+        return (
+            f"SELECT * EXCLUDE (share, upto), (upto // 1000000 - (upto - share) // 1000000)::BIGINT AS {name} FROM ({sums})"
+        )
 
     tested = rounded(f"least(n * {config.test}, n - 1)", "test_chance", "all_users", "tests")
     both = rounded(f"least(n * {config.valid}, n - 1 - tests)", "valid_chance", f"({tested})", "valids")
     users = f"SELECT code AS user, tests, least(tests + valids, n - 1) AS held_out FROM ({both})"
-    places = f"SELECT user, item, key, row_number() OVER (PARTITION BY user ORDER BY chance, item) AS place FROM ({_drawn()})"
+    places = (
+        f"SELECT user, item, key, row_number() OVER (PARTITION BY user ORDER BY chance, item) AS place FROM ({_drawn()})"
+    )
     part = "CASE WHEN place <= tests THEN 2 WHEN place <= held_out THEN 1 ELSE 0 END::TINYINT AS part"
     return f"SELECT user, item, key, {part} FROM ({places}) JOIN ({users}) USING (user)"
 
@@ -66,9 +70,10 @@ def _drawn() -> str:
 
 def _leave_last_out(config: Split) -> str:
     places = f"row_number() OVER (PARTITION BY user ORDER BY {TIME_OF} DESC, chance, item) AS place"
+    part = "CASE WHEN place = 1 AND n >= 2 THEN 2 WHEN place = 2 AND n >= 3 THEN 1 ELSE 0 END::TINYINT AS part"
     return (
-        "SELECT user, item, key, CASE WHEN place = 1 AND n >= 2 THEN 2 WHEN place = 2 AND n >= 3 THEN 1 ELSE 0 END::TINYINT AS part "
-        f"FROM (SELECT user, item, key, {places} FROM ({_drawn()})) JOIN (SELECT code AS user, n FROM all_users) USING (user)"
+        f"SELECT user, item, key, {part} FROM (SELECT user, item, key, {places} FROM ({_drawn()})) "
+        "JOIN (SELECT code AS user, n FROM all_users) USING (user)"
     )
 
 
@@ -87,9 +92,9 @@ def _by_time(config: Split, names: str, database: Database) -> str:
         )
 
     def border(share: float, least: int, most: int) -> tuple[int, int]:
-        return database.run(  # type: ignore[return-value]
-            f"SELECT time, place FROM times WHERE place BETWEEN {least} AND {most} ORDER BY abs(share - {share}), time LIMIT 1"
-        )[0]
+        allowed = f"SELECT time, place FROM times WHERE place BETWEEN {least} AND {most}"
+        time, place = database.run(f"{allowed} ORDER BY abs(share - {share}), time LIMIT 1")[0]
+        return time, place
 
     last_before_test, place = border(1 - config.test, parts - 1, count - 1)
     last_train = border(1 - config.test - config.valid, 1, place - 1)[0] if config.valid else last_before_test

@@ -18,8 +18,8 @@ _UNITS = ((1e11, 1_000_000.0), (1e14, 1_000.0), (1e17, 1.0))
 def kind_of(sql_type: str) -> str | None:
     """Returns what a type of DuckDB holds.
 
-    One of `text`, `integer` (of 64 bits), `huge` (a larger one), `decimal`, `number`, `boolean`, `time`; None for bytes, lists
-    and the like.
+    One of `text`, `integer` (of 64 bits), `huge` (a larger one), `decimal`, `number`, `boolean`, `time`; None for bytes,
+    lists and the like.
     """
     if sql_type in _INTEGERS:
         return "integer"
