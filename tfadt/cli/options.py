@@ -52,7 +52,7 @@ def reads_log(command: Callable[..., None]) -> Callable[..., None]:
             continue
         for name, (kind, option) in {**_SOURCE, **_READING}.items():
             default = False if kind is bool else None
-            annotation: Any = Annotated[kind, option]  # type: ignore[valid-type]
+            annotation: Any = Annotated[kind, option]
             parameters.append(inspect.Parameter(name, parameter.KEYWORD_ONLY, default=default, annotation=annotation))
 
     def with_options(**given: Any) -> None:

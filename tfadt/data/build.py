@@ -192,8 +192,8 @@ def _read_back(with_flags: bool, clean_test: bool, with_extra: bool, database: D
 
     tables = {name: Interactions(*columns(name)) for name in selects if name not in ("users", "items")}
     users, items = (Vocabulary(columns(f"{ours}s")[0], f"{ours}_id") for ours in ("user", "item"))
-    splits = (tables[name] for name in SPLITS)
-    data = replace(InteractionData(*splits, users, items), test_disliked=tables.get(APART))
+    data = InteractionData(tables["train"], tables["valid"], tables["test"], users, items)
+    data = replace(data, test_disliked=tables.get(APART))
     return data.with_extra_feedback(tables["extra_feedback"]) if with_extra else data
 
 

@@ -87,7 +87,7 @@ def clean(source: Source, number: int, rules: Rules, database: Database) -> Rows
     sql, table = rows_sql(source, rules), source.table
     if table.lines:
         name = f"rows_{number}" if number >= 0 else "rows_beside"
-        database.run(f"CREATE TABLE {name} AS {sql}", table.label)
+        database.run(f"CREATE TEMP TABLE {name} AS {sql}", table.label)  # not compressed: written and read once
         # What is no row, and the names of the columns, keep their place and are not counted.
         sql = f"SELECT rowid + 1 AS line, * FROM {name} WHERE reason IS DISTINCT FROM '' AND rowid <> {table.header - 1}"
     return Rows(source, sql, {ours: _is_integer(source, ours) for ours in ("user", "item")})

@@ -31,7 +31,7 @@ def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database)
     selects = []
     for number, source in enumerate(rows):
         split = source.source.table.split
-        ids = ", ".join(f"{source.integer(o) if integers[o] else source.text(o)} AS {o}" for o in ("user", "item"))
+        ids = ", ".join(f"{_id(source, o, integers[o], accounts[number])} AS {o}" for o in ("user", "item"))
         selects.append(
             f"SELECT {SPLITS.index(split) if split else 0}::TINYINT AS part, {ids}, {source.key(number)} AS key "
             f"FROM ({source.sql}) WHERE reason IS NULL"
@@ -60,6 +60,13 @@ def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database)
     for number, account in enumerate(accounts):
         if repeated := account.kept - counts.get(number, 0):
             account.rejected[DUPLICATE] = repeated
+
+
+def _id(rows: Rows, ours: str, is_integer: bool, account: Account) -> str:
+    """Returns the expression of an id; integers that are all written the plain way need no second look."""
+    if not is_integer:
+        return rows.text(ours)
+    return rows.integer(ours) if account.decimals.get(ours) else f"{ours}::BIGINT"
 
 
 def keep_core(config: IngestConfig, database: Database) -> None:
