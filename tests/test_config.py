@@ -48,7 +48,7 @@ def test_reads_every_section(tmp_path: Path) -> None:
     )
     config = load_config(path)
     # Relative, as written: the working directory is what it is relative to.
-    assert config.ingest.data == Path("log.csv")
+    assert config.ingest.data == (Path("log.csv"),)
     assert config.ingest.columns.user == "uid"
     assert config.adt == ADTConfig(models=("gmf",), learning_rate=1.0)
     assert config.evaluate.k == (5, 10)
@@ -76,8 +76,8 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
         ("adt.eval_every=100", "adt", "eval_every", 100),
         ("evaluate.k=20", "evaluate", "k", (20,)),
         ("evaluate.k=5,10", "evaluate", "k", (5, 10)),
-        ("ingest.data=../a=b/log.csv", "ingest", "data", Path("../a=b/log.csv")),
-        ('ingest.data="2024"', "ingest", "data", Path("2024")),
+        ("ingest.data=../a=b/log.csv", "ingest", "data", (Path("../a=b/log.csv"),)),
+        ('ingest.data="2024"', "ingest", "data", (Path("2024"),)),
         ("ingest.dataset=movielens/100k-ratings", "ingest", "dataset", "movielens/100k-ratings"),
         ("ingest.clean_test=false", "ingest", "clean_test", False),
     ],
@@ -103,14 +103,14 @@ def test_base_is_left_as_it_was() -> None:
     base = {"ingest": {"columns": {"item": "iid"}, "data": Path("log.csv")}, "adt": {"models": ("gmf",)}}
     config = load_config(overrides=["ingest.columns.user=uid"], base=base)
     assert (config.ingest.columns.user, config.ingest.columns.item) == ("uid", "iid")
-    assert (config.ingest.data, config.adt.models) == (Path("log.csv"), ("gmf",))
+    assert (config.ingest.data, config.adt.models) == ((Path("log.csv"),), ("gmf",))
     assert base["ingest"] == {"columns": {"item": "iid"}, "data": Path("log.csv")}
 
 
 def test_dump_is_json_ready_and_loads_back() -> None:
     config = load_config(overrides=["ingest.data=log.csv", "evaluate.k=5,10", "model.gmf.embedding_dim=16"])
     settings = dump(config)
-    assert settings["ingest"]["data"] == "log.csv"
+    assert settings["ingest"]["data"] == ["log.csv"]
     assert settings["evaluate"]["k"] == [5, 10]
     assert load_config(base=settings) == config
 
@@ -127,7 +127,7 @@ def test_dump_is_json_ready_and_loads_back() -> None:
         ("adt.epochs.x=3", "Setting 'adt.epochs': expected to be a valid integer. Received: {'x': 3}."),
         ("ingest.clean_test=maybe", "Setting 'ingest.clean_test': expected to be a valid boolean. Received: 'maybe'."),
         ("adt.negatives=hard", "Setting 'adt.negatives': expected to be 'uniform' or 'popularity'. Received: 'hard'."),
-        ("ingest.data=3", "Setting 'ingest.data': expected to be a valid string. Received: 3."),
+        ("ingest.data=3", "Setting 'ingest.data.0': expected to be a valid string. Received: 3."),
         ("model.gmf=3", "Setting 'model.gmf': expected to be an object. Received: 3."),
         ("evaluate.k=20,0", "Setting 'evaluate.k.1': expected to be greater than or equal to 1. Received: 0."),
         ("evaluate.k=50,20", "Setting 'evaluate.k': expected each cut-off once, ascending. Received: [50, 20]."),

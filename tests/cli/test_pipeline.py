@@ -138,7 +138,7 @@ def test_every_verb_has_help_with_an_example() -> None:
         (
             ["run", "--model", "gmf", "--policy", "t_ce", "--data", "nowhere.csv", "--out", "store"],
             DataError,
-            "Step 'ingest' reads nowhere.csv, which does not exist.",
+            "nowhere.csv does not exist.",
         ),
         (["show", "--model", "gmf", "--policy", "t_ce", "--picture", "a.png"], ConfigError, "--picture must end in .svg"),
         (["status", "--out", "nowhere"], DataError, "nowhere is not the folder of a pipeline"),

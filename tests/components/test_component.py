@@ -79,7 +79,7 @@ def test_sections_are_parameters_and_only_their_given_parts_count() -> None:
     assert step.parameters["settings"] == Config(evaluate=EvaluateConfig(k=(7, 9)))
     given = step.parameters_as_json()
     assert given["settings"] == {"evaluate": {"k": [7, 9]}}
-    assert given["ingest"]["data"] == "clicks.csv"
+    assert given["ingest"]["data"] == ["clicks.csv"]
     assert given["ingest"]["split"]["seed"] == 0
     text = message(stage, settings={"evaluate": {"k": [9, 7]}})
     assert text.startswith("Component 'stage': the parameter 'settings.evaluate.k' is wrong")

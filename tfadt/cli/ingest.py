@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -35,9 +34,7 @@ def ingest(
     from tfadt.data.account import summary
     from tfadt.data.ingest import ingest as read
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The summary has them.
-        result = read(settings, None if quiet else lambda text: print_lines([text]), folder=out.absolute().parent)
+    result = read(settings, None if quiet else lambda text: print_lines([text]), folder=out.absolute().parent)
     artifact.save(result, out)
     print_lines(
         [

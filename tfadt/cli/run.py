@@ -85,7 +85,7 @@ def run(
     table = rows(runs)
     k = settings.evaluate.k[0]
     print_table(*report.table_cells(table, settings.evaluate.k), keys=2)
-    print_lines(["; ".join(report.account_lines(interactions, runs)) + "."])
+    print_lines(report.account_lines(interactions, runs))
     print_lines([report.data_line(interactions)])
     print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
     if uses_extra_feedback(runs):

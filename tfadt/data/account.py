@@ -117,7 +117,7 @@ def _most_common(rows: Sequence[Rows], database: Database) -> str:
 
 
 def summary(manifest: Mapping[str, Any]) -> list[str]:
-    """Returns what a person should know of how the rows were read, one line each."""
+    """Returns how the rows were read, one line each; warnings are said when they arise, and lie in the manifest."""
     rows, rule, times = manifest["rows"], manifest["feedback"], manifest["times"]
     lines = [f"rows in: {rows['in']:,}"]
     lines += [f"kept, {name.replace('_', ' ')}: {count:,}" for name, count in rows["kept"].items()]
@@ -137,5 +137,4 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"times that cannot be read: {times['unreadable']:,} (ingest.timestamp_format says how they are written)"
         )
-    lines += [f"warning: {warning}" for warning in manifest["warnings"]]
     return lines + [f"note: {note}" for note in manifest["notes"]]

@@ -143,7 +143,7 @@ def markdown(
             [[run.name, *map(_number, run.evaluation.by_group(f"recall@{first}"))] for run in runs],
         ),
         "## Every row accounted for",
-        "\n".join(f"- {_escaped(line)}" for line in account_lines(data, runs)),
+        "\n".join(f"- {_escaped(line)}" for line in [*account_lines(data, runs), *data.manifest.get("warnings", ())]),
         f"Content fingerprint `{data.manifest['fingerprint']}`.",
     ]
     return "\n\n".join(parts) + "\n"
