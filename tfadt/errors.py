@@ -7,6 +7,7 @@ received. The command line prints it without a traceback and exits with code 2.
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -65,3 +66,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, or the name of its kind where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Returns a text as it can be shown: characters that steer a terminal or break a line are escaped.
+
+    Args:
+        text: Any text, such as an id or the name of a file.
+        keep: Characters that stay as they are.
+    """
+    return "".join(ascii(sign)[1:-1] if _steers(sign) and sign not in keep else sign for sign in text)
+
+
+def _steers(sign: str) -> bool:
+    if sign.isascii():
+        return not sign.isprintable()
+    return unicodedata.category(sign) in ("Cc", "Zl", "Zp", "Cs") or sign in _DIRECTIONS
+
+
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Signs that turn the direction of what follows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -180,3 +181,23 @@ def test_damage_is_found(damage: Callable[[Path], None], message: str, tmp_path:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"manifest\.json does not exist"):
         load(tmp_path / "log")
+
+
+def test_a_folder_is_replaced_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process dies in between, the old or the new folder is there: the name is never without one."""
+    save(ingest(SMALL), tmp_path / "log")
+    renames: list[str] = []
+    monkeypatch.setattr(Path, "rename", lambda path, target: renames.append(path.name))
+    other = ingest(SMALL.model_copy(update={"split": Split(seed=5)}))
+    save(other, tmp_path / "log")
+    assert renames == []
+    assert load(tmp_path / "log").manifest["fingerprint"] == other.manifest["fingerprint"]
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+def test_folders_that_a_killed_process_left_are_removed(tmp_path: Path) -> None:
+    for name in (".log.killed", ".tfadt-ingest.killed"):
+        (tmp_path / name / "spilled").mkdir(parents=True)
+        os.utime(tmp_path / name, (0, 0))
+    save(ingest(SMALL, folder=tmp_path), tmp_path / "log")
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]

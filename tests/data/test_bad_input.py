@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tfadt.config.ingest import Columns, Feedback, IngestConfig, Split
+from tfadt.data.account import summary
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError
@@ -198,3 +199,12 @@ def test_a_number_that_no_float_holds_is_counted(tmp_path: Path) -> None:
     lines += [f'{{"user_id": 1, "item_id": 9, "rating": {value}}}' for value in (10**400, -(10**400), '"x"')]
     rejected = ingest_text(tmp_path, "\n".join(lines), name="log.jsonl").manifest["rows"]["rejected"]
     assert rejected == {"rating not a number": 1, "rating not finite": 2}
+
+
+def test_control_characters_and_long_fields_never_reach_a_message(tmp_path: Path) -> None:
+    rows = "9,1,\x1b[31mred\u2028\u202e" + "x" * 1000 + "\n"
+    manifest = ingest_text(tmp_path, HEADER + ROWS + rows).manifest
+    (line,) = [line for line in summary(manifest) if "not a number" in line]
+    assert line.endswith("x...')")
+    assert r"'9,1,\x1b[31mred\u2028\u202exx" in line
+    assert len(line) < 300

@@ -16,22 +16,26 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from tfadt.errors import printable
+
 if TYPE_CHECKING:
     from tfadt.training.progress import Progress
 
 _PLAIN_WIDTH = 160
+_LINES = "\n\t"
 
 
 def print_error(message: str) -> None:
     """Prints one sentence to the standard error."""
-    print(f"Error: {message}", file=sys.stderr)
+    print(f"Error: {printable(message, _LINES)}", file=sys.stderr)
 
 
 def print_lines(lines: Sequence[str]) -> None:
     """Prints lines as they stand; a terminal folds them at its width."""
     console = _console()
     for line in lines:
-        console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=not console.is_terminal)
+        text = printable(line, _LINES)
+        console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=not console.is_terminal)
 
 
 def print_wrapped(line: str, text: str) -> None:
@@ -74,7 +78,7 @@ def _pieces(widths: Sequence[int], keys: int, room: int) -> list[list[int]]:
 def _print_table(header: Sequence[str], cells: Sequence[Sequence[str]], console: Console) -> None:
     table = Table(*header) if console.is_terminal else Table(*header, box=None, pad_edge=False)
     for line in cells:
-        table.add_row(*map(Text, line))  # Text: an id such as [b] or :apple: is no markup
+        table.add_row(*(Text(printable(cell)) for cell in line))  # Text: an id such as [b] or :apple: is no markup
     # One wider than the terminal is folded by the terminal, line by line, rather than cut.
     width = max(Measurement.get(console, console.options.update(max_width=10_000), table).maximum, console.width)
     if console.is_terminal:
@@ -103,7 +107,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
         class Drawn(Progress):
             def say(self, text: str) -> None:
-                console.print(text, markup=False, highlight=False, emoji=False)
+                console.print(printable(text, _LINES), markup=False, highlight=False, emoji=False)
 
             def begin(self, label: str, total_steps: int) -> None:
                 self._task = bars.add_task(label, total=total_steps, loss="")

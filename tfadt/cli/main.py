@@ -13,8 +13,9 @@ from tfadt._version import __version__
 from tfadt.cli import config, denoise, evaluate, export, ingest, push, recommend, run, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
-from tfadt.errors import InterruptedRunError, TfadtError, first_line
+from tfadt.errors import InterruptedRunError, TfadtError, first_line, printable
 
+_LINES = "\n\t"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 app = typer.Typer(
@@ -88,7 +89,7 @@ def main() -> None:
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Prints a warning as one line, without the line of code that it comes from."""
-    print(f"Warning: {message}", file=sys.stderr)
+    print(f"Warning: {printable(str(message), _LINES)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

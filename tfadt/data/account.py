@@ -12,12 +12,12 @@ from tfadt.data.cleaning import Account, Rows, Rules
 from tfadt.data.database import Database
 from tfadt.data.pairs import DUPLICATE
 from tfadt.data.rejected import add_samples
-from tfadt.errors import DataError
+from tfadt.errors import DataError, printable
 
 _MANY = 0.1
 """Share of the rows from which on missing feedback is warned of."""
 _MOST_DISLIKED = 0.4
-_TEXT = 200
+_TEXT = 203
 
 
 def balance(accounts: Sequence[Account], kept: Mapping[str, int]) -> dict[str, Any]:
@@ -63,8 +63,7 @@ def hints_of(accounts: Sequence[Account]) -> list[str]:
 
 def escaped(text: str) -> str:
     """Returns a text as it can be shown: control characters escaped, cut to 200 characters."""
-    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_TEXT])
-    return f"'{shown}{'...' if len(text) > _TEXT else ''}'"
+    return f"'{printable(text[:_TEXT])}'"
 
 
 def share_of(accounts: Sequence[Account], rule: str) -> float | None:

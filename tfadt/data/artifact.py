@@ -11,8 +11,6 @@ import hashlib
 import json
 import os
 import shlex
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from tfadt.atomic import replace_folder, temporary_folder
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.errors import DataError
 
@@ -71,21 +70,11 @@ def save(data: InteractionData, folder: Path) -> None:
     if folder.exists() and not _may_be_replaced(folder):
         raise DataError(f"{folder} exists and was not written by ingest. Expected a new name, or a folder to replace.")
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error.strerror}.") from error
-    try:
-        _write(data, temporary / "new")
-        if folder.exists():
-            folder.rename(temporary / "old")
-        (temporary / "new").rename(folder)
+        with temporary_folder(folder.parent, f".{folder.name}.") as temporary:
+            _write(data, temporary / "new")
+            replace_folder(temporary / "new", folder)
     except OSError as error:
         raise DataError(f"{folder} cannot be written: {error.strerror or error}.") from error
-    finally:
-        if (temporary / "old").exists() and not folder.exists():
-            (temporary / "old").rename(folder)
-        shutil.rmtree(temporary)
 
 
 def load(folder: Path) -> InteractionData:

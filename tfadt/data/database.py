@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +11,8 @@ from typing import Any, Self
 
 import duckdb
 import pyarrow as pa
-from filelock import FileLock, Timeout
 
+from tfadt.atomic import temporary_folder
 from tfadt.errors import DataError, OutOfMemoryError
 from tfadt.memory import available_memory
 
@@ -49,14 +48,11 @@ class Database:
 
     def __init__(self, files: Sequence[Path], memory_limit: str | None = None, folder: Path | None = None) -> None:
         parent = Path(folder or tempfile.gettempdir())
+        self._workspace = temporary_folder(parent, _PREFIX)
         try:
-            parent.mkdir(parents=True, exist_ok=True)
-            _remove_stale(parent)
-            self.workspace = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
+            self.workspace = self._workspace.__enter__().resolve()
         except OSError as error:
             raise DataError(f"{parent} cannot be written: {error.strerror}.") from error
-        self._lock = FileLock(self.workspace / "lock")
-        self._lock.acquire()
         self._links: dict[Path, str] = {}
         for number, file in enumerate(dict.fromkeys(files)):
             link = self.workspace / f"file{number}"
@@ -88,8 +84,7 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-        self._lock.release()
-        shutil.rmtree(self.workspace, ignore_errors=True)
+        self._workspace.__exit__(None, None, None)
 
     def close(self) -> None:
         """Gives the memory back; files in the workspace stay until the end."""
@@ -151,16 +146,6 @@ class Database:
             if re.search("gzip|zstd|zlib|compress", message, re.IGNORECASE):
                 raise DataError(f"{what} is not a complete compressed file: {message}") from error
             raise DataError(f"{what} {failed}: {message}") from error
-
-
-def _remove_stale(parent: Path) -> None:
-    """Removes workspaces of processes that were killed: nobody holds their lock."""
-    for folder in parent.glob(f"{_PREFIX}*"):
-        try:
-            with FileLock(folder / "lock", timeout=0):
-                shutil.rmtree(folder, ignore_errors=True)
-        except (Timeout, OSError):
-            continue
 
 
 def _first_line(error: Exception) -> str:

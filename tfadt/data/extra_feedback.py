@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfadt.config.ingest import Columns, IngestConfig
+from tfadt.data.account import escaped
 from tfadt.data.cleaning import DISLIKED_OF, KNOWN_OF, UNREADABLE_KNOWN_OF, Rules, clean, examine
 from tfadt.data.database import Database
 from tfadt.data.files import named_file
@@ -124,7 +125,7 @@ def _read_file(config: IngestConfig, database: Database) -> dict[str, Any]:
             raise DataError(
                 f"{settings.file} names {count:,} {ours}s that training does not have. Expected training's "
                 f"{size:,} {ours}s; ingest.extra_feedback.on_unknown = 'drop' leaves others out. "
-                f"Received, for example: '{example}'."
+                f"Received, for example: {escaped(example)}."
             )
         drop(f"{ours} unseen in training", unknown)
     train = "SELECT user, item, key FROM parted WHERE part = 0"

@@ -60,7 +60,8 @@ def _texts(source: Rows, lines: Sequence[int], database: Database) -> dict[int, 
     if not lines:
         return {}
     listed = ", ".join(map(str, lines))
-    found = f"SELECT line, left(text, {SAMPLE_LENGTH}) FROM ({_as_they_stand(source)}) WHERE line IN ({listed})"
+    cut = f"CASE WHEN length(text) > {SAMPLE_LENGTH} THEN left(text, {SAMPLE_LENGTH}) || '...' ELSE text END"
+    found = f"SELECT line, {cut} FROM ({_as_they_stand(source)}) WHERE line IN ({listed})"
     return dict(database.run(f"{found} LIMIT {len(lines)}", source.source.table.label))
 
 
