@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: run test soak bench lint typecheck format
+.PHONY: run test soak bench bench-ingest lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
@@ -21,6 +21,10 @@ soak: $(VENV)/.installed-dev
 # Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.run
+
+# Reading a log of 10 and of 100 million rows, beside pandas by hand.
+bench-ingest: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.ingest
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

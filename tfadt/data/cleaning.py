@@ -16,6 +16,7 @@ NO_TIME = "timestamp missing, or no number and no ISO 8601 date"
 # A key orders the rows of a pair: time, then place in the input, then (deciding nothing) what the row says.
 _TIME = "18446744073709551616"  # 2^64
 UNTIMED = -(2**63)
+_MANY_ROWS = 50_000_000
 FILE_BITS, FLAG_BITS = 40, 3
 _LOW = "(key & 18446744073709551615::HUGEINT)::UBIGINT"
 TIME_OF = "(key >> 64)::BIGINT"
@@ -87,7 +88,9 @@ def clean(source: Source, number: int, rules: Rules, database: Database) -> Rows
     sql, table = rows_sql(source, rules), source.table
     if table.lines:
         name = f"rows_{number}" if number >= 0 else "rows_beside"
-        database.run(f"CREATE TEMP TABLE {name} AS {sql}", table.label)  # not compressed: written and read once
+        # Temporary tables are not compressed, which is faster as long as they fit on the disk.
+        temporary = "TEMP" if table.lines.count < _MANY_ROWS else ""
+        database.run(f"CREATE {temporary} TABLE {name} AS {sql}", table.label)
         # What is no row, and the names of the columns, keep their place and are not counted.
         sql = f"SELECT rowid + 1 AS line, * FROM {name} WHERE reason IS DISTINCT FROM '' AND rowid <> {table.header - 1}"
     return Rows(source, sql, {ours: _is_integer(source, ours) for ours in ("user", "item")})

@@ -19,6 +19,8 @@ from tfadt.memory import available_memory
 _PREFIX = ".tfadt-ingest."
 _LEAST_BYTES = 1 << 28
 _LARGE_BYTES = 1 << 26
+_FACTORS = {".gz": 1000, ".zst": 1000}
+"""How much larger a file can be inside."""
 
 
 def text(value: str) -> str:
@@ -62,7 +64,7 @@ class Database:
         limit = memory_limit or (f"{max(free // 2, _LEAST_BYTES)}B" if free else "1GB")
         self._limit = limit
         # What fits into memory is not written to the disk at every step.
-        is_large = sum(file.stat().st_size for file in self._links) > _LARGE_BYTES
+        is_large = sum(file.stat().st_size * _FACTORS.get(file.suffix.lower(), 1) for file in self._links) > _LARGE_BYTES
         self._connection = duckdb.connect(
             str(self.workspace / "database") if is_large else ":memory:",
             config={

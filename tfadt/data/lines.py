@@ -32,6 +32,7 @@ class Lines:
     Attributes:
         sql: A SELECT of `__text` (VARCHAR, NULL for an empty line) and `__defect` (VARCHAR), a row a line. DuckDB numbers
             the rows of a table that is made of it by `rowid`; to number them on the way would leave one thread to read.
+        count: How many there are.
         first: Number and text of the first lines that are not blank.
         with_quotes: How many lines hold a `"`.
         with_open_quotes: How many hold an odd number of them.
@@ -39,6 +40,7 @@ class Lines:
     """
 
     sql: str
+    count: int
     first: Sequence[tuple[int, str]]
     with_quotes: int = 0
     with_open_quotes: int = 0
@@ -83,8 +85,8 @@ def _scan(link: str, compression: str, encoding: str, file: File, database: Data
 
     database.run("DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans")
     odd = "(length(t) - length(replace(t, '\"', ''))) % 2 = 1"
-    quoted, opened = database.run(
-        f"SELECT count(*) FILTER (contains(t, '\"')), count(*) FILTER (contains(t, '\"') AND {odd}) "
+    count, quoted, opened = database.run(
+        f"SELECT count(*), count(*) FILTER (contains(t, '\"')), count(*) FILTER (contains(t, '\"') AND {odd}) "
         f"FROM {call('store_rejects = true, rejects_limit = 0')}",
         str(file.path),
     )[0]
@@ -100,7 +102,7 @@ def _scan(link: str, compression: str, encoding: str, file: File, database: Data
     broken = [
         (line, _DEFECTS.get(kind, _CONTROL).format(encoding=encoding), content or "") for line, kind, content in rejects
     ]
-    return Lines(sql, first, quoted, opened, broken)
+    return Lines(sql, count, first, quoted, opened, broken)
 
 
 def blank_as_none(sql: str) -> str:
