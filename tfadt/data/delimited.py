@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tfadt.config.ingest import IngestConfig
 from tfadt.data.database import Database, text
@@ -73,7 +75,7 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
         )
     separator = _separator(file, config, first)
     quotes = config.quotes != "none" and lines.with_quotes > 0 and len(separator) == 1
-    fields = _fields(first, Layout(separator, quotes, 0), database)
+    fields = fields_of(first, Layout(separator, quotes, 0), database.run)
     names = fields if config.header else [str(n) for n in range(1, len(fields) + 1)]
     layout = Layout(separator, quotes, len(names))
     notes: list[str] = []
@@ -127,11 +129,17 @@ def _separator(file: File, config: IngestConfig, first: str) -> str:
     return max(_SEPARATORS, key=outside.count)
 
 
-def _fields(line: str, layout: Layout, database: Database) -> list[str]:
-    """Returns the fields of one line."""
+def fields_of(line: str, layout: Layout, run: Callable[[str], list[tuple[Any, ...]]]) -> list[str]:
+    """Returns the fields of one line.
+
+    Args:
+        line: The line.
+        layout: How it is divided; how many fields it has is not asked.
+        run: Runs a statement that reads no table.
+    """
     split = f"SELECT {layout.split} AS f FROM (SELECT {text(line)} AS __text)"
-    count = database.run(f"SELECT len(f) FROM ({split})")[0][0]
-    return list(database.run(f"SELECT {', '.join(layout.field(n) for n in range(1, count + 1))} FROM ({split})")[0])
+    count = run(f"SELECT len(f) FROM ({split})")[0][0]
+    return list(run(f"SELECT {', '.join(layout.field(n) for n in range(1, count + 1))} FROM ({split})")[0])
 
 
 def _all_end_empty(records: str, layout: Layout, header: str, file: File, database: Database) -> bool:

@@ -19,8 +19,9 @@ from tfadt.errors import DataError
 MAX_LINE_BYTES = 2_000_000
 """A longer line is no record of a log; it is rejected, and the others are read."""
 _FIRST = 20
-_DEFECTS = {"INVALID ENCODING": "not {encoding} text", "LINE SIZE OVER MAXIMUM": "line of more than 2 MB"}
-_CONTROL = "control character"
+NOT_TEXT = "not {encoding} text"
+CONTROL = "control character"
+_DEFECTS = {"INVALID ENCODING": NOT_TEXT, "LINE SIZE OVER MAXIMUM": "line of more than 2 MB"}
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CHUNK = 1 << 20
 
@@ -98,9 +99,9 @@ def _scan(link: str, compression: str, encoding: str, file: File, database: Data
     )
     if not first and not rejects:
         raise DataError(f"{file.path} is empty. Expected at least one row.")
-    sql = f"SELECT t AS __text, CASE WHEN contains(t, chr(0)) THEN '{_CONTROL}' END AS __defect FROM {scan}"
+    sql = f"SELECT t AS __text, CASE WHEN contains(t, chr(0)) THEN '{CONTROL}' END AS __defect FROM {scan}"
     broken = [
-        (line, _DEFECTS.get(kind, _CONTROL).format(encoding=encoding), content or "") for line, kind, content in rejects
+        (line, _DEFECTS.get(kind, CONTROL).format(encoding=encoding), content or "") for line, kind, content in rejects
     ]
     return Lines(sql, count, first, quoted, opened, broken)
 
