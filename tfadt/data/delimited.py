@@ -206,8 +206,9 @@ def authors_sql(lines: str, name: str, line: str = "") -> str:
         item = f"CASE WHEN {is_pair} THEN {pair.format(2)} ELSE f[2] END"
         wrong, flag = f"NOT {is_pair} AND len(f) < 2", "'0'"
     else:
-        # The file's flag is 1 for a true positive; ours is 1 for a false one. Other texts stay and are rejected later.
-        user, item, flag = "f[1]", "f[2]", "CASE trim(f[3]) WHEN '1' THEN '0' WHEN '0' THEN '1' ELSE f[3] END"
+        # The file's flag is 1 for a true positive; ours is 1 for a false one. Another text (`yes`) would then mean the
+        # opposite: it becomes what is no flag, and is rejected later.
+        user, item, flag = "f[1]", "f[2]", "CASE trim(f[3]) WHEN '1' THEN '0' WHEN '0' THEN '1' WHEN '' THEN '' ELSE '?' END"
         wrong = "len(f) <> 3"
     defect = f"CASE WHEN __defect IS NOT NULL THEN __defect WHEN {wrong} THEN '{WRONG_FIELDS}' END AS __defect"
     return (
