@@ -212,6 +212,13 @@ def test_a_stray_quote_swallows_no_rows(row: str, tmp_path: Path) -> None:
         assert found["samples"]["rating not a number"] == [{"line": 22, "text": row}]
 
 
+@pytest.mark.parametrize("other", ["u9,i3,4", 'u9,"i3,4', 'u9,5" pipe,4'])
+def test_a_stray_quote_swallows_no_rows_where_others_are_broken(other: str, tmp_path: Path) -> None:
+    found = account(tmp_path / "log.csv", f'u9,"i2,5\nu9,i5,4\nu9\nu9,i6,4\nu9\n{other}\nu9,i4,4\n')
+    assert found["in"] == 27
+    assert found["rejected"]["wrong number of fields"] == 2
+
+
 def test_quotes_that_are_asked_for_are_held_to(tmp_path: Path) -> None:
     found = account(tmp_path / "log.csv", 'u9,"i2,5\nu9,i3,4\n', quotes="rfc4180")
     assert found["rejected"] == {"a quote is opened and not closed": 1}

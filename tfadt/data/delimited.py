@@ -154,8 +154,8 @@ def _join_quoted(
 ) -> tuple[Lines, list[str]]:
     """Returns the records where quotes may span lines, in the place of their first line, and a note on how they were told.
 
-    Lines are joined from an open quote to the next. With `quotes = "auto"` that is done only if fewer records have a wrong
-    number of fields than lines have: otherwise a stray quote would swallow the rows up to the next one.
+    Lines are joined from an open quote to the next. With `quotes = "auto"` that is done only if fewer lines are then in
+    broken records: otherwise a stray quote would swallow the rows up to the next one, or all that follow.
     """
     name = f"joined_{len(database.run('SHOW TABLES'))}"
     database.run(f"CREATE TABLE {name}_lines AS {lines.sql}", str(file.path))
@@ -171,9 +171,14 @@ def _join_quoted(
     )
 
     def wrong(records: str) -> int:
-        split = f"SELECT __defect, {layout.split} AS f FROM (FROM {records})"
-        broken = f"__defect IS NOT NULL OR len(f) <> {layout.fields}"
-        return int(database.run(f"SELECT count(*) FROM ({split}) WHERE {broken}", str(file.path))[0][0])
+        split = f"SELECT __text, __defect, {layout.split} AS f FROM (FROM {records})"
+        # Two stray quotes join lines as well; the second one seldom stands where a field ends.
+        open_fields = "list_filter(f, lambda v: starts_with(v, '\"') AND NOT ends_with(v, '\"'))"
+        stray = f"contains(__text, chr(10)) AND len({open_fields}) > 0"
+        broken = f"__defect IS NOT NULL OR len(f) <> {layout.fields} OR ({stray})"
+        size = "length(__text) - length(replace(__text, chr(10), '')) + 1"
+        found = database.run(f"SELECT coalesce(sum({size}), 0) FROM ({split}) WHERE {broken}", str(file.path))
+        return int(found[0][0])
 
     if config.quotes == "auto" and wrong(name) >= wrong(f"{name}_lines"):
         note = f"{file.path.name}: quotes that do not come in pairs are read as text (ingest.quotes)"
