@@ -27,10 +27,6 @@ LAYERS = (
     ("pipelines",),
     ("cli",),
 )
-ALLOWED = {
-    # The reader of TFDS sets registers their builders; to be removed once `datasets` registers them itself.
-    ("tfadt/data/tfds_source.py", "datasets"),
-}
 RUN_FOLDER = {".tfadt-run", "results.json", "results.md", "training.parquet", "per_user", "trainings"}
 """Names inside the folder of a run."""
 
@@ -64,23 +60,18 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_down_only(path: Path) -> None:
     level = {package: n for n, layer in enumerate(LAYERS) for package in layer}
-    own, name = package_of(path), str(path.relative_to(ROOT))
-    up = {other for other in imported(path) if other != own and level[other] >= level[own] and level[own] > 0}
-    assert {other for other in up if (name, other) not in ALLOWED} == set()
+    own = package_of(path)
+    assert {other for other in imported(path) if other != own and level[other] >= level[own] and level[own] > 0} == set()
 
 
 def test_there_is_no_cycle_between_packages() -> None:
     arrows: dict[str, set[str]] = {}
     for path in sources():
-        own, name = package_of(path), str(path.relative_to(ROOT))
-        arrows.setdefault(own, set()).update(o for o in imported(path) if o != own and (name, o) not in ALLOWED)
+        own = package_of(path)
+        arrows.setdefault(own, set()).update(other for other in imported(path) if other != own)
     while leaves := {package for package, below in arrows.items() if not below & set(arrows)}:
         arrows = {package: below for package, below in arrows.items() if package not in leaves}
     assert arrows == {}
-
-
-def test_every_exception_is_still_needed() -> None:
-    assert {(name, other) for name, other in ALLOWED if other in imported(ROOT / name)} == ALLOWED
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,12 @@ import tfadt.datasets  # noqa: E402
 from tfadt.datasets import files  # noqa: E402
 
 FOLDER = Path(tfadt.datasets.__file__).parent
-ROWS = [("A1", "B1", 1.0, 1483228800), ("A1", "B2", 2.9, 1483228801), ("A2", "B1", 3.0, 1483228802), ("A3", "B2", 5.0, 1)]
+ROWS = [
+    ("A1", "B1", 1.0, 1483228800),
+    ("A1", "B2", 2.9, 1483228801),
+    ("A2", "B1", 3.0, 1483228802),
+    ("A3", "B2", 5.0, 1388534400),
+]
 
 
 def dummy(name: str) -> Path:
@@ -279,5 +284,5 @@ def test_tfadt_run_on_a_data_set(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     manifest = json.loads((tmp_path / "run" / "data" / "manifest.json").read_text())
     assert manifest["split"] == {"method": "given"}
-    assert manifest["counts"] == {"users": 6, "items": 8, "train": 19, "valid": 6, "test": 6}
+    assert manifest["counts"] == {"users": 6, "items": 8, "train": 19, "valid": 6, "test": 6, "test_disliked": 0}
     assert "gmf" in (tmp_path / "run" / "results.md").read_text()

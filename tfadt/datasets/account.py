@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tfadt.data.accounting import RowAccount, balance
+from tfadt.data.account import balance
+from tfadt.data.cleaning import Account
 from tfadt.datasets.files import FileRange
 from tfadt.errors import DataError
 
@@ -13,7 +14,7 @@ ROWS = "rows"
 """Key of `builder.info.metadata`: split -> {"in": rows, "kept": rows, "rejected": {reason: rows}}."""
 
 
-def total(accounts: Sequence[tuple[RowAccount, int]], parts: Sequence[FileRange]) -> dict[str, Any]:
+def total(accounts: Sequence[tuple[Account, int]], parts: Sequence[FileRange]) -> dict[str, Any]:
     """Returns the account of a split.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfadt.data.accounting import RowAccount
+from tfadt.data.cleaning import Account
 from tfadt.datasets.account import ROWS, total
 from tfadt.datasets.configs import Source, choose_source
 from tfadt.datasets.files import FileRange, split_files
@@ -101,7 +101,7 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         generators = {}
         for split in self.builder_config.splits:
             source, paths = chosen[split]
-            reader = RowReader(source.format, self.builder_config.rule, source.ticks_per_second, item_filter)
+            reader = RowReader(source.format, self.builder_config.rule, source.timed, item_filter)
             generators[split] = self._generate_examples(split, reader, split_files(paths, source.format.header))
         return generators
 
@@ -134,7 +134,7 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         return read_with_beam(split, reader, parts, self.info.metadata)
 
     def _stream(self, split: str, reader: RowReader, parts: list[FileRange]) -> Iterator[tuple[int, Example]]:
-        account, kept = RowAccount(0, {}), 0
+        account, kept = Account(), 0
         for part in parts:
             for key, example in reader.read(part, account):
                 kept += 1

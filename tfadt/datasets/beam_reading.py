@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import apache_beam as beam
 import tensorflow_datasets as tfds
 
-from tfadt.data.accounting import RowAccount
+from tfadt.data.cleaning import Account
 from tfadt.datasets.account import ROWS, total
 from tfadt.datasets.files import FileRange
 from tfadt.datasets.rows import Example, RowReader
@@ -23,7 +23,7 @@ class _ReadRange(beam.DoFn):
 
     def process(self, part: FileRange) -> Iterator[tuple[int, Example] | beam.pvalue.TaggedOutput]:
         """Yields keys and examples, at last the account and the number of rows kept."""
-        account, kept = RowAccount(0, {}), 0
+        account, kept = Account(), 0
         for key, example in self._reader.read(part, account):
             kept += 1
             yield key, example

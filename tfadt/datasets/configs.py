@@ -10,9 +10,6 @@ import tensorflow_datasets as tfds
 from tfadt.data.manual_files import MANUAL_FILES, SPLITS, Tables, choose_files
 from tfadt.datasets.formats import AuthorsFormat, Format
 
-DATES = 1_000_000
-"""Ticks a second of times that are written as dates."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -21,12 +18,12 @@ class Source:
     Attributes:
         pattern: Glob in the manual directory; each file plain or as `.gz`.
         format: How their lines are read.
-        ticks_per_second: Unit of their times (`DATES` for dates); None where rows have no time.
+        timed: Whether their rows have a time.
     """
 
     pattern: str
     format: Format
-    ticks_per_second: int | None = None
+    timed: bool = False
 
 
 @dataclasses.dataclass(eq=False, kw_only=True)
@@ -51,7 +48,7 @@ class InteractionConfig(tfds.core.BuilderConfig):
     @property
     def timed(self) -> bool:
         """Whether rows have a time."""
-        return all(source.ticks_per_second for split in self.splits for source in self.sources[split])
+        return all(source.timed for split in self.splits for source in self.sources[split])
 
     @property
     def patterns(self) -> str:
@@ -79,9 +76,9 @@ def raw_configs(rule: str, sources: Mapping[str, Sequence[Source]]) -> list[Inte
     ]
 
 
-def read_all_by(format: Format, tables: Tables, ticks_per_second: int | None = None) -> dict[str, list[Source]]:
+def read_all_by(format: Format, tables: Tables, timed: bool = False) -> dict[str, list[Source]]:
     """Returns the sources of tables whose files are all in one format."""
-    return {table: [Source(pattern, format, ticks_per_second) for pattern in patterns] for table, patterns in tables.items()}
+    return {table: [Source(pattern, format, timed) for pattern in patterns] for table, patterns in tables.items()}
 
 
 def choose_source(places: Sequence[tfds.core.Path], sources: Sequence[Source]) -> tuple[Source, list[tfds.core.Path]] | None:

@@ -1,4 +1,4 @@
-"""Files in TFDS's manual directory: reading their lines a few thousand at a time."""
+"""Files in TFDS's manual directory: reading their lines in batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from tfadt.errors import DataError
 
 # Text is held in memory for one batch of lines at a time; a longer line is no record of a log.
-BATCH_LINES = 8192
+BATCH_LINES = 16_384
 MAX_LINE_BYTES = 1 << 24
 # What one Beam worker reads at a time.
 RANGE_BYTES = 1 << 26

@@ -1,4 +1,4 @@
-"""A batch of lines -> a table, by the readers that `tfadt ingest` reads whole files with."""
+"""How the lines of a file are read: by the SQL that `tfadt ingest` reads whole files with."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import pandas as pd
-
-from tfadt.data.authors_format import read_authors_file
-from tfadt.data.delimited import WRONG_FIELDS, header_of, parse_delimited
-from tfadt.data.json_lines import BROKEN, parse_object, scalars
-from tfadt.data.tables import ReadResult, to_frame
+from tfadt.config.ingest import MISSING
+from tfadt.data.delimited import AUTHORS_COLUMNS, Layout, authors_sql, delimited_sql, fields_of
+from tfadt.data.json_objects import objects_sql
+from tfadt.data.tables import Source, Table
+from tfadt.data.values import Value
+from tfadt.datasets.database import LINES, decoded, run
 from tfadt.datasets.files import FileRange
 from tfadt.errors import DataError
 
-NOT_TEXT = "not UTF-8 text"
-OPEN_QUOTE = "a quote is opened and not closed"
+_NUMBERED = "__line, "
 
 
 class Format(Protocol):
@@ -30,8 +29,8 @@ class Format(Protocol):
             DataError: If a column of use is not there.
         """
 
-    def parse(self, lines: list[bytes], part: FileRange) -> ReadResult:
-        """Returns the columns of use of a batch of lines of text, under our names."""
+    def source(self, part: FileRange) -> Source:
+        """Returns the rows of the table `lines`, which holds lines of a range, with the columns of use under our names."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,10 @@ class AuthorsFormat:
         """Returns nothing: the files have no header."""
         return ()
 
-    def parse(self, lines: list[bytes], part: FileRange) -> ReadResult:
+    def source(self, part: FileRange) -> Source:
         """Returns user, item and false_positive."""
-        return read_authors_file(b"".join(lines), Path(part.path))
+        columns = {ours.removesuffix("_id"): column for ours, (column, _) in AUTHORS_COLUMNS.items()}
+        return _source(part, authors_sql(LINES, Path(part.path).name, _NUMBERED), columns)
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,10 @@ class JsonLines:
         """Returns nothing: each line names its values."""
         return ()
 
-    def parse(self, lines: list[bytes], part: FileRange) -> ReadResult:
+    def source(self, part: FileRange) -> Source:
         """Returns the columns of `fields`; a key that an object lacks is a missing value."""
-        objects = [parse_object(line) for line in lines]
-        records = [record for record in objects if record is not None]
-        broken = len(lines) - len(records)
-        return ReadResult(scalars(records, self.fields), len(lines), {BROKEN: broken} if broken else {})
+        columns = {ours: f"__c{n}" for n, ours in enumerate(self.fields, 1)}
+        return _source(part, objects_sql(LINES, list(self.fields.values()), _NUMBERED), columns)
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,8 @@ class Delimited:
 
     def header(self, first_line: bytes, path: str) -> tuple[str, ...]:
         """Returns the names in the first line if all columns of use are among them."""
-        readable = first_line.strip() and _is_text(first_line)
-        found = tuple(header_of(first_line.rstrip(b"\r\n") + b"\n", self.separator)) if readable else ()
+        line = (decoded(first_line) or "").rstrip("\r\n")
+        found = tuple(fields_of(line, self._layout(0), run)) if line.strip() and "\0" not in line else ()
         missing = next((name for name in self.fields.values() if name not in found), None)
         if missing is None:
             return found
@@ -97,19 +95,19 @@ class Delimited:
             raise DataError(f"{path} has no column '{missing}'. Received the columns: {listed or 'none'}.")
         return ()
 
-    def parse(self, lines: list[bytes], part: FileRange) -> ReadResult:
+    def source(self, part: FileRange) -> Source:
         """Returns the columns of `fields` as text."""
-        quotes = self.separator == ","
-        paired = [line for line in lines if not (quotes and line.count(b'"') % 2)]
-        names = list(part.header or self.names)
-        if not paired:
-            return ReadResult(pd.DataFrame(columns=list(self.fields)), len(lines), {OPEN_QUOTE: len(lines)})
-        table, bad_rows, _ = parse_delimited(b"".join(paired), self.separator, names, quotes, list(self.fields.values()))
-        rows = table.num_rows + bad_rows
-        # Quotes in pairs still join lines where one of them stands inside a value; a carriage return divides a line.
-        rejected = {WRONG_FIELDS: bad_rows, OPEN_QUOTE: max(len(lines) - rows, 0)}
-        rejected = {reason: count for reason, count in rejected.items() if count}
-        return ReadResult(to_frame(table, dict(self.fields)), max(len(lines), rows), rejected)
+        names = part.header or self.names
+        columns = {ours: f"__c{names.index(theirs) + 1}" for ours, theirs in self.fields.items()}
+        return _source(part, delimited_sql(LINES, self._layout(len(names)), line=_NUMBERED), columns)
+
+    def _layout(self, fields: int) -> Layout:
+        return Layout(self.separator, quotes=self.separator == ",", fields=fields)
+
+
+def _source(part: FileRange, sql: str, columns: Mapping[str, str]) -> Source:
+    values = {ours: Value(column, "text", MISSING) for ours, column in columns.items()}
+    return Source(Table(part.path, sql, {}, list(columns), "tfds"), values)
 
 
 def _is_number(value: str) -> bool:
@@ -118,16 +116,3 @@ def _is_number(value: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def text_lines(lines: list[bytes]) -> list[bytes]:
-    """Returns the lines that are UTF-8 text; most batches are, and are then checked as a whole."""
-    return lines if _is_text(b"".join(lines)) else [line for line in lines if _is_text(line)]
-
-
-def _is_text(content: bytes) -> bool:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in content

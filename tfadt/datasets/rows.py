@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
 
-from tfadt.config.ingest import Feedback
-from tfadt.data.accounting import RowAccount
-from tfadt.data.feedback import apply_rule
-from tfadt.data.values import id_texts, to_number, to_time
-from tfadt.datasets.files import FileRange, read_batches
-from tfadt.datasets.formats import NOT_TEXT, Format, text_lines
+from tfadt.config.ingest import IngestConfig
+from tfadt.data.cleaning import Account, Rules, rows_sql
+from tfadt.data.database import text
+from tfadt.data.tables import Source
+from tfadt.datasets.database import good_rows
+from tfadt.datasets.files import FileRange
+from tfadt.datasets.formats import Format
 
 Example = dict[str, Any]
-NO_TIME = "timestamp missing, or no number and no ISO 8601 date"
+# Of microseconds: whole seconds, also before 1970, where // rounds up.
+_SECONDS = "time // 1000000 - (time % 1000000 < 0)::INT"
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,30 @@ class ItemFilter:
     """The items that a data set is about, as a table of items tells them.
 
     Attributes:
-        items: Their ids.
-        known: All ids of the table.
+        items: Id of each item of the table -> whether the data set is about it.
         other: Why a row of another item of the table is rejected.
         unknown: Why a row of an item that the table lacks is rejected.
     """
 
-    items: frozenset[str]
-    known: frozenset[str]
+    items: Mapping[str, bool]
     other: str
     unknown: str
+
+    @cached_property
+    def table(self) -> pa.Table:
+        """The table `items`: `id` and `wanted`."""
+        return pa.table({"id": pa.array(list(self.items), pa.string()), "wanted": list(self.items.values())})
+
+    def apply(self, source: Source) -> Source:
+        """Returns the rows, with a defect in each that has both ids and is of another item; reads the table `items`."""
+        user, item = source.values["user"], source.values["item"]
+        left_out = f"CASE WHEN wanted IS NULL THEN {text(self.unknown)} WHEN NOT wanted THEN {text(self.other)} END"
+        is_checked = f"__defect IS NULL AND NOT {user.missing} AND NOT {item.missing}"
+        sql = (
+            f"SELECT * REPLACE (CASE WHEN {is_checked} THEN {left_out} ELSE __defect END AS __defect) "
+            f"FROM ({source.table.sql}) LEFT JOIN items ON id = {item.as_text}"
+        )
+        return replace(source, table=replace(source.table, sql=sql))
 
 
 @dataclass(frozen=True)
@@ -45,64 +61,41 @@ class RowReader:
         format: How lines are read.
         rule: Feedback that tells a false positive, with the paper's thresholds (section 5): `rating` (below 3),
             `dwell_time` (below 10 s) or `false_positive` (a flag).
-        ticks_per_second: Unit of the times, of dates 1,000,000; None where rows have no time.
+        timed: Whether rows have a time.
         item_filter: Rows of other items are rejected.
     """
 
     format: Format
     rule: str
-    ticks_per_second: int | None
+    timed: bool
     item_filter: ItemFilter | None = None
 
-    def read(self, part: FileRange, account: RowAccount) -> Iterator[tuple[int, Example]]:
+    def read(self, part: FileRange, account: Account) -> Iterator[tuple[int, Example]]:
         """Yields key and example of each good row of a range, in order.
 
         Args:
             part: The range.
             account: Counts rows in and rejected as they are read.
         """
-        number = 0
-        for position, lines in read_batches(part):
-            for example in self._examples(self._clean(lines, part, account)):
-                yield part.key(position, number), example
-                number += 1
+        features = self._features
+        tables = {} if self.item_filter is None else {"items": self.item_filter.table}
+        rows = good_rows(part, self._sql(part, features), account, tables)
+        for number, (position, values) in enumerate(rows):
+            yield part.key(position, number), dict(zip(features, values, strict=True))
 
-    def _clean(self, lines: list[bytes], part: FileRange, account: RowAccount) -> pd.DataFrame:
-        good = text_lines(lines)
-        if len(good) < len(lines):
-            account.rows_in += len(lines) - len(good)
-            account.rejected[NOT_TEXT] += len(lines) - len(good)
-        if not good:
-            return pd.DataFrame()
-        table = self.format.parse(good, part)
-        account.rows_in += table.rows_in
-        account.rejected.update(table.rejected)
-        frame = table.frame
-        for column in ("user", "item"):
-            frame = frame.assign(**{column: id_texts(frame[column], f"{column}_id")})
-            frame = account.keep(frame, frame[column].notna().to_numpy(bool), f"{column}_id missing")
-        if self.item_filter is not None:
-            for ids, reason in (
-                (self.item_filter.known, self.item_filter.unknown),
-                (self.item_filter.items, self.item_filter.other),
-            ):
-                # Not Series.isin, which makes a table of all ids anew for each batch.
-                frame = account.keep(frame, np.array([item in ids for item in frame["item"]], bool), reason)
-        frame = apply_rule(frame, self.rule, Feedback(), account)
-        if self.ticks_per_second is not None and len(frame):
-            times, readable = to_time(frame["timestamp"], "timestamp")
-            in_range = np.abs(times.astype(np.float64)) < 2.0**63
-            frame = account.keep(frame.assign(timestamp=times), readable & in_range, NO_TIME)
-        return frame
-
-    def _examples(self, frame: pd.DataFrame) -> Iterator[Example]:
-        if not len(frame):
-            return
-        columns: dict[str, Any] = {"user_id": frame["user"], "item_id": frame["item"]}
+    @property
+    def _features(self) -> dict[str, str]:
+        """Feature -> its expression over the columns of `rows_sql`."""
+        features = {"user_id": "user", "item_id": "item"}
         if self.rule != "false_positive":
-            columns[self.rule] = to_number(frame[self.rule], self.rule)[0].astype(np.float32)
-        if self.ticks_per_second is not None:
-            columns["timestamp"] = (frame["timestamp"] // self.ticks_per_second).astype(np.int64)
-        columns["false_positive"] = frame["false_positive"].astype(bool)
-        for values in zip(*columns.values(), strict=True):
-            yield dict(zip(columns, values, strict=True))
+            features[self.rule] = "number"
+        if self.timed:
+            features["timestamp"] = _SECONDS
+        return features | {"false_positive": "(flags & 1) = 1"}
+
+    def _sql(self, part: FileRange, features: dict[str, str]) -> str:
+        source = self.format.source(part)
+        if self.item_filter is not None:
+            source = self.item_filter.apply(source)
+        rows = rows_sql(source, Rules(self.rule, self.timed, IngestConfig()))
+        return f"SELECT reason, {', '.join(features.values())} FROM ({rows}) ORDER BY line"

@@ -16,7 +16,7 @@ class Builder(InteractionBuilder):
 
     BUILDER_CONFIGS = [
         authors_config("adressa"),
-        *raw_configs("dwell_time", read_all_by(_EVENTS, MANUAL_FILES["adressa"]["raw"], 1)),
+        *raw_configs("dwell_time", read_all_by(_EVENTS, MANUAL_FILES["adressa"]["raw"], timed=True)),
     ]
     HOMEPAGE = "https://reclab.idi.ntnu.no/dataset/"
     MANUAL_DOWNLOAD_INSTRUCTIONS = """

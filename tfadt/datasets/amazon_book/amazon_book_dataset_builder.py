@@ -9,7 +9,7 @@ from tfadt.datasets.formats import Delimited, JsonLines
 
 # Reviews of 2014 (reviews_Books) and 2018 (Books), whole or of users and items with five of them.
 _REVIEWS = JsonLines({"user": "reviewerID", "item": "asin", "rating": "overall", "timestamp": "unixReviewTime"})
-# Reviews of 2023: the formats of a book share a parent, times are in milliseconds.
+# Reviews of 2023: the formats of a book share a parent.
 _2023 = {"user": "user_id", "item": "parent_asin", "rating": "rating", "timestamp": "timestamp"}
 _PLAIN = {"user": "user_id", "item": "item_id", "rating": "rating", "timestamp": "timestamp"}
 
@@ -17,12 +17,12 @@ _PLAIN = {"user": "user_id", "item": "item_id", "rating": "rating", "timestamp":
 def _source(name: str) -> Source:
     """Returns how the files of a name are read."""
     if name == "Books.jsonl":
-        return Source(name, JsonLines(_2023), 1000)
+        return Source(name, JsonLines(_2023), timed=True)
     if name.endswith(".json"):
-        return Source(name, _REVIEWS, 1)
+        return Source(name, _REVIEWS, timed=True)
     # Neither of the two older tables names its columns, and they stand in another order.
     ids = ("user_id", "item_id") if name == "ratings_Books.csv" else ("item_id", "user_id")
-    return Source(name, Delimited(_PLAIN, names=(*ids, "rating", "timestamp")), 1)
+    return Source(name, Delimited(_PLAIN, names=(*ids, "rating", "timestamp")), timed=True)
 
 
 class Builder(InteractionBuilder):

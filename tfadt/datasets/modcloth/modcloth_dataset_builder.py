@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tfadt.data.manual_files import MANUAL_FILES
 from tfadt.datasets.base import InteractionBuilder
-from tfadt.datasets.configs import DATES, InteractionConfig, read_all_by
+from tfadt.datasets.configs import InteractionConfig, read_all_by
 from tfadt.datasets.formats import Delimited, JsonLines
 
 _RATINGS = {"user": "user_id", "item": "item_id", "rating": "rating"}
@@ -20,7 +20,7 @@ class Builder(InteractionBuilder):
         InteractionConfig(
             name="raw",
             description="The table of Wan et al. (marketing bias).",
-            sources=read_all_by(_TABLE, MANUAL_FILES["modcloth"]["raw"], DATES),
+            sources=read_all_by(_TABLE, MANUAL_FILES["modcloth"]["raw"], timed=True),
             rule="rating",
         ),
         InteractionConfig(

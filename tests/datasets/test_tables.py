@@ -15,6 +15,8 @@ from tfadt.errors import DataError
 
 tfds = pytest.importorskip("tensorflow_datasets")
 tf = pytest.importorskip("tensorflow")
+from tfadt.datasets.tables import read_dataset  # noqa: E402
+
 FOLDER = Path(tfadt.__file__).parent / "datasets"
 
 
@@ -28,6 +30,7 @@ def movielens(self: object, split: str = "train", **kwargs: object) -> object:
             "movie_id": np.array([str(pair % 20) for pair in pairs], dtype=object),
             "user_rating": rng.integers(1, 6, 100).astype(np.float32),
             "timestamp": np.arange(100),
+            "user_gender": pairs % 2 == 0,
         }
     )
 
@@ -50,6 +53,40 @@ def test_a_configured_feature_that_is_missing_names_those_that_exist() -> None:
         pytest.raises(DataError, match=r"no column 'movie_idd'.*user_rating.*Did you mean 'movie_id'"),
     ):
         ingest(IngestConfig(dataset="movielens/100k-ratings", columns=Columns(item="movie_idd")))
+
+
+def test_the_features_of_use_come_under_their_own_names() -> None:
+    with tfds.testing.mock_data(as_dataset_fn=movielens):
+        ((split, (table, lost)),) = read_dataset("movielens/100k-ratings", Columns(extra_feedback="user_gender")).items()
+    assert (split, lost) == ("", {})
+    assert set(table.column_names) == {"user_id", "movie_id", "user_rating", "timestamp", "user_gender"}
+    types = {name: str(table.schema.field(name).type) for name in table.column_names}
+    assert types == {
+        "user_id": "string",
+        "movie_id": "string",
+        "user_rating": "float",
+        "timestamp": "int64",
+        "user_gender": "bool",
+    }
+
+
+def test_a_feature_that_is_no_single_value_is_named() -> None:
+    with (
+        tfds.testing.mock_data(as_dataset_fn=movielens),
+        pytest.raises(DataError, match=r"feature 'movie_genres' has shape \(None,\)\. Expected a single value"),
+    ):
+        ingest(IngestConfig(dataset="movielens/100k-ratings", columns=Columns(item="movie_genres")))
+
+
+def test_text_that_is_none_is_refused() -> None:
+    def broken(self: object, **kwargs: object) -> object:
+        return movielens(self).map(lambda row: row | {"movie_id": tf.constant(b"\xe9")})
+
+    with (
+        tfds.testing.mock_data(as_dataset_fn=broken),
+        pytest.raises(DataError, match=r"movielens/100k-ratings holds text that is not UTF-8"),
+    ):
+        ingest(IngestConfig(dataset="movielens/100k-ratings"))
 
 
 def test_an_unknown_data_set_is_a_data_error(tmp_path: Path) -> None:
@@ -81,7 +118,7 @@ def test_the_authors_files_are_the_same_data_by_either_way(name: str, data_dir: 
     assert (data_dir / name / "authors").is_dir()
     assert data.manifest["fingerprint"] == files.manifest["fingerprint"]
     assert data.manifest["split"] == {"method": "given"}
-    assert data.manifest["counts"] == {"users": 6, "items": 8, "train": 19, "valid": 6, "test": 6}
+    assert data.manifest["counts"] == {"users": 6, "items": 8, "train": 19, "valid": 6, "test": 6, "test_disliked": 0}
     # Lines that the builder could not use are in the account, though no example tells of them.
     for key in ("in", "kept", "rejected"):
         assert data.manifest["rows"][key] == files.manifest["rows"][key]
