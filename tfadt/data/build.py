@@ -73,7 +73,7 @@ def build(
     kept = encode(clean_test, known(extra_kind, config), database)
     account_removed(accounts, database)
     sizes = {ours: database.run(f"SELECT count(*) FROM {ours}")[0][0] for ours in ("users", "items")}
-    _check_enough(sizes, kept, names, accounts, rules, rows, database)
+    _check_enough(sizes, kept, names, accounts, rules, rows, database, found)
     extra = add_extra_feedback(extra_kind, config, database)
     add_samples(accounts, rows, database)
     of_rows = balance(accounts, dict(kept))
@@ -146,6 +146,7 @@ def _check_enough(
     rules: Rules,
     rows: Sequence[Rows],
     database: Database,
+    doubts: Sequence[str],
 ) -> None:
     if min(sizes.values()) < 2:
         raise no_row_left(
@@ -154,6 +155,7 @@ def _check_enough(
             accounts,
             rows,
             database,
+            doubts,
         )
     if not kept["test"]:
         hint = ""
@@ -169,6 +171,7 @@ def _check_enough(
             accounts,
             rows,
             database,
+            doubts,
         )
 
 
