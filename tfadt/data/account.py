@@ -62,9 +62,9 @@ def hints_of(accounts: Sequence[Account]) -> list[str]:
     if any(re.search(r"(?<![\d,])\d+,\d+(?![\d,])", text) for text in texts):
         found.append("are these decimal commas? ingest.decimal_separator = ','")
     if any(re.fullmatch("not .* text", why) for why in reasons):
-        found.append("ingest.encoding says how text is written (latin-1, utf-16)")
+        found.append("is the text of another encoding? ingest.encoding = 'latin-1' or 'utf-16'")
     if NO_TIME in reasons:
-        found.append("ingest.timestamp_format says how times are written")
+        found.append("are times written in another way? ingest.timestamp_format = '%d/%m/%Y %H:%M', for example")
     return found
 
 
