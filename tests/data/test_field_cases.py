@@ -401,3 +401,24 @@ def test_every_rejected_row_is_written_on_request(tmp_path: Path) -> None:
     assert sum(data.manifest["rows"]["rejected"].values()) == 4
     lines = summary(data.manifest)
     assert any(re.fullmatch(r"rejected, user_id missing: 1 \(line 50: ',1,5'\)", line) for line in lines)
+
+
+def test_an_id_with_a_nul_is_rejected(tmp_path: Path) -> None:
+    ids = ["1", "2", r"a\u0000b"]
+    lines = [f'{{"user_id": "{user}", "item_id": {item}}}\n' for user in ids for item in range(4)]
+    (tmp_path / "log.jsonl").write_text("".join(lines), encoding="utf-8")
+    frame = pd.DataFrame({"user_id": np.repeat(["1", "2", "a\0b"], 4), "item_id": np.tile(np.arange(4), 3)})
+    for data in (ingest(tmp_path / "log.jsonl"), ingest(frame)):
+        assert data.manifest["rows"]["rejected"] == {"user_id with a control character": 4}
+        assert data.users.ids.tolist() == [1, 2]
+
+
+def test_files_of_one_name_are_told_apart_in_the_account(tmp_path: Path) -> None:
+    paths = [tmp_path / f"country={name}" / "part.csv" for name in ("NO", "SE")]
+    for path, rows in zip(paths, (ratings()[:24], [*ratings()[24:], ["", "1", "5"]]), strict=True):
+        path.parent.mkdir()
+        write(path, rows)
+    sources = ingest(tmp_path).manifest["rows"]["sources"]
+    assert [(source["name"], source["in"]) for source in sources] == [(str(paths[0]), 24), (str(paths[1]), 25)]
+    kept = ingest(tmp_path, where="country = 'NO'").manifest["rows"]
+    assert kept["rejected"] == {"left out by where": 25}

@@ -77,8 +77,14 @@ def build(
     extra = add_extra_feedback(extra_kind, config, database)
     add_samples(accounts, rows, database)
     of_rows = balance(accounts, dict(kept))
+    times_named = Counter(source.table.name for source in sources)
     of_rows["sources"] = [
-        {"name": source.table.name, "split": source.table.split, **account.summary()}
+        {
+            # In a folder of partitions many files have one name.
+            "name": source.table.name if times_named[source.table.name] == 1 else source.table.label,
+            "split": source.table.split,
+            **account.summary(),
+        }
         for source, account in zip(sources, accounts, strict=True)
     ]
     if config.rejected is not None:
