@@ -302,7 +302,7 @@ def test_text_with_a_byte_order_mark_is_read(encoding: str, tmp_path: Path) -> N
 def test_utf_16_without_its_mark_is_refused_by_name_and_read_by_the_setting(encoding: str, tmp_path: Path) -> None:
     text = write(tmp_path / "log.csv", ratings()).read_text(encoding="utf-8")
     (tmp_path / "log.csv").write_bytes(text.encode(encoding))
-    with pytest.raises(DataError, match=r"log\.csv is not UTF-8.*ingest\.encoding = 'utf-16'"):
+    with pytest.raises(DataError, match=r"log\.csv, line 1: NUL characters\..*ingest\.encoding = 'utf-16'"):
         ingest(tmp_path / "log.csv")
     assert pairs(ingest(tmp_path / "log.csv", encoding="utf-16")) == expected(ratings())
 

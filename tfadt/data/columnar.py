@@ -98,8 +98,11 @@ def _column(column: pd.Series, name: str) -> tuple[pa.Array, tuple[str, ...]]:
         return _plain(column, name), ()
     try:
         codes, distinct = _factorize(column, name)
-    except DataError:
-        return _plain(column, name), ()  # Lists, bytes: refused where the column is used.
+    except DataError as error:
+        try:
+            return _plain(column, name), ()  # Lists, bytes: refused where the column is used.
+        except DataError:
+            raise error from None
     kinds = {type(value) for value in distinct}
     if len(kinds) <= 1 and kinds <= {str, int, bool, datetime.date, datetime.datetime, pd.Timestamp}:
         try:

@@ -117,7 +117,7 @@ def delimited_sql(lines: str, layout: Layout, header: str | None = None, length:
         length: How many fields a line has, if that is not `layout.fields`.
         line: Columns of `lines` that are kept, each followed by a comma.
     """
-    plain = f"replace({{}}, '\"', '')" if layout.quotes else "{}"
+    plain = "replace({}, '\"', '')" if layout.quotes else "{}"
     same = f"{plain.format('__text')} = {plain.format(text(header or ''))}"
     repeated = f"WHEN {same} THEN '{REPEATED_HEADER}'" if header is not None else ""
     selected = ", ".join(f"{layout.field(n)} AS __c{n}" for n in range(1, layout.fields + 1))

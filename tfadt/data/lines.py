@@ -66,11 +66,6 @@ def read_lines(file: File, encoding: str, database: Database) -> Lines:
     link, compression = database.link(file.path), file.compression
     head = first_text(file)
     encoding = _BOMS.get(head[:2], encoding)
-    if encoding != "utf-16" and 4 * head[:1000].count(0) > len(head[:1000]):
-        raise DataError(
-            f"{file.path} is not {encoding.upper()}: its text is full of zeros, as UTF-16 has them. Expected ingest.encoding = "
-            "'utf-16', or a file in UTF-8."
-        )
     copy = database.workspace / f"lines{Path(link.strip(chr(39))).name}"
     if encoding == "utf-16" and head[:1] in (codecs.BOM_UTF16_BE[:1], b"\0"):
         # DuckDB reads the other order of bytes.
