@@ -121,6 +121,12 @@ def test_decimal_commas_in_every_row_are_an_error_that_names_the_setting(tmp_pat
     assert len(pairs(ingest(path, decimal_separator=","))) == 48
 
 
+@pytest.mark.parametrize("separator", [";", "|", "::", " ", "\t", "\x01", "^", "||", ".", "\\"])
+def test_any_separator_may_be_set(separator: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "log.txt", ratings(), separator=separator)
+    assert pairs(ingest(path, separator=separator)) == expected(ratings())
+
+
 @pytest.mark.parametrize("line_break", ["\n", "\r\n"])
 def test_an_empty_last_field_in_every_row_is_none(line_break: str, tmp_path: Path) -> None:
     text = line_break.join(["user_id,item_id,rating", *(",".join([*row, ""]) for row in ratings()), ""])

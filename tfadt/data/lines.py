@@ -24,6 +24,8 @@ _DEFECTS = {"INVALID ENCODING": "not {encoding} text", "LINE SIZE OVER MAXIMUM":
 _CONTROL = "control character"
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CHUNK = 1 << 20
+_NOTHING = "\x1c\x1d\x1e\x1f"
+"""What stands in no line: DuckDB is to divide none."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def read_lines(file: File, encoding: str, database: Database) -> Lines:
 def _scan(link: str, compression: str, encoding: str, file: File, database: Database) -> Lines:
     def call(mode: str) -> str:
         return (
-            f"read_csv({link}, auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', comment = '', "
-            f"columns = {{'t': 'VARCHAR'}}, compression = '{compression}', encoding = '{encoding}', "
+            f"read_csv({link}, auto_detect = false, header = false, delim = '{_NOTHING}', quote = '', escape = '', "
+            f"comment = '', columns = {{'t': 'VARCHAR'}}, compression = '{compression}', encoding = '{encoding}', "
             f"max_line_size = {MAX_LINE_BYTES}, {mode})"
         )
 
