@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[str, str | bytes, str]] = {
     "latin-1": (
         "log.csv",
         (HEADER + "é,1,2\n").encode("latin-1"),
-        "Rejected: not utf-8 text: 1. For example line 2, not utf-8 text: '??1,2'. Ingest.encoding says how",
+        "Rejected: not utf-8 text: 1. For example line 2, not utf-8 text: '??1,2'. Is the text of another encoding?",
     ),
     "utf-16 without a mark": ("log.csv", (HEADER + ROWS).encode("utf-16-le"), "line 1: NUL characters. Expected utf-8"),
     "nul byte": ("log.csv", HEADER + "1,\0,2\n", r"For example line 2, control character: '1,\x00,2'."),

@@ -183,7 +183,7 @@ def test_lines_that_are_no_text_are_counted_and_the_others_keep_their_numbers(tm
     found = ingest(path).manifest["rows"]["sources"][0]
     assert found["in"] == 26
     assert found["rejected"] == {
-        "control character": 2,
+        "control character": 1,
         "line of more than 2 MB": 1,
         "not utf-8 text": 1,
         "wrong number of fields": 2,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfadt.data import feedback
-from tfadt.data.cleaning import Account, Rows, Rules
+from tfadt.data.cleaning import NO_TIME, Account, Rows, Rules
 from tfadt.data.database import Database
 from tfadt.data.pairs import DUPLICATE
 from tfadt.data.rejected import add_samples
@@ -37,8 +37,10 @@ def balance(accounts: Sequence[Account], kept: Mapping[str, int]) -> dict[str, A
     return {"in": rows_in, "kept": dict(kept), "rejected": dict(sorted(rejected.items()))}
 
 
-def no_row_left(what: str, accounts: Sequence[Account], rows: Sequence[Rows], database: Database) -> DataError:
-    """Returns the error for data of which too little is left, with the reasons and a row for each."""
+def no_row_left(
+    what: str, accounts: Sequence[Account], rows: Sequence[Rows], database: Database, doubts: Sequence[str] = ()
+) -> DataError:
+    """Returns the error for data of which too little is left, with the reasons, a row for each, and what was warned of."""
     add_samples(accounts, rows, database)
     total: Counter[str] = sum((account.rejected for account in accounts), Counter())
     samples = {why: rows[0] for account in reversed(accounts) for why, rows in account.samples.items()}
@@ -46,7 +48,8 @@ def no_row_left(what: str, accounts: Sequence[Account], rows: Sequence[Rows], da
     shown = [f"line {row['line']}, {why}: {escaped(row['text'])}" for why, row in sorted(samples.items())][:3]
     examples = f" For example {'; '.join(shown)}." if shown else ""
     hints = "".join(f" {hint[0].upper()}{hint[1:]}." for hint in hints_of(accounts))
-    return DataError(f"{what} Rejected: {', '.join(parts) or 'none'}.{examples}{hints}")
+    more = "".join(f" {doubt}" for doubt in doubts)
+    return DataError(f"{what} Rejected: {', '.join(parts) or 'none'}.{examples}{hints}{more}")
 
 
 def hints_of(accounts: Sequence[Account]) -> list[str]:
@@ -54,11 +57,15 @@ def hints_of(accounts: Sequence[Account]) -> list[str]:
     texts = [
         row["text"] for a in accounts for why, rows in a.samples.items() if why.endswith("not a number") for row in rows
     ]
+    reasons = {why for account in accounts for why in account.rejected}
+    found = []
     if any(re.search(r"(?<![\d,])\d+,\d+(?![\d,])", text) for text in texts):
-        return ["are these decimal commas? ingest.decimal_separator = ','"]
-    if any(re.fullmatch("not .* text", why) for account in accounts for why in account.rejected):
-        return ["ingest.encoding says how text is written (latin-1, utf-16)"]
-    return []
+        found.append("are these decimal commas? ingest.decimal_separator = ','")
+    if any(re.fullmatch("not .* text", why) for why in reasons):
+        found.append("is the text of another encoding? ingest.encoding = 'latin-1' or 'utf-16'")
+    if NO_TIME in reasons:
+        found.append("are times written in another way? ingest.timestamp_format = '%d/%m/%Y %H:%M', for example")
+    return found
 
 
 def escaped(text: str) -> str:

@@ -73,12 +73,18 @@ def build(
     kept = encode(clean_test, known(extra_kind, config), database)
     account_removed(accounts, database)
     sizes = {ours: database.run(f"SELECT count(*) FROM {ours}")[0][0] for ours in ("users", "items")}
-    _check_enough(sizes, kept, names, accounts, rules, rows, database)
+    _check_enough(sizes, kept, names, accounts, rules, rows, database, found)
     extra = add_extra_feedback(extra_kind, config, database)
     add_samples(accounts, rows, database)
     of_rows = balance(accounts, dict(kept))
+    times_named = Counter(source.table.name for source in sources)
     of_rows["sources"] = [
-        {"name": source.table.name, "split": source.table.split, **account.summary()}
+        {
+            # In a folder of partitions many files have one name.
+            "name": source.table.name if times_named[source.table.name] == 1 else source.table.label,
+            "split": source.table.split,
+            **account.summary(),
+        }
         for source, account in zip(sources, accounts, strict=True)
     ]
     if config.rejected is not None:
@@ -146,6 +152,7 @@ def _check_enough(
     rules: Rules,
     rows: Sequence[Rows],
     database: Database,
+    doubts: Sequence[str],
 ) -> None:
     if min(sizes.values()) < 2:
         raise no_row_left(
@@ -154,6 +161,7 @@ def _check_enough(
             accounts,
             rows,
             database,
+            doubts,
         )
     if not kept["test"]:
         hint = ""
@@ -169,6 +177,7 @@ def _check_enough(
             accounts,
             rows,
             database,
+            doubts,
         )
 
 

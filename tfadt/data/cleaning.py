@@ -109,6 +109,8 @@ def rows_sql(source: Source, rules: Rules) -> str:
         columns[ours] = value.as_integer if _is_integer(source, ours) else value.as_text
         columns[f"no_{ours}"] = f"{value.missing} OR NOT {value.is_id}"
         checks.append((f"no_{ours}", f"{ours}_id missing"))
+        if value.kind == "text" and source.table.format not in ("csv", "tsv", "adt"):  # There the line is rejected.
+            checks.append((f"contains({ours}, chr(0))", f"{ours}_id with a control character"))
     columns["number"], columns["no_feedback"], found = feedback.read(values.get(rule), rule, rules.config)
     checks += found
     time = values.get("timestamp")

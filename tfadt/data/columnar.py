@@ -96,7 +96,13 @@ def _column(column: pd.Series, name: str) -> tuple[pa.Array, tuple[str, ...]]:
         return categories.take(pa.array(np.maximum(codes, 0), mask=codes < 0)), ()
     if column.dtype != object:
         return _plain(column, name), ()
-    codes, distinct = _factorize(column, name)
+    try:
+        codes, distinct = _factorize(column, name)
+    except DataError as error:
+        try:
+            return _plain(column, name), ()  # Lists, bytes: refused where the column is used.
+        except DataError:
+            raise error from None
     kinds = {type(value) for value in distinct}
     if len(kinds) <= 1 and kinds <= {str, int, bool, datetime.date, datetime.datetime, pd.Timestamp}:
         try:

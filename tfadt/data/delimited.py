@@ -48,6 +48,14 @@ class Layout:
         quoted = f"regexp_extract_all({text(self.separator)} || __text, {text(pattern)}, 1)"
         return f"CASE WHEN contains(__text, '\"') THEN {quoted} ELSE {plain} END"
 
+    @property
+    def is_open(self) -> str:
+        """Expression of whether a line break stands in a field of `f` that is not quoted: a stray quote joined its lines."""
+        if not self.quotes:
+            return "false"
+        unquoted = "contains(v, chr(10)) AND NOT (starts_with(v, '\"') AND ends_with(trim(v), '\"'))"
+        return f"contains(__text, chr(10)) AND len(list_filter(f, lambda v: {unquoted})) > 0"
+
     def field(self, place: int) -> str:
         """Returns the expression of a field, counted from 1, of the fields `f`."""
         value = f"f[{place}]"
@@ -111,11 +119,14 @@ def delimited_sql(lines: str, layout: Layout, header: str | None = None, length:
         length: How many fields a line has, if that is not `layout.fields`.
         line: Columns of `lines` that are kept, each followed by a comma.
     """
-    repeated = f"WHEN __text = {text(header)} THEN '{REPEATED_HEADER}'" if header is not None else ""
+    plain = "replace({}, '\"', '')" if layout.quotes else "{}"
+    same = f"{plain.format('__text')} = {plain.format(text(header or ''))}"
+    repeated = f"WHEN {same} THEN '{REPEATED_HEADER}'" if header is not None else ""
     selected = ", ".join(f"{layout.field(n)} AS __c{n}" for n in range(1, layout.fields + 1))
     return (
         f"SELECT {line}__text, CASE WHEN __defect IS NOT NULL THEN __defect {repeated} "
-        f"WHEN len(f) <> {length or layout.fields} THEN '{WRONG_FIELDS}' END AS __defect, {selected} "
+        f"WHEN len(f) <> {length or layout.fields} THEN '{WRONG_FIELDS}' WHEN {layout.is_open} THEN '{OPEN_QUOTE}' END "
+        f"AS __defect, {selected} "
         f"FROM (SELECT {line}__text, __defect, {layout.split} AS f FROM ({lines}))"
     )
 
@@ -172,10 +183,7 @@ def _join_quoted(
 
     def wrong(records: str) -> int:
         split = f"SELECT __text, __defect, {layout.split} AS f FROM (FROM {records})"
-        # Two stray quotes join lines as well; the second one seldom stands where a field ends.
-        open_fields = "list_filter(f, lambda v: starts_with(v, '\"') AND NOT ends_with(v, '\"'))"
-        stray = f"contains(__text, chr(10)) AND len({open_fields}) > 0"
-        broken = f"__defect IS NOT NULL OR len(f) <> {layout.fields} OR ({stray})"
+        broken = f"__defect IS NOT NULL OR len(f) <> {layout.fields} OR {layout.is_open}"
         size = "length(__text) - length(replace(__text, chr(10), '')) + 1"
         found = database.run(f"SELECT coalesce(sum({size}), 0) FROM ({split}) WHERE {broken}", str(file.path))
         return int(found[0][0])

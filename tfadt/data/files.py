@@ -31,6 +31,7 @@ _CONVERSIONS = {
     **dict.fromkeys((".feather", ".arrow"), _PANDAS.replace("{reader}", "read_feather")),
     **{".zip": "unzip {quoted}", ".bz2": "bunzip2 --keep {quoted}", ".xz": "xz --decompress --keep {quoted}"},
 }
+_COPIES = {"s3": "aws s3 cp {} .", "gs": "gcloud storage cp {} .", "hdfs": "hdfs dfs -get {}"}
 _REMOTE = re.compile(r"[a-z][a-z0-9+]+:/")
 _PARTITION = re.compile(r"([^=]+)=(.*)")
 
@@ -129,7 +130,8 @@ def _expand(path: Path) -> Iterator[tuple[Path, Path]]:
         yield from ((file, path) for file in inside)
     elif _REMOTE.match(str(path)):
         address = re.sub(r"^([a-z0-9+]+):/+", r"\1://", str(path))
-        raise DataError(f"{address} is a remote address. Expected files: curl -O {shlex.quote(address)}")
+        line = _COPIES.get(address.partition(":")[0], "curl -O {}").format(shlex.quote(address))
+        raise DataError(f"{address} is a remote address. Expected files: {line}")
     else:
         pattern = path.name if any(sign in str(path) for sign in "*?[") else ""
         root = Path(*path.parts[: next((n for n, part in enumerate(path.parts) if set(part) & set("*?[")), len(path.parts))])

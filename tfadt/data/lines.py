@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import zlib
@@ -24,6 +25,8 @@ CONTROL = "control character"
 _DEFECTS = {"INVALID ENCODING": NOT_TEXT, "LINE SIZE OVER MAXIMUM": "line of more than 2 MB"}
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _CHUNK = 1 << 20
+_NOTHING = "\x1c\x1d\x1e\x1f"
+"""What stands in no line: DuckDB is to divide none."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,19 @@ def read_lines(file: File, encoding: str, database: Database) -> Lines:
         DataError: If it cannot be read, or holds nothing.
     """
     link, compression = database.link(file.path), file.compression
-    encoding = _marked_encoding(file) or encoding
+    head = first_text(file)
+    encoding = _BOMS.get(head[:2], encoding)
+    copy = database.workspace / f"lines{Path(link.strip(chr(39))).name}"
+    if encoding == "utf-16" and head[:1] in (codecs.BOM_UTF16_BE[:1], b"\0"):
+        # DuckDB reads the other order of bytes.
+        _copy_as_utf8(file, copy)
+        return _scan(text(str(copy)), "none", "utf-8", file, database)
     try:
         return _scan(link, compression, encoding, file, database)
     except DataError as error:
         if "invalid state" not in str(error):
             raise
     # DuckDB reads one kind of line break in a file; this one has several.
-    copy = database.workspace / f"lines{Path(link.strip(chr(39))).name}"
     _copy_with_line_feeds(file, copy)
     return _scan(text(str(copy)), "none", encoding, file, database)
 
@@ -79,8 +87,8 @@ def read_lines(file: File, encoding: str, database: Database) -> Lines:
 def _scan(link: str, compression: str, encoding: str, file: File, database: Database) -> Lines:
     def call(mode: str) -> str:
         return (
-            f"read_csv({link}, auto_detect = false, header = false, delim = '\x01', quote = '', escape = '', comment = '', "
-            f"columns = {{'t': 'VARCHAR'}}, compression = '{compression}', encoding = '{encoding}', "
+            f"read_csv({link}, auto_detect = false, header = false, delim = '{_NOTHING}', quote = '', escape = '', "
+            f"comment = '', columns = {{'t': 'VARCHAR'}}, compression = '{compression}', encoding = '{encoding}', "
             f"max_line_size = {MAX_LINE_BYTES}, {mode})"
         )
 
@@ -117,11 +125,6 @@ def first_text(file: File) -> bytes:
         return _read(stream, _CHUNK, file).removeprefix(b"\xef\xbb\xbf")
 
 
-def _marked_encoding(file: File) -> str | None:
-    """Returns the encoding that the first bytes of a file tell, if they do."""
-    return _BOMS.get(first_text(file)[:2])
-
-
 def _copy_with_line_feeds(file: File, copy: Path) -> None:
     with _open(file) as source, copy.open("wb") as target:
         after_return = False
@@ -130,6 +133,17 @@ def _copy_with_line_feeds(file: File, copy: Path) -> None:
                 chunk = chunk[1:]
             after_return = chunk.endswith(b"\r")
             target.write(chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
+def _copy_as_utf8(file: File, copy: Path) -> None:
+    with _open(file) as source, copy.open("w", encoding="utf-8", newline="") as target:
+        decoder = codecs.getincrementaldecoder("utf-16-be")()
+        try:
+            while chunk := _read(source, _CHUNK, file):
+                target.write(decoder.decode(chunk))
+            target.write(decoder.decode(b"", final=True))
+        except UnicodeError as error:
+            raise DataError(f"{file.path} is not UTF-16 text: {error}.") from error
 
 
 def _open(file: File) -> IO[bytes]:

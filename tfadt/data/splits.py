@@ -42,18 +42,18 @@ def split_sql(config: Split, names: str, database: Database) -> str:
 
 def _random(config: Split) -> str:
     # A share of a user's few rows is no whole number. To round the running total of the users, in an order by chance, tests
-    # users with few interactions as well, and as many rows as were asked for, at least one.
+    # users with few interactions as well, and as many rows as were asked for, at least one to test.
     # In millionths, which add up exactly.
-    def rounded(share: str, chance: str, table: str, name: str) -> str:
+    def rounded(share: str, chance: str, table: str, name: str, least: int) -> str:
         shares = f"SELECT *, round(1000000 * {share})::BIGINT AS share FROM {table}"
-        start = "greatest(500000, 1000000 - sum(share) OVER ())"
+        start = f"greatest(500000, {least * 1000000} - sum(share) OVER ())"
         sums = f"SELECT *, sum(share) OVER (ORDER BY {chance}, code) + {start} AS upto FROM ({shares})"
         return (
             f"SELECT * EXCLUDE (share, upto), (upto // 1000000 - (upto - share) // 1000000)::BIGINT AS {name} FROM ({sums})"
         )
 
-    tested = rounded(f"least(n * {config.test}, n - 1)", "test_chance", "all_users", "tests")
-    both = rounded(f"least(n * {config.valid}, n - 1 - tests)", "valid_chance", f"({tested})", "valids")
+    tested = rounded(f"least(n * {config.test}, n - 1)", "test_chance", "all_users", "tests", least=1)
+    both = rounded(f"least(n * {config.valid}, n - 1 - tests)", "valid_chance", f"({tested})", "valids", least=0)
     users = f"SELECT code AS user, tests, least(tests + valids, n - 1) AS held_out FROM ({both})"
     places = (
         f"SELECT user, item, key, row_number() OVER (PARTITION BY user ORDER BY chance, item) AS place FROM ({_drawn()})"

@@ -25,7 +25,7 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
 }
 # Validation and test need no such column: `ingest` asks for it where it is needed, in training.
 _NEEDED_IN_TRAINING = "extra_feedback"
-_SEPARATORS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar", " ": "a space"}
+_SEPARATORS = {"::": "'::'", "\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar", " ": "a space"}
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,7 @@ def missing_column(ours: str, wanted: str, source: str, existing: Sequence[str])
     """Returns the error that says which columns exist, with a guess at what went wrong."""
     if len(existing) == 1:
         sign = next((text for sign, text in _SEPARATORS.items() if sign in existing[0]), None)
-        hint = f" Its only column looks like several: is the separator {sign}?" if sign else " Is the separator right?"
-        hint += " ingest.separator sets it."
+        hint = f" Its only column looks like several: is the separator {sign}? ingest.separator sets it." if sign else ""
     else:
         hint = did_you_mean(wanted, existing)
         hint = hint if hint.startswith(" Did") else ""

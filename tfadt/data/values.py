@@ -112,7 +112,9 @@ class Value:
             return f"TRY(epoch_us(try_strptime(trim({self.sql}), {text(pattern)})::TIMESTAMPTZ))"
         value = f"trim({self.sql})"
         iso = f"CASE WHEN regexp_full_match({value}, {text(_ISO)}) THEN "
-        iso += f"TRY(epoch_us(TRY_CAST(replace({value}, ',', '.') AS TIMESTAMPTZ))) END"
+        # DuckDB reads no space before +01:00, and no decimal comma.
+        written = f"regexp_replace(replace({value}, ',', '.'), ' ([+-])', '\\1')"
+        iso += f"TRY(epoch_us(coalesce(TRY_CAST({value} AS TIMESTAMPTZ), TRY_CAST({written} AS TIMESTAMPTZ)))) END"
         return f"coalesce({self._ticks(Value(value, 'text').as_number())}, {iso})"
 
     def _integer_ticks(self) -> str:
