@@ -2,8 +2,8 @@
 
     python -m benchmarks.ingest [--rows 10000000] [--large 100000000] [--repeats 3] [--out FOLDER]
 
-A log has 50 rows a user, 50,000 items of which a few are popular, ratings and times. Prints a table; exits with 1 where a line
-falls short. Peak memory is that of the process (RSS), temporary files lie in the folder.
+A log has 50 rows a user, 50,000 items of which a few are popular, ratings and times. Prints a table; exits with 1 where a
+line falls short. Peak memory is that of the process (RSS), temporary files lie in the folder.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def test_run_prints_plain_lines_where_there_is_no_terminal(run_folder):
     assert "\x1b" not in result.stdout
     assert "\r" not in result.stdout
     # Of the ratings 1 to 5, drawn evenly, more than two in five are below 3.
-    assert result.stderr.startswith("Warning: 57% of the rows are false positives by rating below 3.")
+    assert result.stderr.startswith("Warning: 57% of the interactions are false positives by rating below 3.")
     assert result.stderr.count("\n") == 1
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tfadt.config.ingest import IngestConfig, Split
-from tfadt.data.ingest import ingest
+from tfadt.data.ingest import from_frame, ingest
 from tfadt.errors import TfadtError
 
 TABLE = pd.DataFrame(
@@ -52,7 +55,9 @@ SPLITS = st.builds(
     Split, method=st.sampled_from(["random", "time", "leave_last_out"]), valid=st.just(0.2), test=st.just(0.3)
 )
 REPEATED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=int(os.environ.get("TFADT_SOAK_FILES", "30")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -124,3 +129,61 @@ def test_no_line_is_lost(rows: list[list[str]], split: Split, tmp_path: Path) ->
     content = TABLE.to_csv(index=False) + "\n".join(",".join(row) for row in rows)
     not_blank = sum(row != [""] for row in rows)
     check(tmp_path / "log.csv", content.encode("utf-8", "replace"), split, rows_in=len(TABLE) + not_blank)
+
+
+TEXTS = st.one_of(
+    st.sampled_from(['"', '""', '"a', 'a"', "a,b", "a\nb", '"\n"', ",", "\n", "a;b", " x ", "007", "\\N x", "-", "é\u2028"]),
+    st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), min_size=1, max_size=5),
+)
+PAIRS = st.lists(st.tuples(TEXTS, TEXTS), max_size=8)
+
+
+def same_data(frame: pd.DataFrame, path: Path, **settings: Any) -> None:
+    """A file gives the data of the table that was written to it, whatever becomes of them."""
+    found = []
+    for read in (lambda: from_frame(frame), lambda: ingest(path, **settings)):
+        try:
+            data = read()
+            found.append((data.manifest["fingerprint"], data.manifest["rows"]["rejected"]))
+        except TfadtError as error:
+            found.append((type(error), ""))
+    assert found[0] == found[1]
+
+
+@given(pairs=PAIRS, separator=st.sampled_from(",;\t|"), always=st.booleans())
+@REPEATED
+def test_what_csv_quotes_is_read_as_it_was(
+    pairs: list[tuple[str, str]], separator: str, always: bool, tmp_path: Path
+) -> None:
+    table = TABLE.astype(str)[["user_id", "item_id"]]
+    frame = pd.concat([table, pd.DataFrame(pairs, columns=["user_id", "item_id"])], ignore_index=True)
+    quoting = csv.QUOTE_ALL if always else csv.QUOTE_MINIMAL
+    frame.to_csv(tmp_path / "log.csv", sep=separator, index=False, quoting=quoting, lineterminator="\n")
+    same_data(frame, tmp_path / "log.csv", separator=separator, quotes="rfc4180")
+
+
+@given(pairs=PAIRS)
+@REPEATED
+def test_what_json_escapes_is_read_as_it_was(pairs: list[tuple[str, str]], tmp_path: Path) -> None:
+    table = TABLE.astype(str)[["user_id", "item_id"]]
+    frame = pd.concat([table, pd.DataFrame(pairs, columns=["user_id", "item_id"])], ignore_index=True)
+    lines = "".join(json.dumps(row) + "\n" for row in frame.to_dict("records"))
+    (tmp_path / "log.jsonl").write_text(lines)
+    same_data(frame, tmp_path / "log.jsonl")
+
+
+@given(
+    users=st.sampled_from(["int64", "uint64", "int8", "float64", "str", "datetime64[us]", "bool", "category"]),
+    times=st.sampled_from(["int64", "float64", "datetime64[ns]", "datetime64[s]", "str"]),
+    holes=st.lists(st.integers(0, 19), max_size=4),
+    split=SPLITS,
+)
+@REPEATED
+def test_columns_of_parquet_are_those_of_the_table(
+    users: str, times: str, holes: list[int], split: Split, tmp_path: Path
+) -> None:
+    frame = TABLE.assign(user_id=TABLE["user_id"].astype(users), timestamp=TABLE["timestamp"].astype(times))
+    frame.loc[holes, "rating"] = None
+    frame.to_parquet(tmp_path / "log.parquet")
+    same_data(frame, tmp_path / "log.parquet")
+    check(tmp_path / "log.parquet", (tmp_path / "log.parquet").read_bytes(), split)

@@ -17,6 +17,7 @@ from tfadt.errors import DataError, printable
 _MANY = 0.1
 """Share of the rows from which on missing feedback is warned of."""
 _MOST_DISLIKED = 0.4
+_LONG_SECONDS = 1000
 _TEXT = 203
 
 
@@ -73,14 +74,18 @@ def escaped(text: str) -> str:
     return f"'{printable(text[:_TEXT])}'"
 
 
-def share_of(accounts: Sequence[Account], rule: str) -> float | None:
-    """Returns the share of false positives among the rows that can be used; None without feedback."""
-    usable = sum(account.usable for account in accounts)
-    return sum(account.disliked for account in accounts) / usable if usable and rule != "none" else None
+def warnings_of(
+    rows: Sequence[Rows], accounts: Sequence[Account], share: float | None, rules: Rules, database: Database
+) -> list[str]:
+    """Returns a sentence for each thing that makes the feedback doubtful.
 
-
-def warnings_of(rows: Sequence[Rows], accounts: Sequence[Account], rules: Rules, database: Database) -> list[str]:
-    """Returns a sentence for each thing that makes the feedback doubtful; asked before pairs are merged."""
+    Args:
+        rows: The rows of each source.
+        accounts: Their accounts.
+        share: Share of false positives among the pairs; None without feedback.
+        rules: What decides about a row.
+        database: Has the rows.
+    """
     rule, settings = rules.rule, rules.config.feedback
     if rule == "none":
         return []
@@ -92,16 +97,25 @@ def warnings_of(rows: Sequence[Rows], accounts: Sequence[Account], rules: Rules,
             f"{missing:,} of {rows_in:,} rows have no {rule} and are left out. To train on every click, without telling "
             "false positives: ingest.feedback.rule = 'none'."
         )
-    share = share_of(accounts, rule)
-    if share is not None and (share > _MOST_DISLIKED or share == 0):
-        many = "No row is a false positive" if share == 0 else f"{share:.0%} of the rows are false positives"
+    if share is not None and (share >= _MOST_DISLIKED or share == 0):
+        many = "No interaction is a false positive" if share == 0 else f"{share:.0%} of the interactions are false positives"
         low = feedback.threshold(rule, settings)
         how = f"{rule} below {low:g}" if low is not None else "the flag false_positive"
         found.append(
             f"{many} by {how}. Is that meant? The most common values: {_most_common(rows, database)}."
             f"{_hint(rule, accounts, share)}"
         )
+    elif rule == "dwell_time" and (middle := _median(rows, database)) > _LONG_SECONDS:
+        found.append(
+            f"Half of the dwell times exceed {middle:g} seconds: were these milliseconds? ingest.dwell_time_unit = 'ms'."
+        )
     return found
+
+
+def _median(rows: Sequence[Rows], database: Database) -> float:
+    """Returns the median of the feedback in the first rows of each source."""
+    first = " UNION ALL ".join(f"(SELECT number FROM ({source.sql}) WHERE reason IS NULL LIMIT 10000)" for source in rows)
+    return float(database.run(f"SELECT coalesce(median(number), 0) FROM ({first})")[0][0])
 
 
 def _hint(rule: str, accounts: Sequence[Account], share: float) -> str:
@@ -138,7 +152,7 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         lines.append("false positives: not known (no rating, dwell time or flag)")
     else:
         below = f"{rule['rule']} below {rule['threshold']:g}" if rule["threshold"] is not None else "the flag false_positive"
-        lines.append(f"false positives: {below}, {share:.1%} of the rows that can be used")
+        lines.append(f"false positives: {below}, {share:.1%} of the interactions")
     if times["unreadable"]:
         lines.append(
             f"times that cannot be read: {times['unreadable']:,} (ingest.timestamp_format says how they are written)"

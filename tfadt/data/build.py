@@ -12,7 +12,7 @@ import pyarrow.parquet as pa_parquet
 
 from tfadt.config.ingest import Columns, IngestConfig
 from tfadt.data import artifact
-from tfadt.data.account import balance, hints_of, no_row_left, share_of, warnings_of
+from tfadt.data.account import balance, hints_of, no_row_left, warnings_of
 from tfadt.data.cleaning import DISLIKED_OF, Account, Rows, Rules, clean, examine
 from tfadt.data.database import Database, text
 from tfadt.data.extra_feedback import COLUMN, add_extra_feedback, kind_of_extra_feedback, known
@@ -24,6 +24,7 @@ from tfadt.data.pairs import APART, account_removed, encode, keep_core, merge, s
 from tfadt.data.rejected import add_samples, write_rejected
 from tfadt.data.splits import needs_time
 from tfadt.data.tables import Source, missing_column
+from tfadt.errors import ConfigError
 
 Progress = Callable[[str], None]
 
@@ -45,6 +46,11 @@ def build(
         DataError: If the rows cannot be used.
     """
     is_log = sources[0].table.split is None
+    if not is_log and max(config.min_user_interactions, config.min_item_interactions) > 1:
+        raise ConfigError(
+            "ingest.min_user_interactions and min_item_interactions choose among the rows of one log. Expected 1 for given "
+            f"splits. Received: {config.min_user_interactions} and {config.min_item_interactions}."
+        )
     names = _names(sources)
     rule = choose_rule(config.feedback, sources)
     rules = Rules(rule, is_log and needs_time(config.split), config)
@@ -59,9 +65,10 @@ def build(
         accounts.append(examine(rows[-1], rules, database))
     if not any(account.kept for account in accounts):
         raise no_row_left(f"No row of {names} can be used.", accounts, rows, database)
-    found = warnings_of(rows, accounts, rules, database)
     say("Merging pairs")
     merge(rows, accounts, database)
+    share = database.run(f"SELECT avg({DISLIKED_OF}::INT) FROM pairs")[0][0] if rule != "none" else None
+    found = warnings_of(rows, accounts, share, rules, database)
     if is_log:
         keep_core(config, database)
     number_ids(config, database)
@@ -108,7 +115,7 @@ def build(
         "rows": of_rows,
         "counts": {**sizes, **kept},
         "times": {"untimed": sum(a.untimed for a in accounts), "unreadable": sum(a.unreadable for a in accounts)},
-        "false_positive_share": {"log": share_of(accounts, rule)} | {n: _share(getattr(data, n)) for n in SPLITS},
+        "false_positive_share": {"log": share} | {n: _share(getattr(data, n)) for n in SPLITS},
         "extra_feedback": extra,
         "warnings": found,
         "notes": list(dict.fromkeys(notes)),

@@ -147,8 +147,6 @@ class Account:
         integers: Whether every kept id is an integer, of `user` and `item`.
         decimals: Whether one of them is then written with decimals.
         untimed, unreadable: Kept rows without a time; those of them where something stands that is none.
-        usable: Rows that can be used, before pairs are merged.
-        disliked: Those of them that are false positives.
     """
 
     rows_in: int = 0
@@ -159,8 +157,6 @@ class Account:
     decimals: dict[str, bool] = field(default_factory=dict)
     untimed: int = 0
     unreadable: int = 0
-    usable: int = 0
-    disliked: int = 0
 
     @property
     def kept(self) -> int:
@@ -182,8 +178,8 @@ def examine(rows: Rows, rules: Rules, database: Database) -> Account:
         aggregates.append(f"{dots} AS {ours}_decimals")
     found = database.records(
         f"SELECT reason, count(*) AS n, {', '.join(aggregates)}, min(number) AS low, max(number) AS high, "
-        "count(*) FILTER (time IS NULL) AS untimed, count(*) FILTER (time IS NULL AND written) AS unreadable, "
-        f"count(*) FILTER ((flags & 1) = 1) AS disliked FROM ({rows.sql}) GROUP BY reason",
+        "count(*) FILTER (time IS NULL) AS untimed, count(*) FILTER (time IS NULL AND written) AS unreadable "
+        f"FROM ({rows.sql}) GROUP BY reason",
         rows.source.table.label,
     )
     table = rows.source.table
@@ -196,7 +192,6 @@ def examine(rows: Rows, rules: Rules, database: Database) -> Account:
         account.integers = {ours: good[ours] for ours in ("user", "item")}
         account.decimals = {ours: good[ours] and good[f"{ours}_decimals"] for ours in ("user", "item")}
         account.untimed, account.unreadable = good["untimed"], good["unreadable"]
-        account.usable, account.disliked = good["n"], good["disliked"]
         if rules.rule not in ("none", "false_positive"):
             account.ranges[rules.rule] = [good["low"], good["high"]]
     return account

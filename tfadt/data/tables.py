@@ -142,7 +142,8 @@ def missing_column(ours: str, wanted: str, source: str, existing: Sequence[str])
         sign = next((text for sign, text in _SEPARATORS.items() if sign in existing[0]), None)
         hint = f" Its only column looks like several: is the separator {sign}? ingest.separator sets it." if sign else ""
     else:
-        hint = did_you_mean(wanted, existing)
+        alike = next((name for name in existing if name.strip().casefold() == wanted.casefold()), None)
+        hint = did_you_mean(wanted, existing) if alike is None else f" Did you mean '{alike}'?"
         hint = hint if hint.startswith(" Did") else ""
     listed = ", ".join(f"'{name[:80]}'" for name in existing[:20]) + (", ..." if len(existing) > 20 else "")
     return DataError(
