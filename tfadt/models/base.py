@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -147,6 +148,8 @@ class DenoisingModel(keras.Model):
         return result
 
     def _train_on(self, batch: Batch) -> tf.Tensor:
+        if not self.trainable_variables:
+            warnings.warn("The model does not have any trainable weights: training changes nothing.", stacklevel=2)
         with tf.GradientTape() as tape:
             self._step = begin_step(self.optimizer, tape)
             try:

@@ -16,6 +16,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranking
 from tfadt.models.arguments import at_least_one
 from tfadt.models.base import DenoisingModel
+from tfadt.models.recommendations import Recommendations
 
 _IDS = "ids.json"
 
@@ -41,7 +42,7 @@ class IdentifiedModel(DenoisingModel):
     def item_vectors(self) -> tf.Tensor:
         """Returns the vectors of all items, float32 `[num_items, d]`."""
 
-    def recommend(self, users: Any, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+    def recommend(self, users: Any, k: int = 10, exclude_seen: bool = True) -> Recommendations:
         """Returns the k best items of each user.
 
         Args:
@@ -50,23 +51,15 @@ class IdentifiedModel(DenoisingModel):
             exclude_seen: Leave out the items of the user's training history.
 
         Returns:
-            Columns `user_id`, `rank` (from 1), `item_id` and `score` (the logit), users in the given order.
+            A DataFrame with columns `user_id`, `rank` (from 1), `item_id` and `score` (the logit), users in the given order.
 
         Raises:
             ConfigError: If `k` is below 1.
             DataError: If a user id is unknown, or the model was not built by `from_interactions` and knows no ids.
         """
         vocabulary, items = self._vocabulary("users"), self._vocabulary("items")
-        ranking = self.rank(_codes(vocabulary, users), k, exclude_seen)
-        owner, position = np.nonzero(ranking.items >= 0)
-        return pd.DataFrame(
-            {
-                "user_id": vocabulary.ids[_codes(vocabulary, users)][owner],
-                "rank": position + 1,
-                "item_id": items.decode(ranking.items[owner, position]),
-                "score": ranking.scores[owner, position],
-            }
-        )
+        codes = _codes(vocabulary, users)
+        return Recommendations(vocabulary.ids[codes], self.rank(codes, k, exclude_seen), items)
 
     def similar_items(self, items: Any, k: int = 10) -> pd.DataFrame:
         """Returns the k items whose vectors are nearest to those of the given items.
