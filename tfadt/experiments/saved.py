@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ class SavedRun:
         unfinished = [name for name in begun if not layout.training(name).is_file()]
         if unfinished:
             warnings.warn(
-                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
+                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: "
+                f"tfadt run --resume {quote(str(folder))}",
                 stacklevel=2,
             )
         data = artifact.load(layout.data)
@@ -85,9 +87,14 @@ class SavedRun:
         return Layout(self.folder)
 
     @property
+    def trained(self) -> dict[str, Run]:
+        """The records of the models in the folder by name, such as `gmf-t_ce-0`, in the order of the results."""
+        return {run.name: run for run in self.runs if run.has_model}
+
+    @property
     def names(self) -> list[str]:
-        """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
-        return [run.name for run in self.runs if run.policy is not None]
+        """Names of the models."""
+        return list(self.trained)
 
     def user_code(self, user: str) -> int:
         """Returns the code of a user id.
@@ -119,10 +126,9 @@ class SavedRun:
         Raises:
             DataError: If there is none of that name.
         """
-        found = {run.name: run for run in self.runs if run.policy is not None}
-        if name not in found:
-            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, found)}")
-        return found[name]
+        if name not in self.trained:
+            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, self.trained)}")
+        return self.trained[name]
 
     def best(self, stage: str | None = None) -> str:
         """Returns the name of the model with the best recall on validation. The test never chooses.
@@ -133,7 +139,7 @@ class SavedRun:
         Raises:
             DataError: If none had it, or there is more than one and no validation to choose by.
         """
-        found = [run for run in self.runs if run.policy is not None and (stage is None or stage in run.stages)]
+        found = [run for run in self.trained.values() if stage is None or stage in run.stages]
         if not found:
             raise DataError(f"{self.folder} has no model that was trained in the stage '{stage}' (adt.plans).")
         if len(found) > 1 and any(run.valid_recall is None for run in found):

@@ -18,7 +18,7 @@ from tfadt._version import __version__
 from tfadt.atomic import write_text
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
-from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
+from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.experiments.collide import has_collided, saved_scorer
 from tfadt.experiments.saved import SavedRun
@@ -198,8 +198,6 @@ def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScore
     if colliding is None:
         missing["recommend_colliding"] = "the model was not trained with warm-up and collide.enabled"
     for name in wanted:
-        if name not in SIGNATURES:
-            raise ConfigError(f"Unknown signature '{name}'.{did_you_mean(name, SIGNATURES)}")
         if name in missing:
             raise ConfigError(f"The signature {name} cannot be exported: {missing[name]}.")
     return [name for name in dict.fromkeys(wanted or SIGNATURES) if name not in missing]
