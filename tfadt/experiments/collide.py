@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tfadt.atomic import write_atomically, write_text
-from tfadt.errors import DataError, first_line
+from tfadt.errors import DataError, reading
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.folder import read_per_user
@@ -211,12 +211,10 @@ def read_collided(run: SavedRun, name: str) -> list[Collided]:
             f"{run.folder} has no colliding inference for {name}. Expected a run with collide.enabled, and a training with "
             "warm-up."
         )
-    try:
+    with reading(path):
         records = json.loads(path.read_text(encoding="utf-8"))
         users = pd.read_parquet(path.with_suffix(".parquet"))
         return [_from_record(record, users) for record in records]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def _write(run: SavedRun, name: str, found: list[Collided]) -> None:

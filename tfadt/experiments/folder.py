@@ -21,7 +21,7 @@ import pandas as pd
 from tfadt.atomic import write_atomically, write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
-from tfadt.errors import DataError, DivergedError, first_line
+from tfadt.errors import DataError, DivergedError, first_line, reading
 from tfadt.experiments.layout import CONFIG, EPOCHS, FILES, FOLDERS, MARKER, Layout
 from tfadt.experiments.run import SCHEMA, Run, check_schema
 from tfadt.training.checkpoints import CheckpointStore
@@ -67,10 +67,8 @@ class RunFolder(Layout):
             raise DataError(f"{self.out} holds no run to go on with. Expected the output folder of `tfadt run`.")
         content = _read_json(path)
         check_schema(content, path)
-        try:
+        with reading(path):
             return Config.model_validate_json(json.dumps(content.get("config")))
-        except ValueError as error:
-            raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
 
     def holds(self, config: Config) -> bool:
         """Returns whether a run with these settings began here."""
@@ -167,10 +165,8 @@ def read_per_user(layout: Layout, name: str) -> pd.DataFrame:
         DataError: If the file is missing or damaged.
     """
     path = layout.per_user(name)
-    try:
+    with reading(path):
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
 
 
 def check_file(layout: Layout, name: str, path: Path) -> None:
@@ -207,10 +203,8 @@ def _damaged(out: Path, files: Any, where: Path) -> list[str]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
+    with reading(path):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} is damaged. Expected a JSON object. Received: {type(content).__name__}.")
     return content

@@ -15,7 +15,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, did_you_mean, first_line
+from tfadt.errors import DataError, did_you_mean, reading
 from tfadt.experiments.folder import check_file
 from tfadt.experiments.layout import RESULTS, Layout
 from tfadt.experiments.run import Run, check_schema
@@ -53,17 +53,12 @@ class SavedRun:
         path = layout.out / RESULTS
         if not path.is_file():
             raise DataError(f"{folder} is not the folder of a finished run: it has no {RESULTS}.")
-        try:
+        with reading(path, "is not the result of a run"):
             results = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
-        check_schema(results, path)
-        try:
+            check_schema(results, path)
             config = Config.model_validate(results["config"])
             fingerprint = results["data"]["fingerprint"]
             records = list(results["runs"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         runs = tuple(Run.from_dict(record, f"{path}: runs[{n}]") for n, record in enumerate(records))
         begun = sorted(each.name for each in layout.checkpoints("").glob("*"))
         unfinished = [name for name in begun if not layout.training(name).is_file()]
@@ -95,14 +90,6 @@ class SavedRun:
     def names(self) -> list[str]:
         """Names of the models."""
         return list(self.trained)
-
-    def user_code(self, user: str) -> int:
-        """Returns the code of a user id.
-
-        Raises:
-            DataError: If training does not have the user.
-        """
-        return int(self.user_codes([user])[0])
 
     def user_codes(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the codes of user ids, int64 `[U]`.
@@ -180,10 +167,8 @@ class SavedRun:
                 f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "
                 "(adt.plans=warmup+adt)."
             )
-        try:
+        with reading(path):
             space: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
-            raise DataError(f"{path} cannot be read: {first_line(error)}") from error
         if not isinstance(space, np.ndarray) or space.dtype.kind != "f" or space.shape[:-1] != (self.data.num_users,):
             received = f"{space.dtype} of shape {space.shape}" if isinstance(space, np.ndarray) else "an archive"
             raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {received}.")

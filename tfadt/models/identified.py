@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfadt.data.interactions import Vocabulary
+from tfadt.data.interactions import InteractionData, Vocabulary
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranking
 from tfadt.models.arguments import at_least_one
@@ -29,10 +29,23 @@ class IdentifiedModel(DenoisingModel):
         items: The ids of the items.
     """
 
-    num_users: int
-    num_items: int
     users: Vocabulary | None = None
     items: Vocabulary | None = None
+
+    @classmethod
+    def from_interactions(cls, data: InteractionData, **settings: Any) -> Self:
+        """Builds the model for a data set: its sizes and its users' training histories.
+
+        Args:
+            data: What `ingest` returned.
+            **settings: Further arguments of the constructor, such as `embedding_dim`.
+        """
+        history = data.history()
+        model = cls(data.num_users, data.num_items, history_size=len(history.items), **settings)
+        model.history_offsets.assign(history.offsets)
+        model.history_items.assign(history.items)
+        model.users, model.items = data.users, data.items
+        return model
 
     @abstractmethod
     def rank(self, users: Any, k: int, exclude_seen: bool = True) -> Ranking:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from tfadt.errors import ConfigError, DataError
 
@@ -14,12 +15,11 @@ def is_locked(out: Path, marker: str) -> bool:
     """Returns whether a process is writing to the folder that this file marks."""
     if not (out / marker).is_file():
         return False
-    with (out / marker).open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    try:
+        with FileLock(out / marker, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 @contextmanager
@@ -44,14 +44,13 @@ def locked(out: Path, marker: str, kind: str, command: str) -> Iterator[None]:
         raise DataError(f"The output folder {str(out)[:200]} cannot be written: {error.strerror or error}.") from error
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / marker).is_file()):
         raise DataError(f"{out} exists and holds no tfadt {kind}. Expected a new folder or an earlier {kind}'s.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / marker).write_text(f"Written by `{command}`, which may replace this folder's results.\n")
-    except OSError as error:
-        raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
-    with (out / marker).open() as file:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(out / marker, timeout=0))
+            (out / marker).write_text(f"Written by `{command}`, which may replace this folder's results.\n")
+        except Timeout as error:
             raise ConfigError(f"Another process is writing to {out}. Wait for it, or name another folder.") from error
+        except OSError as error:
+            raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
         yield

@@ -24,7 +24,7 @@ from tfadt.config import Config
 from tfadt.config.loading import dump, load_config, to_toml, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, TfadtError, first_line
+from tfadt.errors import DataError, reading
 from tfadt.registry import PLAIN
 
 FILE = "hyperparameters.json"
@@ -141,16 +141,14 @@ class Hyperparameters:
             DataError: If it is not one, or the file is damaged.
         """
         path = folder / FILE
-        try:
+        if not path.is_file():
+            raise DataError(f"{folder} is not the folder of a search: it has no {FILE}.")
+        with reading(path, "is not the result of a search"):
             found = json.loads(path.read_text(encoding="utf-8"))
             searches = tuple(
                 Search(s["model"], s["policy"], tuple(Trial(**trial) for trial in s["trials"])) for s in found["searches"]
             )
             return cls(found["objective"], searches, load_config(base=found["config"]))
-        except FileNotFoundError as error:
-            raise DataError(f"{folder} is not the folder of a search: it has no {FILE}.") from error
-        except (OSError, ValueError, KeyError, TypeError, TfadtError) as error:
-            raise DataError(f"{path} is not the result of a search: {first_line(error)}") from error
 
     def write(self, folder: Path, data: InteractionData) -> None:
         """Writes the folder of a search: `hyperparameters.json` and the TOML files."""
