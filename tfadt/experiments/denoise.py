@@ -11,7 +11,6 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
-from tfadt.training.positive_logits import positive_logits
 
 _SIGNIFICANT = 0.05
 
@@ -35,7 +34,7 @@ def noise_scores(
         is known, `false_positive`.
     """
     train = data.train
-    logits = positive_logits(model, train)
+    logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
     loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
     positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)

@@ -33,7 +33,6 @@ from tfadt.serving.requests import Exchange, answer, difference, sample_requests
 from tfadt.serving.served import load_served
 from tfadt.serving.server_files import server_files
 from tfadt.serving.versions import check_model_name, locked, publishing, versions
-from tfadt.training.positive_logits import positive_logits
 
 
 def export_run(
@@ -120,7 +119,9 @@ def export_model(
     model.check_data(data)
     check_finite(model)
     names = _choose(settings.signatures, model, colliding)
-    noise = noise_scale(positive_logits(model, data.train), data.train.false_positive)
+    train = data.train
+    logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
+    noise = noise_scale(logits, train.false_positive)
     served = ServedModel(model, data, settings.k, seen, noise, colliding)
     functions = served.trace(names)
     signatures = {**functions, **({DEFAULT: functions["recommend"]} if "recommend" in functions else {})}
