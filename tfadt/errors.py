@@ -91,6 +91,15 @@ def reading(path: object, problem: str = "cannot be read") -> Iterator[None]:
         raise DataError(f"{path} {problem}: {first_line(error).removesuffix('.')}.") from error
 
 
+@contextmanager
+def writing(what: object) -> Iterator[None]:
+    """Within this, a file system that refuses becomes a DataError that says what cannot be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{what} cannot be written: {error.strerror or error}.") from error
+
+
 def first_line(error: BaseException) -> str:
     """Returns the first line of an error's message, or the name of its kind where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tfadt.atomic import write_atomically, write_text
-from tfadt.errors import DataError, reading
+from tfadt.errors import DataError, reading, writing
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.folder import read_per_user
@@ -225,14 +225,12 @@ def _write(run: SavedRun, name: str, found: list[Collided]) -> None:
     ]
     records = [each.record() for each in found]
     path = run.layout.collided(name)
-    try:
+    with writing(path):
         path.parent.mkdir(exist_ok=True)
         users = pd.concat(frames, ignore_index=True)
         write_atomically(path.with_suffix(".parquet"), lambda to: users.to_parquet(to, index=False))
         text = json.dumps(records, indent=2) + "\n"
         write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _from_record(record: dict[str, Any], users: pd.DataFrame) -> Collided:

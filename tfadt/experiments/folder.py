@@ -21,7 +21,7 @@ import pandas as pd
 from tfadt.atomic import write_atomically, write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
-from tfadt.errors import DataError, DivergedError, first_line, reading
+from tfadt.errors import DataError, DivergedError, first_line, reading, writing
 from tfadt.experiments.layout import CONFIG, EPOCHS, FILES, FOLDERS, MARKER, Layout
 from tfadt.experiments.run import SCHEMA, Run, check_schema
 from tfadt.training.checkpoints import CheckpointStore
@@ -46,15 +46,13 @@ class RunFolder(Layout):
             DataError: If it cannot be written.
         """
         out = self.out
-        try:
+        with writing(f"The output folder {out}"):
             for name in FILES:
                 (out / name).unlink(missing_ok=True)
             for name in FOLDERS:
                 shutil.rmtree(out / name, ignore_errors=True)
                 (out / name).mkdir()
             _write_json(out / CONFIG, {"schema": SCHEMA, "config": dump(config)})
-        except OSError as error:
-            raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
 
     def config(self) -> Config:
         """Returns the settings of the run that began here.
@@ -131,7 +129,7 @@ class RunFolder(Layout):
         """
         epochs = trained.history.assign(model=plan.model, policy=plan.policy, plan=plan.label, seed=plan.seed)
         written = [self.model(run.name), self.per_user(run.name)]
-        try:
+        with writing(f"The results of {plan.name}"):
             write_atomically(self.model(run.name), trained.model.save)
             self.keep_users(run)
             if trained.warmup_space is not None:
@@ -141,8 +139,6 @@ class RunFolder(Layout):
             files = {str(path.relative_to(self.out)): file_digest(path) for path in written}
             record = {"run": run.as_dict(), "epochs": epochs.to_dict("list"), "files": files}
             _write_json(self.training(plan.name), record)
-        except OSError as error:
-            raise DataError(f"The results of {plan.name} cannot be written: {error.strerror or error}.") from error
         self.checkpoint_store(plan).clear()
         return epochs
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, writing
 
 
 def is_locked(out: Path, marker: str) -> bool:
@@ -36,21 +36,16 @@ def locked(out: Path, marker: str, kind: str, command: str) -> Iterator[None]:
         ConfigError: If another process writes to it already.
         DataError: If the folder holds something else, or cannot be made.
     """
-    try:
+    with writing(f"The output folder {str(out)[:200]}"), suppress(FileNotFoundError):
         out.stat()
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise DataError(f"The output folder {str(out)[:200]} cannot be written: {error.strerror or error}.") from error
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / marker).is_file()):
         raise DataError(f"{out} exists and holds no tfadt {kind}. Expected a new folder or an earlier {kind}'s.")
     with ExitStack() as held:
-        try:
+        with writing(f"The output folder {out}"):
             out.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(out / marker, timeout=0))
+            try:
+                held.enter_context(FileLock(out / marker, timeout=0))
+            except Timeout as error:
+                raise ConfigError(f"Another process is writing to {out}. Wait for it, or name another folder.") from error
             (out / marker).write_text(f"Written by `{command}`, which may replace this folder's results.\n")
-        except Timeout as error:
-            raise ConfigError(f"Another process is writing to {out}. Wait for it, or name another folder.") from error
-        except OSError as error:
-            raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
         yield
