@@ -235,7 +235,7 @@ def test_a_signal_in_a_validation_is_heard_there_and_the_step_is_kept(checkpoint
     measure = RankingEvaluator.recall
     asked = []
 
-    def strike(self, model):
+    def strike(self, model, told):
         asked.append(int(model.iteration))
         # The checkpoint of this step is on the disk before anything is measured.
         kept = {path.name for path in (tmp_path / "out").rglob("step-*.npz")}
@@ -243,7 +243,7 @@ def test_a_signal_in_a_validation_is_heard_there_and_the_step_is_kept(checkpoint
         if asked[-1] == 20:
             os.kill(os.getpid(), signal.SIGTERM)
             pytest.fail("The validation went on.")
-        return measure(self, model)
+        return measure(self, model, told)
 
     monkeypatch.setattr(RankingEvaluator, "recall", strike)
     with pytest.raises(InterruptedRunError, match="at step 20; the last checkpoint is of step 20"):

@@ -7,11 +7,12 @@ Leaves `collide/NAME.json` (what was chosen for each group of users, and the cur
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import InstanceOf, TypeAdapter
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, reading, writing
@@ -68,8 +69,8 @@ class Collided:
     sizes: tuple[int, ...]
     lambdas: tuple[float, ...]
     choice: Choice
-    plain: pd.DataFrame
-    mixed: pd.DataFrame
+    plain: InstanceOf[pd.DataFrame]
+    mixed: InstanceOf[pd.DataFrame]
 
     def mean(self, metric: str, mixed: bool) -> float | None:
         """Returns the mean of a metric over the group's test users; None where there are none."""
@@ -87,18 +88,11 @@ class Collided:
 
     def record(self) -> dict[str, Any]:
         """Returns everything but the users' metrics, JSON-ready."""
-        return {
-            "name": self.name,
-            "model": self.model,
-            "policy": self.policy,
-            "plan": self.plan,
-            "seed": self.seed,
-            "group": asdict(self.group),
-            "mix": self.mix,
-            "sizes": list(self.sizes),
-            "lambdas": list(self.lambdas),
-            "choice": asdict(self.choice),
-        }
+        found: dict[str, Any] = _RECORD.dump_python(self, mode="json", exclude={"plain", "mixed"})
+        return found
+
+
+_RECORD = TypeAdapter(Collided)
 
 
 def groups(run: SavedRun) -> list[Group]:
@@ -241,12 +235,4 @@ def _from_record(record: dict[str, Any], users: pd.DataFrame) -> Collided:
         chosen = ours[ours["mixed"] == mixed]
         return chosen.drop(columns=["below", "include_empty", "mixed"]).reset_index(drop=True)
 
-    return Collided(
-        **{key: record[key] for key in ("name", "model", "policy", "plan", "seed", "mix")},
-        group=group,
-        sizes=tuple(record["sizes"]),
-        lambdas=tuple(record["lambdas"]),
-        choice=Choice(**record["choice"]),
-        plain=frame(False),
-        mixed=frame(True),
-    )
+    return _RECORD.validate_python({**record, "plain": frame(False), "mixed": frame(True)})
