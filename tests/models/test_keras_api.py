@@ -56,7 +56,7 @@ def test_recommendations_go_by_ids_and_are_a_frame(data, trained):
     # However the ids are written; a missing one is nobody's.
     for written in (["107", "100"], [107.0, 100.0], pd.Series([107, 100], dtype="Int64"), np.array([107, 100], np.uint8)):
         pd.testing.assert_frame_equal(trained.recommend(written, k=3), frame)
-    with pytest.raises(DataError, match="1 of 2 user_ids are not in the training data. Received: <NA>"):
+    with pytest.raises(DataError, match=r"1 of 2 user_ids are not in the training data\. Received: <NA>"):
         trained.recommend(pd.Series([107, None], dtype="Int64"))
     assert len(trained.recommend(100, k=16)) == 16 - data.history().counts[0]
     for unknown in ([1], ["nobody", 100]):

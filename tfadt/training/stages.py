@@ -45,10 +45,10 @@ class Trained:
         without_negative: Training interactions of users who have every item, which got no negative.
         seconds: Wall time of training, validation included.
         drop_rate: Share of the rows that ADT dropped in the epoch whose weights were selected; 0 without that stage.
-        adt_step: The step of ADT whose weights were selected; None without that stage.
         selected_logs: The logs of the last stage's epoch whose weights were selected.
         warmup_space: The users' vectors after warm-up, float32 `[num_users, d]`: the space E of colliding inference; None
             without that stage.
+        adt_step: The step of ADT whose weights were selected; None without that stage.
     """
 
     model: Recommender
@@ -59,9 +59,9 @@ class Trained:
     without_negative: int
     seconds: float
     drop_rate: float
-    adt_step: int | None
     selected_logs: dict[str, float]
     warmup_space: np.ndarray | None = None
+    adt_step: int | None = None
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
@@ -223,9 +223,9 @@ def train_stage(
         source.without_negative,
         keeper.seconds,
         selection.best_logs["drop_rate"] if stage == "adt" else 0.0,
-        selection.best_step if stage == "adt" else None,
         selection.best_logs,
         model.user_space() if stage == "warmup" else None,
+        selection.best_step if stage == "adt" else None,
     )
 
 
