@@ -111,14 +111,18 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
             def advance(self, step: int, logs: dict[str, Any]) -> None:
                 now = f"loss {float(logs['loss']):.4f}" if "loss" in logs else ""
-                bars.update(bars.task_ids[0], completed=step, now=now)
+                self._update(completed=step, now=now)
 
             def ranked(self, users: int, total: int) -> None:
-                bars.update(bars.task_ids[0], now=f"{users:,} of {total:,} users ranked")
+                self._update(now=f"{users:,} of {total:,} users ranked")
 
             def end(self, label: str, summary: str) -> None:
                 self._clear()  # there is none where a training was finished before the run was resumed
                 console.print(f"{label}: {summary}", markup=False, highlight=False, emoji=False)
+
+            def _update(self, **fields: Any) -> None:
+                for task in bars.task_ids:  # the one that began
+                    bars.update(task, **fields)
 
             def _clear(self) -> None:
                 for task in bars.task_ids:
