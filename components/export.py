@@ -9,16 +9,13 @@ from tfadt.components.artifacts.trained_run import TrainedRun
 from tfadt.components.component import component
 from tfadt.components.signature import Input, Output, Parameter
 from tfadt.config import ExportConfig
-from tfadt.registry import check_name
 
 
 def _check(settings: ExportConfig) -> None:
-    from tfadt.serving.contract import SIGNATURES
+    del settings
     from tfadt.serving.requests import check_installed
 
     check_installed()
-    for name in settings.signatures:
-        check_name("signature", SIGNATURES, name)
 
 
 @component(check=_check)

@@ -41,7 +41,7 @@ def validate_data(
     if before is not None and before.simulated != found.simulated:
         before = None  # a trial on the simulation says nothing about a log
     anomalies = find_anomalies(found, settings, before)
-    for sentence in anomalies:
-        print(sentence)
     validation.write(found, anomalies, compared=before is not None)
     check_anomalies(anomalies, settings)
+    for sentence in anomalies:  # those that stop nothing; of others the error tells
+        print(sentence)

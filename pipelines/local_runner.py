@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tfadt.components.component import Step
-from tfadt.errors import DataError, InterruptedRunError, TfadtError
+from tfadt.errors import InterruptedRunError, TfadtError, writing
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import PlannedStep, check_files, plan
 from tfadt.pipelines.records import InputRecord, OutputRecord, Record, now
@@ -78,7 +77,7 @@ def run(
     is_new = not Store.holds(folder)
     if is_new:  # what is refused leaves no folder
         _check(list(pipeline), before_steps)
-    with _writing(folder), Store.locked(folder) as store:
+    with writing(f"The folder {folder}"), Store.locked(folder) as store:
         planned = plan(pipeline, store)
         if not is_new:
             _check([each.step for each in planned if each.record is None], before_steps)
@@ -93,14 +92,6 @@ def _check(steps: Sequence[Step], before_steps: Callable[[], object] | None) -> 
         before_steps()
     for step in steps:
         step.check()
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
 
 
 class _Run:

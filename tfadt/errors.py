@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -61,6 +62,43 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if nearest:
         return f" Did you mean '{nearest[0]}'?"
     return f" Known: {', '.join(names)}." if names else ""
+
+
+# What JSON, Parquet and numpy's readers raise for files that are damaged, and configurations for unknown settings.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RecursionError,
+    MemoryError,
+    SyntaxError,
+    ConfigError,
+)
+
+
+@contextmanager
+def reading(path: object, problem: str = "cannot be read") -> Iterator[None]:
+    """Within this, what a damaged file or another's makes its reader raise becomes a DataError that names the file.
+
+    Args:
+        path: The file.
+        problem: What is then said of it, before the reason.
+    """
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise DataError(f"{path} {problem}: {first_line(error).removesuffix('.')}.") from error
+
+
+@contextmanager
+def writing(what: object) -> Iterator[None]:
+    """Within this, a file system that refuses becomes a DataError that says what cannot be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{what} cannot be written: {error.strerror or error}.") from error
 
 
 def first_line(error: BaseException) -> str:

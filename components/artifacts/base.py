@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from tfadt.errors import DataError
+from tfadt.errors import DataError, reading
 
 
 class Artifact:
@@ -67,10 +67,8 @@ class Artifact:
             DataError: If it is missing, no JSON object, or lacks one of `keys`.
         """
         path = self.path / name
-        try:
+        with reading(path, "is not readable JSON"):
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path} is not readable JSON: {error}.") from error
         missing = [key for key in keys if not isinstance(content, dict) or key not in content]
         if not isinstance(content, dict) or missing:
             received = sorted(content) if isinstance(content, dict) else type(content).__name__

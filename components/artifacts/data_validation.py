@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.data.statistics import Statistics
-from tfadt.errors import DataError, first_line
+from tfadt.errors import reading
 
 
 class DataValidation(Artifact):
@@ -35,11 +35,9 @@ class DataValidation(Artifact):
         """
         values = self.read_json("statistics.json")
         path = self.path / "item_counts.parquet"
-        try:
+        with reading(self.path, "has no statistics of this version"):
             counts = pd.read_parquet(path).set_index("id")["count"]
             return Statistics(**values, item_counts=counts)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self.path} has no statistics of this version: {first_line(error)}.") from error
 
     def anomalies(self) -> list[str]:
         """Returns the anomalies."""

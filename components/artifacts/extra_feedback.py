@@ -9,7 +9,7 @@ import pandas as pd
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.data.interactions import InteractionData, Interactions
-from tfadt.errors import DataError, first_line
+from tfadt.errors import reading
 
 
 class ExtraFeedback(Artifact):
@@ -37,11 +37,9 @@ class ExtraFeedback(Artifact):
         if self.summary()["source"] == "none":
             return None
         path = self.path / "extra_feedback.parquet"
-        try:
+        with reading(path, "is damaged"):
             pairs = pd.read_parquet(path)
             return Interactions(pairs["user"].to_numpy("int64"), pairs["item"].to_numpy("int64"))
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path} is damaged: {first_line(error)}") from error
 
     def summary(self) -> dict[str, Any]:
         """Returns the account."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
@@ -27,7 +28,7 @@ class Hyperparameters(Artifact):
         """Takes the results out of the folder of a search."""
         self.path.mkdir(parents=True, exist_ok=True)
         shutil.copy2(search / FILE, self.path / FILE)
-        Found.load(search).write_toml(self.path, lambda name: f"tfadt run {name} --data DATA --seeds 5")
+        Found.load(search).write_toml(self.path, lambda name: f"tfadt run {quote(name)} --data DATA --seeds 5")
         if (search / "logs").is_dir():
             shutil.copytree(search / "logs", self.path / "logs", dirs_exist_ok=True)
 

@@ -63,6 +63,8 @@ class Model(Artifact):
                 history=pd.concat([earlier.history(), trained.history], ignore_index=True),
                 without_negative=max(before.without_negative, trained.without_negative),
                 seconds=before.seconds + trained.seconds,
+                drop_rate=before.realised_drop_rate + trained.drop_rate,
+                adt_step=before.adt_step if trained.adt_step is None else trained.adt_step,
             )
         used = {**used, "adt": {**used["adt"], "plans": [plan.label]}}
         run = Run.of(plan, trained, settings.adt.selection)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfadt.components.artifacts.base import Artifact
-from tfadt.errors import DataError
+from tfadt.errors import DataError, reading
 
 
 class Representation(Artifact):
@@ -35,10 +35,8 @@ class Representation(Artifact):
         Raises:
             DataError: If the file is damaged.
         """
-        try:
+        with reading(self.file):
             vectors: np.ndarray = np.load(self.file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{self.file} cannot be read: {error}.") from error
         if vectors.ndim != 2:
             raise DataError(f"{self.file} must hold a vector for each user. Received: an array of shape {vectors.shape}.")
         return vectors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tfadt.components.artifacts.base import Artifact, link_file, link_folder
@@ -56,7 +57,8 @@ class TrainedRun(Artifact):
         run = runs[-1]
         history = model.history().assign(model=run.model, policy=run.policy, plan=run.plan, seed=run.seed)
         history.to_parquet(self.path / EPOCHS, index=False)
-        write_report(config, data, runs, self.path)
+        compared = [replace(other, has_model=False) for other in runs[:-1]]
+        write_report(config, data, [*compared, run], self.path)
 
     def copy(self, earlier: TrainedRun, sections: Mapping[str, Section]) -> None:
         """Takes the files of an earlier run, to add to them, and gives it other settings in some sections."""

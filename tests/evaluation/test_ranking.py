@@ -186,6 +186,13 @@ def test_recall_is_the_first_cut_off_of_the_full_evaluation():
     assert evaluator.recall(scorer) == evaluator(scorer).metrics["recall@2"] == 0.75
 
 
+def test_a_ranking_tells_how_far_it_is_after_each_block():
+    told: list[tuple[int, int]] = []
+    for block in (1, 2, 9):
+        RankingEvaluator(SPLIT, SEEN, (2,), block=block).recall(Counted(SCORES), lambda *place: told.append(place))
+    assert told == [(1, 2), (2, 2), (2, 2), (2, 2)]
+
+
 def test_a_pair_given_twice_counts_once():
     twice = split((0, 2), (0, 0), (0, 2), (1, 1))
     assert RankingEvaluator(twice, SEEN, (2,)).recall(Counted(SCORES)) == 0.75

@@ -1,4 +1,4 @@
-"""The list of likely noise: ranks, and what the policy drops at its final rate."""
+"""The list of likely noise: ranks, and what the policy drops at the rate of the selected step."""
 
 import numpy as np
 import pandas as pd
@@ -11,20 +11,23 @@ from tfadt.denoising.truncated import TCE
 from tfadt.experiments.denoise import finds_noise, noise_scores
 from tfadt.models.gmf import GMF
 
+STEPS = 15  # of three epochs
 
-def scored(policy, num_gradual=None):
+
+def scored(policy, step=STEPS):
     data = checkerboard()
     model = make(GMF, data)
     model.compile(policy=policy)
     model.fit(data, epochs=3, batch_size=48)
-    return noise_scores(model, data, ADTConfig(epochs=3, batch_size=48), policy), data
+    assert int(model.iteration) == STEPS
+    return noise_scores(model, data, ADTConfig(epochs=3, batch_size=48), policy, step), data
 
 
 def test_a_model_finetuned_since_is_judged_by_the_policy_it_was_trained_with():
     data = checkerboard()
     model = make(GMF, data)
     model.compile(policy=Standard())
-    scores = noise_scores(model, data, ADTConfig(epochs=3, batch_size=48), TCE(0.1, 0.5))
+    scores = noise_scores(model, data, ADTConfig(epochs=3, batch_size=48), TCE(0.1, 0.5), STEPS)
     assert scores["dropped"].sum() == pytest.approx(0.2 * len(data.train), abs=1)
 
 
@@ -43,6 +46,14 @@ def test_the_policy_drops_twice_its_rate_of_the_positives_the_hardest():
     scores, data = scored(TCE(0.1, 0.5))
     assert scores["dropped"].sum() == pytest.approx(0.2 * len(data.train), abs=1)
     assert scores.loc[scores["dropped"], "loss"].min() >= scores.loc[~scores["dropped"], "loss"].max()
+
+
+@pytest.mark.parametrize(("step", "share"), [(1, 0.0), (4, 3 / 7 * 0.2), (8, 0.2), (STEPS, 0.2), (None, 0.0)])
+def test_the_rate_is_that_of_the_selected_step(step, share):
+    scores, data = scored(TCE(0.1, num_gradual=8), step)
+    expected = scores["score"] >= 1.0 - share
+    assert scores["dropped"].tolist() == expected.tolist()
+    assert expected.sum() >= int(share * len(data.train))
 
 
 def test_plain_training_drops_nothing():

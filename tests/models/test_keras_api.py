@@ -53,6 +53,11 @@ def test_recommendations_go_by_ids_and_are_a_frame(data, trained):
     np.testing.assert_array_equal(frame["score"], ranking.scores.ravel())
     # One id in place of many; a user has seen all items but ten.
     pd.testing.assert_frame_equal(trained.recommend(100, k=3), frame[3:].reset_index(drop=True))
+    # However the ids are written; a missing one is nobody's.
+    for written in (["107", "100"], [107.0, 100.0], pd.Series([107, 100], dtype="Int64"), np.array([107, 100], np.uint8)):
+        pd.testing.assert_frame_equal(trained.recommend(written, k=3), frame)
+    with pytest.raises(DataError, match=r"1 of 2 user_ids are not in the training data\. Received: <NA>"):
+        trained.recommend(pd.Series([107, None], dtype="Int64"))
     assert len(trained.recommend(100, k=16)) == 16 - data.history().counts[0]
     for unknown in ([1], ["nobody", 100]):
         with pytest.raises(DataError, match=r"1 of \d user_ids are not in the training data.*ids are such as 100"):
@@ -157,7 +162,8 @@ def test_single_batches_and_frozen_models(data, pairs):
         frozen.trainable = False
         frozen.compile(optimizer)
         before = frozen.get_weights()
-        frozen.fit(data)
+        with pytest.warns(UserWarning, match="does not have any trainable weights"):
+            frozen.fit(data)
         for a, b in zip(before, frozen.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)
 

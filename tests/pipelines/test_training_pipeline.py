@@ -20,7 +20,8 @@ from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
 from tfadt.config.loading import load_config
 from tfadt.config.pipeline import KubeflowConfig
-from tfadt.experiments.experiment import run_experiment
+from tfadt.errors import DataError
+from tfadt.experiments.experiment import evaluate_again, run_experiment
 from tfadt.experiments.saved import SavedRun
 from tfadt.pipelines.kubeflow import compile_pipeline
 from tfadt.pipelines.lineage import trace
@@ -198,6 +199,14 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
     blessing = Evaluation.open(results["evaluate"].outputs["evaluation"]).blessing()
     assert blessing["baseline"] == "standard"
     assert blessing["test"]["users"] > 0
+    # The run tells of both, yet what is served, listed or ranked again is the one model in the folder.
+    folder = results["evaluate"].outputs["run"]
+    saved = SavedRun.open(folder)
+    assert len(saved.runs) == 3
+    assert saved.names == [saved.best()] == [saved.runs[-1].name]
+    assert [row.model for row in evaluate_again(folder)[1]] == ["most_popular", "gmf"]
+    with pytest.raises(DataError, match="has no model 'gmf-standard-"):
+        saved.load_model(saved.runs[1].name)
 
 
 def test_a_search_first_and_then_training_with_what_it_found(ran: Ran, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from serving_cases import copy_export, seen_by_server
 from typer.testing import CliRunner
 
 from tfadt.cli.main import app
+from tfadt.config import serving
 from tfadt.errors import TfadtError
+from tfadt.serving.contract import SIGNATURES
 from tfadt.serving.served import recommend
 
 
@@ -96,3 +98,7 @@ def test_every_verb_has_help_with_an_example():
     for verb in ("export", "verify", "push", "recommend"):
         result = invoke(verb, "--help")
         assert f"Example: tfadt {verb}" in " ".join(result.stdout.split())
+
+
+def test_the_settings_know_the_signatures_of_the_contract():
+    assert set(serving.SIGNATURES) == set(SIGNATURES)

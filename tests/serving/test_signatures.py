@@ -17,14 +17,17 @@ from tfadt.serving.export import signatures
 from tfadt.serving.export.noise import noise_scale
 from tfadt.serving.export.signatures import NOTHING, ServedModel
 from tfadt.serving.requests import id_bytes
-from tfadt.training.positive_logits import positive_logits
 
 DATA = checkerboard()
 K = 6
 
 
+def logits_of(model, rows):
+    return model.predict((rows.user, rows.item), batch_size=65_536, verbose=0)
+
+
 def serve(model, data=DATA, k=K, exclude_seen=True, false_positive=None, colliding=None):
-    noise = noise_scale(positive_logits(model, data.train), false_positive)
+    noise = noise_scale(logits_of(model, data.train), false_positive)
     return ServedModel(model, data, k, data.history() if exclude_seen else None, noise, colliding)
 
 
@@ -107,8 +110,8 @@ def test_score_is_what_the_ranking_goes_by(model):
 
 def test_denoise_is_the_share_of_training_positives_with_a_smaller_loss(model):
     pairs = DATA.train.take(np.arange(0, len(DATA.train), 7))
-    logits = positive_logits(model, DATA.train)
-    expected = [(logits > own).mean() for own in positive_logits(model, pairs)]
+    logits = logits_of(model, DATA.train)
+    expected = [(logits > own).mean() for own in logits_of(model, pairs)]
     ids = [id_bytes(table.ids[codes]).tolist() for table, codes in ((DATA.users, pairs.user), (DATA.items, pairs.item))]
     found = serve(model).denoise(*map(tf.constant, ids))
     np.testing.assert_allclose(found["noise_share"], expected, atol=1e-4)
@@ -125,7 +128,7 @@ def test_denoise_knows_nothing_of_what_is_not_known(model):
 def test_a_calibrated_denoise_gives_a_probability():
     model = make(GMF, DATA)
     flags = np.zeros(len(DATA.train), bool)
-    order = np.argsort(-positive_logits(model, DATA.train), kind="stable")  # the smallest losses first
+    order = np.argsort(-logits_of(model, DATA.train), kind="stable")  # the smallest losses first
     flags[order[len(order) // 2 :]] = True
     served = serve(model, false_positive=flags)
 

@@ -77,6 +77,8 @@ def test_each_stage_trains_its_own_epochs_from_a_fresh_start(finished):
     assert 0 < rates[3] < rates[4]
     assert rates[5] == 0
     assert runs[3].realised_drop_rate == rates[4]
+    # What ADT selected is known after finetuning too, whose own steps are other ones.
+    assert runs[3].adt_step == runs[2].adt_step == runs[2].best_step
 
 
 def test_finetuning_starts_from_the_weights_that_adt_selected(finished):
@@ -233,7 +235,7 @@ def test_a_signal_in_a_validation_is_heard_there_and_the_step_is_kept(checkpoint
     measure = RankingEvaluator.recall
     asked = []
 
-    def strike(self, model):
+    def strike(self, model, told):
         asked.append(int(model.iteration))
         # The checkpoint of this step is on the disk before anything is measured.
         kept = {path.name for path in (tmp_path / "out").rglob("step-*.npz")}
@@ -241,7 +243,7 @@ def test_a_signal_in_a_validation_is_heard_there_and_the_step_is_kept(checkpoint
         if asked[-1] == 20:
             os.kill(os.getpid(), signal.SIGTERM)
             pytest.fail("The validation went on.")
-        return measure(self, model)
+        return measure(self, model, told)
 
     monkeypatch.setattr(RankingEvaluator, "recall", strike)
     with pytest.raises(InterruptedRunError, match="at step 20; the last checkpoint is of step 20"):
@@ -270,3 +272,19 @@ def test_a_signal_that_was_ignored_stays_ignored(monkeypatch):
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_rankings_tell_how_far_they_are(tmp_path):
+    class Heard(Progress):
+        def __init__(self):
+            self.ranks = []
+
+        def ranked(self, users, total):
+            self.ranks.append((users, total))
+
+    heard = Heard()
+    data, _ = run(tmp_path / "out", "adt.plans=adt", progress=heard)
+    counts = [len(np.unique(split.user)) for split in (data.valid, data.test)]
+    epochs = RunFolder(tmp_path / "out").config().adt.epochs
+    # One block of users holds all of them: one word a validation, and one for the test.
+    assert heard.ranks == [(counts[0], counts[0])] * epochs + [(counts[1], counts[1])]

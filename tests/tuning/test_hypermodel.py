@@ -15,6 +15,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.neighbors import neighbor_table
+from tfadt.search_space import Choices
 from tfadt.training.plan import Plan
 from tfadt.training.stages import train
 from tfadt.tuning.collide import collide_settings
@@ -119,6 +120,53 @@ def test_bayesian_optimisation_and_a_model_that_trains_by_user(data, tmp_path):
     tuner.search(verbose=0)
     assert [trial.status for trial in tuner.oracle.trials.values()] == ["COMPLETED"] * 2
     assert tuner.get_best_models()[0].hidden_dim in (50, 100, 200, 400)
+
+
+@pytest.mark.parametrize(
+    ("model", "policy"),
+    [*((model, "t_ce") for model in ("gmf", "neumf", "cdae", "nmtr")), ("gmf", "standard"), ("gmf", "r_ce"), ("gmf", "nr")],
+)
+def test_every_model_and_policy_trains_with_both_ends_of_its_space(data, model, policy, recwarn):
+    # A user batch of all users is the shortest run of all: one step an epoch.
+    overrides = ["tune.over=policy,model,training", "adt.epochs=2", "adt.user_batch_size=20"]
+    hyper = hypermodel(data, *overrides, model=model, policy=policy)
+    assert any(key.startswith(f"model.{model}.") for key in hyper.space)
+    assert policy == "standard" or any(key.startswith(f"policy.{policy}.") for key in hyper.space)
+    for end in (0, -1):
+        hp = keras_tuner.HyperParameters()
+        hp.values = {
+            key: values.values[end] if isinstance(values, Choices) else (values.min, values.max)[end]
+            for key, values in hyper.space.items()
+        }
+        history = hyper.fit(hp, hyper.build(hp)).history
+        assert 0 <= history["val_recall@2"][0] <= 1
+    assert [str(each.message) for each in recwarn if "outlasts the run" in str(each.message)] == []
+
+
+def test_a_space_of_ones_own(data, tmp_path):
+    space = (
+        "tune.space.model.neumf.embedding_dim=[2, 4]",
+        "tune.space.policy.t_ce.num_gradual=[3, 6]",  # steps, where the space of the policy has shares of the run
+        "tune.space.policy.t_ce.max_drop_rate={min=0.01, max=0.3, log=true}",
+        "tune.space.policy.t_ce.scope=batch,positives",
+        "tune.space.adt.learning_rate=[]",  # not searched
+        "tune.over=policy,model,training",
+    )
+    hyper = hypermodel(data, *space, "adt.epochs=1", model="neumf", policy="t_ce")
+    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=3, directory=tmp_path, seed=2)
+    tuner.search(verbose=0)
+    for trial in tuner.oracle.trials.values():
+        assert trial.status == "COMPLETED"
+        values = trial.hyperparameters.values
+        assert set(values) == {f"policy.t_ce.{name}" for name in ("num_gradual", "max_drop_rate", "scope")} | {
+            "model.neumf.embedding_dim"
+        }
+        assert values["policy.t_ce.num_gradual"] in (3, 6)
+        assert 0.01 <= values["policy.t_ce.max_drop_rate"] <= 0.3
+    best = tuner.get_best_models()[0]
+    found = tuner.get_best_hyperparameters()[0].values
+    assert best.embedding_dim == found["model.neumf.embedding_dim"]
+    assert best.policy.get_config()["num_gradual"] == found["policy.t_ce.num_gradual"]
 
 
 def test_hyperband_goes_on_from_checkpoints_as_one_run_would(data, tmp_path):

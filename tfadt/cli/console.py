@@ -103,22 +103,34 @@ def progress(quiet: bool) -> Iterator[Progress]:
         yield PrintedProgress()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, TextColumn("{task.fields[loss]}"), console=console, transient=True) as bars:
+    with Bars(*columns, TextColumn("{task.fields[now]}"), console=console, transient=True) as bars:
 
         class Drawn(Progress):
             def say(self, text: str) -> None:
                 console.print(printable(text, _LINES), markup=False, highlight=False, emoji=False)
 
             def begin(self, label: str, total_steps: int) -> None:
-                self._task = bars.add_task(label, total=total_steps, loss="")
+                self._clear()  # of the stage before
+                bars.add_task(label, total=total_steps, now="")
 
             def advance(self, step: int, logs: dict[str, Any]) -> None:
-                loss = f"loss {float(logs['loss']):.4f}" if "loss" in logs else ""
-                bars.update(self._task, completed=step, loss=loss)
+                now = f"loss {float(logs['loss']):.4f}" if "loss" in logs else ""
+                self._update(completed=step, now=now)
+
+            def ranked(self, users: int, total: int) -> None:
+                self._update(now=f"{users:,} of {total:,} users ranked")
 
             def end(self, label: str, summary: str) -> None:
-                bars.remove_task(self._task)
+                self._clear()  # there is none where a training was finished before the run was resumed
                 console.print(f"{label}: {summary}", markup=False, highlight=False, emoji=False)
+
+            def _update(self, **fields: Any) -> None:
+                for task in bars.task_ids:  # the one that began
+                    bars.update(task, **fields)
+
+            def _clear(self) -> None:
+                for task in bars.task_ids:
+                    bars.remove_task(task)
 
         yield Drawn()
 

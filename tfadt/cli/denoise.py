@@ -34,9 +34,10 @@ def denoise(
 
     saved = SavedRun.open(run)
     name = model or saved.best()
-    policy_name = str(saved.run(name).policy)
+    record = saved.run(name)
+    policy_name = str(record.policy)
     policy = make_policy(policy_name, saved.config)
-    scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy)
+    scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy, record.adt_step)
     try:
         if out.suffix == ".csv":
             out.write_text(to_csv(scores), encoding="utf-8")

@@ -28,14 +28,16 @@ def export(
 
     Example: tfadt export runs/latest --out saved_models --k 100
     """
+    overrides = [] if signatures is None else [f"export.signatures={signatures}"]
+    overrides += [] if k is None else [f"export.k={k}"]
+    overrides += ["export.exclude_seen=false"] if include_seen else []
+    load_config(None, overrides)  # a mistake is told before TensorFlow is loaded
+
     load_tensorflow()
     from tfadt.experiments.saved import SavedRun
     from tfadt.serving.export.exporter import export_run
 
     saved = SavedRun.open(run)
-    overrides = [] if signatures is None else [f"export.signatures={signatures}"]
-    overrides += [] if k is None else [f"export.k={k}"]
-    overrides += ["export.exclude_seen=false"] if include_seen else []
     settings = load_config(None, overrides, dump(saved.config)).export
     folder = export_run(saved, out, model, settings, name, version, lambda text: print_lines([text]))
     print_lines([f"Exported to {folder}. Next: tfadt verify {quote(str(folder))}"])

@@ -78,7 +78,7 @@ def recommend(
     if collide and user is not None:
         from tfadt.experiments.explain import explain
 
-        code = saved.user_code(user)
+        code = int(saved.user_codes([user])[0])
         explained = explain(saved, name, trained, code, k, seen, neighbors, lambda_)
         _check_any(explained.ranking.items[0], user)
         _print_explained(saved, name, user, code, explained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -80,7 +81,8 @@ def run(
         message = str(error) or "Stopped."
         code = error.exit_code if isinstance(error, InterruptedRunError) else 130
         # Stopped before it began, the folder may hold an earlier run, which is not this one to go on with.
-        hint = f"Go on with: tfadt run --resume {out}" if RunFolder(out).holds(settings) else "Nothing was written yet."
+        begun = RunFolder(out).holds(settings)
+        hint = f"Go on with: tfadt run --resume {quote(str(out))}" if begun else "Nothing was written yet."
         raise InterruptedRunError(f"{message} {hint}", code) from error
     table = rows(runs)
     k = settings.evaluate.k[0]

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tfadt.config.section import Section
+from tfadt.registry import check_name
+
+SIGNATURES = (
+    "recommend",
+    "recommend_colliding",
+    "recommend_excluding",
+    "recommend_from_history",
+    "score",
+    "denoise",
+)
+"""What a served model can be asked; `tfadt.serving.contract` has the tensors."""
 
 
 class ExportConfig(Section):
@@ -18,6 +29,13 @@ class ExportConfig(Section):
     """Signatures to export; default: all that the model and the run allow."""
     exclude_seen: bool = True
     """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
+
+    @field_validator("signatures")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            check_name("signature", SIGNATURES, name)
+        return names
 
 
 class VerifyConfig(Section):

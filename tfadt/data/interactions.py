@@ -63,16 +63,26 @@ class Vocabulary:
     def _index(self) -> pd.Index:
         return pd.Index(self.ids)
 
+    @cached_property
+    def _texts(self) -> pd.Index:
+        return pd.Index(self.ids if self.ids.dtype.kind == "O" else self.ids.astype(str), dtype=object)
+
     def encode(self, ids: Any) -> np.ndarray:
-        """Returns int64 codes of `ids`; -1 for an id that is not in the vocabulary."""
-        values = np.asarray(ids)
-        if self.ids.dtype.kind == "i" and values.dtype.kind not in "iu":
-            # A command line hands over text: compare text with text rather than miss every id.
-            known = pd.Index(self.ids.astype(str))
-            return known.get_indexer(pd.Index(values.astype(str))).astype(np.int64)
-        if self.ids.dtype.kind != "i":
-            values = (values.astype(str) if values.dtype.kind in "iu" else values).astype(object)
-        return self._index.get_indexer(pd.Index(values)).astype(np.int64)
+        """Returns the codes of ids, int64 `[n]`; -1 for what is not in the vocabulary.
+
+        Numbers and text are the same id where they are written alike: 7, 7.0 and "7". What is no id is unknown: 7.5, True, a
+        missing value (None, NaN, `pd.NA`), and a float so large that it could stand for several integers.
+
+        Args:
+            ids: One-dimensional: a list, an array, or a pandas Series of any dtype.
+        """
+        # A list as objects: numpy would make floats of [2**60 + 1, None], and text of [7, "x"].
+        values = np.asarray(ids, None if isinstance(ids, np.ndarray) else object)
+        if values.dtype.kind == self.ids.dtype.kind == "i":
+            return self._index.get_indexer(pd.Index(values)).astype(np.int64)
+        if pd.api.types.infer_dtype(values, skipna=False) != "string":
+            values = np.array([_written(value) for value in values], object)
+        return self._texts.get_indexer(pd.Index(values, dtype=object)).astype(np.int64)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Returns the external ids of `codes`.
@@ -87,6 +97,21 @@ class Vocabulary:
                 f"Received: {array.min()} .. {array.max()}."
             )
         return self.ids[array]
+
+
+def _written(value: Any) -> str | None:
+    """Returns how an id is written; None for what is no id."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return str(int(value))
+    if (
+        isinstance(value, float | np.floating)
+        and abs(value) < 2 ** (np.finfo(type(value)).nmant + 1)
+        and value == int(value)
+    ):
+        return str(int(value))
+    return None
 
 
 @dataclass(frozen=True)

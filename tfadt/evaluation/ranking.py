@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary, proxy
@@ -20,6 +20,9 @@ from tfadt.sampling.ragged import expand
 _BLOCK_BYTES = 64 << 20
 _FLOAT_BYTES = 4
 NUM_GROUPS = 4
+
+Told = Callable[[int, int], None]
+"""Hears how many users are ranked, and of how many."""
 
 
 class Scorer(Protocol):
@@ -117,8 +120,8 @@ class Ranker:
         # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
         self.function = rank_block.get_concrete_function()
 
-    def __call__(self, users: np.ndarray) -> Ranking:
-        """Returns the ranking of the users int64 `[U]`.
+    def __call__(self, users: np.ndarray, told: Told | None = None) -> Ranking:
+        """Returns the ranking of the users int64 `[U]`, and tells after each block how many are ranked.
 
         Raises:
             DataError: If a score is not a number.
@@ -134,6 +137,8 @@ class Ranker:
                     f"Received: NaN for user code {users[rows][undefined.numpy().argmax()]}."
                 )
             items[rows, : self._available], scores[rows, : self._available] = codes, best
+            if told is not None:
+                told(min(rows.stop, len(users)), len(users))
         return Ranking(items, scores)
 
 
@@ -232,13 +237,13 @@ class RankingEvaluator:
         self._relevant = _rows(relevant, self.users)
         self._rankers: WeakKeyDictionary[Scorer, Ranker] = WeakKeyDictionary()
 
-    def __call__(self, scorer: Scorer) -> Evaluation:
-        """Ranks all items for the split's users and compares with what is relevant.
+    def __call__(self, scorer: Scorer, told: Told | None = None) -> Evaluation:
+        """Ranks all items for the split's users and compares with what is relevant; tells after each block of users.
 
         Raises:
             DataError: If the model has other users or fewer items than the split, or a score is not a number.
         """
-        top = self._top(scorer)
+        top = self._top(scorer, told)
         values = ranking_metrics(top, self._relevant, scorer.num_items, self.ks)
         activity = self._activity[self.users]
         per_user = pd.DataFrame(
@@ -248,13 +253,13 @@ class RankingEvaluator:
         metrics |= {f"coverage@{k}": coverage(top[:, :k], scorer.num_items) for k in self.ks}
         return Evaluation(metrics, per_user)
 
-    def recall(self, scorer: Scorer) -> float:
-        """Returns the mean recall at the first cut-off alone."""
+    def recall(self, scorer: Scorer, told: Told | None = None) -> float:
+        """Returns the mean recall at the first cut-off alone; tells after each block of users."""
         k = self.ks[0]
-        top = self._top(scorer)[:, :k]
+        top = self._top(scorer, told)[:, :k]
         return float(ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"].mean())
 
-    def _top(self, scorer: Scorer) -> np.ndarray:
+    def _top(self, scorer: Scorer, told: Told | None) -> np.ndarray:
         if scorer not in self._rankers:
             if scorer.num_users != self._num_users or scorer.num_items < self._items_needed:
                 raise DataError(
@@ -263,7 +268,7 @@ class RankingEvaluator:
                 )
             # By proxy, or the graph would keep the model that is to take it along.
             self._rankers[scorer] = Ranker(proxy(scorer), max(self.ks), self._exclude, self._block)
-        return self._rankers[scorer](self.users).items
+        return self._rankers[scorer](self.users, told).items
 
 
 def _rows(lists: CSR, users: np.ndarray) -> CSR:

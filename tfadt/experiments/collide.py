@@ -7,14 +7,15 @@ Leaves `collide/NAME.json` (what was chosen for each group of users, and the cur
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import InstanceOf, TypeAdapter
 
 from tfadt.atomic import write_atomically, write_text
-from tfadt.errors import DataError, first_line
+from tfadt.errors import DataError, reading, writing
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.folder import read_per_user
@@ -68,8 +69,8 @@ class Collided:
     sizes: tuple[int, ...]
     lambdas: tuple[float, ...]
     choice: Choice
-    plain: pd.DataFrame
-    mixed: pd.DataFrame
+    plain: InstanceOf[pd.DataFrame]
+    mixed: InstanceOf[pd.DataFrame]
 
     def mean(self, metric: str, mixed: bool) -> float | None:
         """Returns the mean of a metric over the group's test users; None where there are none."""
@@ -87,18 +88,11 @@ class Collided:
 
     def record(self) -> dict[str, Any]:
         """Returns everything but the users' metrics, JSON-ready."""
-        return {
-            "name": self.name,
-            "model": self.model,
-            "policy": self.policy,
-            "plan": self.plan,
-            "seed": self.seed,
-            "group": asdict(self.group),
-            "mix": self.mix,
-            "sizes": list(self.sizes),
-            "lambdas": list(self.lambdas),
-            "choice": asdict(self.choice),
-        }
+        found: dict[str, Any] = _RECORD.dump_python(self, mode="json", exclude={"plain", "mixed"})
+        return found
+
+
+_RECORD = TypeAdapter(Collided)
 
 
 def groups(run: SavedRun) -> list[Group]:
@@ -211,12 +205,10 @@ def read_collided(run: SavedRun, name: str) -> list[Collided]:
             f"{run.folder} has no colliding inference for {name}. Expected a run with collide.enabled, and a training with "
             "warm-up."
         )
-    try:
+    with reading(path):
         records = json.loads(path.read_text(encoding="utf-8"))
         users = pd.read_parquet(path.with_suffix(".parquet"))
         return [_from_record(record, users) for record in records]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def _write(run: SavedRun, name: str, found: list[Collided]) -> None:
@@ -227,14 +219,12 @@ def _write(run: SavedRun, name: str, found: list[Collided]) -> None:
     ]
     records = [each.record() for each in found]
     path = run.layout.collided(name)
-    try:
+    with writing(path):
         path.parent.mkdir(exist_ok=True)
         users = pd.concat(frames, ignore_index=True)
         write_atomically(path.with_suffix(".parquet"), lambda to: users.to_parquet(to, index=False))
         text = json.dumps(records, indent=2) + "\n"
         write_text(path, text)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def _from_record(record: dict[str, Any], users: pd.DataFrame) -> Collided:
@@ -245,12 +235,4 @@ def _from_record(record: dict[str, Any], users: pd.DataFrame) -> Collided:
         chosen = ours[ours["mixed"] == mixed]
         return chosen.drop(columns=["below", "include_empty", "mixed"]).reset_index(drop=True)
 
-    return Collided(
-        **{key: record[key] for key in ("name", "model", "policy", "plan", "seed", "mix")},
-        group=group,
-        sizes=tuple(record["sizes"]),
-        lambdas=tuple(record["lambdas"]),
-        choice=Choice(**record["choice"]),
-        plain=frame(False),
-        mixed=frame(True),
-    )
+    return _RECORD.validate_python({**record, "plain": frame(False), "mixed": frame(True)})

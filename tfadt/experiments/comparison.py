@@ -29,7 +29,7 @@ class Row:
         plan: The stages of the training, joined by +.
         seeds: Number of runs.
         metrics: Metric -> (mean, standard deviation).
-        drop_rate: Mean realised drop rate of the last epoch.
+        drop_rate: Mean realised drop rate of the selected epoch.
         seconds: Mean wall time of a run.
     """
 

@@ -11,12 +11,13 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.recommender import Recommender
-from tfadt.training.positive_logits import positive_logits
 
 _SIGNIFICANT = 0.05
 
 
-def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig, policy: DenoisingPolicy) -> pd.DataFrame:
+def noise_scores(
+    model: Recommender, data: InteractionData, adt: ADTConfig, policy: DenoisingPolicy, step: int | None
+) -> pd.DataFrame:
     """Scores every training interaction.
 
     Args:
@@ -24,23 +25,23 @@ def noise_scores(model: Recommender, data: InteractionData, adt: ADTConfig, poli
         data: The data set it was trained on.
         adt: The settings it was trained with.
         policy: The policy of its stage `adt`. The model may be compiled for a later stage, which drops none.
+        step: The step of that stage whose weights were selected; None without that stage, which then dropped nothing.
 
     Returns:
         One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy),
         `score` (share of the training positives with a smaller loss, in [0, 1); a rank, not a probability), `dropped`
-        (whether the policy, at its final drop rate, drops an interaction of this rank) and, where feedback is known,
-        `false_positive`.
+        (whether the policy, at the drop rate of the selected step, drops an interaction of this rank) and, where feedback
+        is known, `false_positive`.
     """
     train = data.train
-    logits = positive_logits(model, train)
+    logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
     loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
     positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
     source = model.batch_source(train, model.negative_sampler(data), batch_size, adt.num_negatives)
-    steps = source.steps_per_epoch * adt.epochs
-    policy.prepare(steps, positive_share)
-    share = policy.dropped_share(positive_share, steps - 1)
+    policy.prepare(source.steps_per_epoch * adt.epochs, positive_share)
+    share = 0.0 if step is None else policy.dropped_share(positive_share, step - 1)
     columns = {
         "user_id": data.users.decode(train.user),
         "item_id": data.items.decode(train.item),

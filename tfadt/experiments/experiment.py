@@ -18,7 +18,7 @@ from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
-from tfadt.evaluation.ranking import MostPopular, RankingEvaluator
+from tfadt.evaluation.ranking import MostPopular, RankingEvaluator, Told
 from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
@@ -40,15 +40,22 @@ def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
     counts = np.bincount(data.train.item, minlength=data.num_items)
     evaluation = evaluator(MostPopular(data.num_users, counts))
     seconds = time.perf_counter() - begun
-    return Run(model=POPULAR, metrics=evaluation.metrics, per_user=evaluation.per_user, seconds=seconds)
+    return Run(model=POPULAR, metrics=evaluation.metrics, per_user=evaluation.per_user, seconds=seconds, has_model=False)
 
 
-def measure(run: Run, model: Recommender, data: InteractionData, config: Config, evaluator: RankingEvaluator) -> Run:
+def measure(
+    run: Run,
+    model: Recommender,
+    data: InteractionData,
+    config: Config,
+    evaluator: RankingEvaluator,
+    told: Told | None = None,
+) -> Run:
     """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
     begun = time.perf_counter()
     if run.valid_recall is None and len(data.valid):
-        run = replace(run, valid_recall=valid_evaluator(data, config).recall(model))
-    evaluation = evaluator(model)
+        run = replace(run, valid_recall=valid_evaluator(data, config).recall(model, told))
+    evaluation = evaluator(model, told)
     return run.measured(evaluation, time.perf_counter() - begun)
 
 
@@ -133,10 +140,9 @@ def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config,
     config = load_config(None, overrides, dump(saved.config))
     evaluator = test_evaluator(saved.data, config)
     runs = [most_popular(saved.data, evaluator)]
-    for run in saved.runs:
-        if run.policy is not None:
-            untimed = replace(run, valid_recall=None, seconds=0.0)
-            runs.append(measure(untimed, saved.load_model(run.name), saved.data, config, evaluator))
+    for name, run in saved.trained.items():
+        untimed = replace(run, valid_recall=None, seconds=0.0)
+        runs.append(measure(untimed, saved.load_model(name), saved.data, config, evaluator))
     return config, rows(runs)
 
 
@@ -170,7 +176,8 @@ def _train_all(
         finished = folder.finished(plan)
         if finished is None:
             trained = _train(folder, plan, data, config, listener)
-            run = measure(Run.of(plan, trained, config.adt.selection), trained.model, data, config, evaluator)
+            run = Run.of(plan, trained, config.adt.selection)
+            run = measure(run, trained.model, data, config, evaluator, listener.ranked)
             epochs = folder.keep(plan, trained, run)
             # Each training builds graphs of its own; without this they would pile up over a long run.
             keras.backend.clear_session()

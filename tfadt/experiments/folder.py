@@ -21,7 +21,7 @@ import pandas as pd
 from tfadt.atomic import write_atomically, write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
-from tfadt.errors import DataError, DivergedError, first_line
+from tfadt.errors import DataError, DivergedError, first_line, reading, writing
 from tfadt.experiments.layout import CONFIG, EPOCHS, FILES, FOLDERS, MARKER, Layout
 from tfadt.experiments.run import SCHEMA, Run, check_schema
 from tfadt.training.checkpoints import CheckpointStore
@@ -46,15 +46,13 @@ class RunFolder(Layout):
             DataError: If it cannot be written.
         """
         out = self.out
-        try:
+        with writing(f"The output folder {out}"):
             for name in FILES:
                 (out / name).unlink(missing_ok=True)
             for name in FOLDERS:
                 shutil.rmtree(out / name, ignore_errors=True)
                 (out / name).mkdir()
             _write_json(out / CONFIG, {"schema": SCHEMA, "config": dump(config)})
-        except OSError as error:
-            raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
 
     def config(self) -> Config:
         """Returns the settings of the run that began here.
@@ -67,10 +65,8 @@ class RunFolder(Layout):
             raise DataError(f"{self.out} holds no run to go on with. Expected the output folder of `tfadt run`.")
         content = _read_json(path)
         check_schema(content, path)
-        try:
+        with reading(path):
             return Config.model_validate_json(json.dumps(content.get("config")))
-        except ValueError as error:
-            raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
 
     def holds(self, config: Config) -> bool:
         """Returns whether a run with these settings began here."""
@@ -133,7 +129,7 @@ class RunFolder(Layout):
         """
         epochs = trained.history.assign(model=plan.model, policy=plan.policy, plan=plan.label, seed=plan.seed)
         written = [self.model(run.name), self.per_user(run.name)]
-        try:
+        with writing(f"The results of {plan.name}"):
             write_atomically(self.model(run.name), trained.model.save)
             self.keep_users(run)
             if trained.warmup_space is not None:
@@ -143,8 +139,6 @@ class RunFolder(Layout):
             files = {str(path.relative_to(self.out)): file_digest(path) for path in written}
             record = {"run": run.as_dict(), "epochs": epochs.to_dict("list"), "files": files}
             _write_json(self.training(plan.name), record)
-        except OSError as error:
-            raise DataError(f"The results of {plan.name} cannot be written: {error.strerror or error}.") from error
         self.checkpoint_store(plan).clear()
         return epochs
 
@@ -167,10 +161,8 @@ def read_per_user(layout: Layout, name: str) -> pd.DataFrame:
         DataError: If the file is missing or damaged.
     """
     path = layout.per_user(name)
-    try:
+    with reading(path):
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
 
 
 def check_file(layout: Layout, name: str, path: Path) -> None:
@@ -207,10 +199,8 @@ def _damaged(out: Path, files: Any, where: Path) -> list[str]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
+    with reading(path):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}.") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} is damaged. Expected a JSON object. Received: {type(content).__name__}.")
     return content

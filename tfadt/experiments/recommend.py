@@ -7,13 +7,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from tfadt.data.interactions import CSR
 from tfadt.errors import DataError
 from tfadt.evaluation.ranking import rank
 from tfadt.experiments.saved import SavedRun
+from tfadt.models.recommendations import Recommendations
 from tfadt.models.recommender import Recommender
 
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
@@ -33,22 +33,14 @@ def recommend_users(
         exclude: Items that are left out.
 
     Returns:
-        `user_id`, `rank` (from 1), `item_id`, `score`: the users in the order given, each with its best items first. A user
-        has fewer than k rows where fewer items are left.
+        The users in the order given, each with its best items first; fewer than k rows where fewer items are left.
 
     Raises:
         DataError: If a user is not in the training data.
     """
     users = run.user_codes(ids)
-    items, scores = rank(model, users, min(k, run.data.num_items), exclude)
-    row, column = np.nonzero(items >= 0)
-    columns = {
-        "user_id": run.data.users.decode(users[row]),
-        "rank": column + 1,
-        "item_id": run.data.items.decode(items[row, column]),
-        "score": scores[row, column],
-    }
-    return pd.DataFrame(columns)
+    ranking = rank(model, users, min(k, run.data.num_items), exclude)
+    return Recommendations(run.data.users.decode(users), ranking, run.data.items)
 
 
 def read_users(path: Path) -> list[str]:

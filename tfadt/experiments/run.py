@@ -41,10 +41,12 @@ class Run:
         seed: None for `most_popular`.
         selection: The rule that chose the checkpoint; None for `most_popular`.
         metrics: Means over the test users, such as `recall@20`; empty before the test was ranked.
-        realised_drop_rate: Share of the rows that the last epoch dropped.
-        best_step: The selected step.
+        realised_drop_rate: Share of the rows that ADT dropped in the epoch whose weights were selected.
+        adt_step: The step of ADT whose weights were selected; None without that stage.
+        best_step: The selected step of the last stage.
         selection_score: Its score under the rule, larger is better; None under `last`.
         valid_recall: Recall on validation, by which models are compared; None where there is no validation.
+        has_model: Whether the folder holds its model; a pipeline's step keeps the one model, not those it is compared with.
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
         seconds: Wall time of training, validation included, and of the test.
         per_user: Metrics of each user, which a file of their own keeps; None where it was not read.
@@ -59,9 +61,11 @@ class Run:
     selection: str | None = None
     metrics: dict[str, float]
     realised_drop_rate: float = 0.0
+    adt_step: int | None = None
     best_step: int | None = None
     selection_score: float | None = None
     valid_recall: float | None = None
+    has_model: bool = True
     without_negative: int = 0
     seconds: float
     per_user: InstanceOf[pd.DataFrame] | None = field(default=None, repr=False, compare=False)
@@ -96,6 +100,7 @@ class Run:
             selection=selection,
             metrics={},
             realised_drop_rate=trained.drop_rate,
+            adt_step=trained.adt_step,
             best_step=trained.best_step,
             selection_score=trained.selection_score,
             valid_recall=trained.selection_score if selection == "val_recall" else None,

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, did_you_mean, first_line
+from tfadt.errors import DataError, did_you_mean, reading
 from tfadt.experiments.folder import check_file
 from tfadt.experiments.layout import RESULTS, Layout
 from tfadt.experiments.run import Run, check_schema
@@ -52,23 +53,19 @@ class SavedRun:
         path = layout.out / RESULTS
         if not path.is_file():
             raise DataError(f"{folder} is not the folder of a finished run: it has no {RESULTS}.")
-        try:
+        with reading(path, "is not the result of a run"):
             results = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
-        check_schema(results, path)
-        try:
+            check_schema(results, path)
             config = Config.model_validate(results["config"])
             fingerprint = results["data"]["fingerprint"]
             records = list(results["runs"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path} is not the result of a run: {first_line(error)}") from error
         runs = tuple(Run.from_dict(record, f"{path}: runs[{n}]") for n, record in enumerate(records))
         begun = sorted(each.name for each in layout.checkpoints("").glob("*"))
         unfinished = [name for name in begun if not layout.training(name).is_file()]
         if unfinished:
             warnings.warn(
-                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: tfadt run --resume {folder}",
+                f"The run {folder} was cut in the midst of {unfinished[0]}. Go on with: "
+                f"tfadt run --resume {quote(str(folder))}",
                 stacklevel=2,
             )
         data = artifact.load(layout.data)
@@ -85,17 +82,14 @@ class SavedRun:
         return Layout(self.folder)
 
     @property
+    def trained(self) -> dict[str, Run]:
+        """The records of the models in the folder by name, such as `gmf-t_ce-0`, in the order of the results."""
+        return {run.name: run for run in self.runs if run.has_model}
+
+    @property
     def names(self) -> list[str]:
-        """Names of the trained models, such as `gmf-t_ce-0`, in the order of the results."""
-        return [run.name for run in self.runs if run.policy is not None]
-
-    def user_code(self, user: str) -> int:
-        """Returns the code of a user id.
-
-        Raises:
-            DataError: If training does not have the user.
-        """
-        return int(self.user_codes([user])[0])
+        """Names of the models."""
+        return list(self.trained)
 
     def user_codes(self, ids: Sequence[str]) -> np.ndarray:
         """Returns the codes of user ids, int64 `[U]`.
@@ -119,10 +113,9 @@ class SavedRun:
         Raises:
             DataError: If there is none of that name.
         """
-        found = {run.name: run for run in self.runs if run.policy is not None}
-        if name not in found:
-            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, found)}")
-        return found[name]
+        if name not in self.trained:
+            raise DataError(f"{self.folder} has no model '{name}'.{did_you_mean(name, self.trained)}")
+        return self.trained[name]
 
     def best(self, stage: str | None = None) -> str:
         """Returns the name of the model with the best recall on validation. The test never chooses.
@@ -133,7 +126,7 @@ class SavedRun:
         Raises:
             DataError: If none had it, or there is more than one and no validation to choose by.
         """
-        found = [run for run in self.runs if run.policy is not None and (stage is None or stage in run.stages)]
+        found = [run for run in self.trained.values() if stage is None or stage in run.stages]
         if not found:
             raise DataError(f"{self.folder} has no model that was trained in the stage '{stage}' (adt.plans).")
         if len(found) > 1 and any(run.valid_recall is None for run in found):
@@ -174,10 +167,8 @@ class SavedRun:
                 f"{self.folder} has no users' vectors after warm-up for {name}. Expected a training with that stage "
                 "(adt.plans=warmup+adt)."
             )
-        try:
+        with reading(path):
             space: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError, MemoryError, SyntaxError) as error:
-            raise DataError(f"{path} cannot be read: {first_line(error)}") from error
         if not isinstance(space, np.ndarray) or space.dtype.kind != "f" or space.shape[:-1] != (self.data.num_users,):
             received = f"{space.dtype} of shape {space.shape}" if isinstance(space, np.ndarray) else "an archive"
             raise DataError(f"{path} must have a row for each of the {self.data.num_users} users. Received: {received}.")

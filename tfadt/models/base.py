@@ -1,7 +1,9 @@
-"""The one train step for every model, policy and objective: `sum(weights * loss) / divisor`, weights without gradient."""
+"""The one train step for every model, policy and objective, `sum(weights * loss) / divisor`, and the one loop around it."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,11 +13,15 @@ from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError
 from tfadt.losses.objectives import get_objective
+from tfadt.models.arguments import as_list
+from tfadt.models.hooks import FitHook
 from tfadt.models.statistics import TrainingStatistics
+from tfadt.models.stepping import Stepper, chunk_plan
+from tfadt.models.weights import EmbeddingModel
 from tfadt.optimizers.deferred_adam import DeferredAdam
-from tfadt.optimizers.steps import OptimizerStep, begin_step, sync
+from tfadt.optimizers.steps import begin_step, prepare, sync
 from tfadt.registry import POLICIES
-from tfadt.sampling.batches import Batch
+from tfadt.sampling.batches import Batch, BatchSource
 
 _NOT_COMPILED = {
     "loss": "the loss is the policy's and the objective's: compile(policy='t_ce', objective='bpr')",
@@ -28,7 +34,7 @@ _NOT_COMPILED = {
 }
 
 
-class DenoisingModel(keras.Model):
+class DenoisingModel(EmbeddingModel):
     """A Keras model of (user, item) pairs that trains under a denoising policy.
 
     Batches drawn on the device (`Recommender.fit`) and `((users, items), labels)`, as any Keras model takes them, go through
@@ -68,7 +74,6 @@ class DenoisingModel(keras.Model):
         self.objective = objective
         self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
         self._statistics = TrainingStatistics()
-        self._step: OptimizerStep | None = None
         # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
         super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
         self.optimizer.build(self.trainable_variables)
@@ -147,6 +152,8 @@ class DenoisingModel(keras.Model):
         return result
 
     def _train_on(self, batch: Batch) -> tf.Tensor:
+        if not self.trainable_variables:
+            warnings.warn("The model does not have any trainable weights: training changes nothing.", stacklevel=2)
         with tf.GradientTape() as tape:
             self._step = begin_step(self.optimizer, tape)
             try:
@@ -167,6 +174,76 @@ class DenoisingModel(keras.Model):
         if self.pairwise:
             raise ConfigError("BPR needs pairs, which fit(data) draws. Expected an InteractionData. Received: arrays.")
         return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
+
+    def fit_source(
+        self,
+        source: BatchSource,
+        epochs: int = 1,
+        steps_per_call: int = 200,
+        stops: Sequence[int] = (),
+        looks: Sequence[int] = (),
+        done: int = 0,
+        verbose: Any = 0,
+        callbacks: Any = None,
+        initial_epoch: int = 0,
+        horizon: int | None = None,
+    ) -> keras.callbacks.History:
+        """Trains on the batches of a source, through `keras.Model.fit`; the run goes on from the present iteration.
+
+        A resumed run names with `done` how many of its steps lie behind the present iteration. The epoch in which it was cut
+        is then begun again with what is left of its calls (none, if it was cut at its very end), so that its logs are those
+        of the whole epoch once the statistics are what they were.
+
+        Args:
+            source: Draws the batches on the device.
+            epochs: Passes over the source, those before `initial_epoch` counted.
+            steps_per_call: Steps on the device between two callbacks.
+            stops: Callbacks also run after each multiple of each of these numbers of steps.
+            looks: Those of `stops` after whose multiples a callback reads the weights, as at the ends of epochs.
+            done: Steps of this run that were made before.
+            verbose: As in Keras.
+            callbacks: As in Keras; a Keras "batch" is one call, `iteration` tells the step.
+            initial_epoch: As in Keras: passes of another run, which this one goes on from.
+            horizon: Steps of the whole run that the policy's schedule is settled for, where this is a part of it.
+
+        Returns:
+            Keras's history, as in `fit`.
+
+        Raises:
+            ConfigError: If the policy cannot work with such batches.
+            DivergedError: If the loss of a step is not finite.
+        """
+        first_step = int(self.iteration) - done
+        passes = epochs - initial_epoch
+        horizon = horizon or first_step + source.steps_per_epoch * passes
+        self.policy.prepare(horizon, source.positive_share)
+        prepare(self.optimizer, horizon)
+        self._statistics.has_feedback = source.has_feedback
+        (first, count), calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stops, first_step, done)
+        cut_epoch = max(done - 1, 0) // source.steps_per_epoch
+        left = slice(cut_epoch * calls_per_epoch, None)
+        self.train_function = Stepper(source, self._train_on, self.get_metrics_result)
+        others = as_list(callbacks)
+
+        def due(step: int) -> bool:
+            return (step - first_step) % source.steps_per_epoch == 0 or any(step % every == 0 for every in looks)
+
+        return self._fit(
+            tf.data.Dataset.from_tensor_slices((first[left], count[left])),
+            epochs=epochs,
+            initial_epoch=initial_epoch + cut_epoch,
+            steps_per_epoch=calls_per_epoch,
+            shuffle=False,
+            verbose=verbose,
+            callbacks=[FitHook(others, due), *others],
+        )
+
+    def _fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        try:
+            return super().fit(*args, **kwargs)
+        except BaseException:
+            self.sync()  # whoever looks at a model whose training was stopped
+            raise
 
     def sync(self) -> None:
         """Brings the embedding rows that rest under `DeferredAdam` to where dense training would have them.

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfadt.data.interactions import Vocabulary
+from tfadt.data.interactions import InteractionData, Vocabulary
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranking
 from tfadt.models.arguments import at_least_one
 from tfadt.models.base import DenoisingModel
+from tfadt.models.recommendations import Recommendations
 
 _IDS = "ids.json"
 
@@ -28,10 +29,23 @@ class IdentifiedModel(DenoisingModel):
         items: The ids of the items.
     """
 
-    num_users: int
-    num_items: int
     users: Vocabulary | None = None
     items: Vocabulary | None = None
+
+    @classmethod
+    def from_interactions(cls, data: InteractionData, **settings: Any) -> Self:
+        """Builds the model for a data set: its sizes and its users' training histories.
+
+        Args:
+            data: What `ingest` returned.
+            **settings: Further arguments of the constructor, such as `embedding_dim`.
+        """
+        history = data.history()
+        model = cls(data.num_users, data.num_items, history_size=len(history.items), **settings)
+        model.history_offsets.assign(history.offsets)
+        model.history_items.assign(history.items)
+        model.users, model.items = data.users, data.items
+        return model
 
     @abstractmethod
     def rank(self, users: Any, k: int, exclude_seen: bool = True) -> Ranking:
@@ -41,7 +55,7 @@ class IdentifiedModel(DenoisingModel):
     def item_vectors(self) -> tf.Tensor:
         """Returns the vectors of all items, float32 `[num_items, d]`."""
 
-    def recommend(self, users: Any, k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+    def recommend(self, users: Any, k: int = 10, exclude_seen: bool = True) -> Recommendations:
         """Returns the k best items of each user.
 
         Args:
@@ -50,23 +64,15 @@ class IdentifiedModel(DenoisingModel):
             exclude_seen: Leave out the items of the user's training history.
 
         Returns:
-            Columns `user_id`, `rank` (from 1), `item_id` and `score` (the logit), users in the given order.
+            A DataFrame with columns `user_id`, `rank` (from 1), `item_id` and `score` (the logit), users in the given order.
 
         Raises:
             ConfigError: If `k` is below 1.
             DataError: If a user id is unknown, or the model was not built by `from_interactions` and knows no ids.
         """
         vocabulary, items = self._vocabulary("users"), self._vocabulary("items")
-        ranking = self.rank(_codes(vocabulary, users), k, exclude_seen)
-        owner, position = np.nonzero(ranking.items >= 0)
-        return pd.DataFrame(
-            {
-                "user_id": vocabulary.ids[_codes(vocabulary, users)][owner],
-                "rank": position + 1,
-                "item_id": items.decode(ranking.items[owner, position]),
-                "score": ranking.scores[owner, position],
-            }
-        )
+        codes = _codes(vocabulary, users)
+        return Recommendations(vocabulary.ids[codes], self.rank(codes, k, exclude_seen), items)
 
     def similar_items(self, items: Any, k: int = 10) -> pd.DataFrame:
         """Returns the k items whose vectors are nearest to those of the given items.

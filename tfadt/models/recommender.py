@@ -1,9 +1,9 @@
-"""The base of all recommenders: sizes, histories, the common ways to score, and the weights that models are made of."""
+"""The base of all recommenders: what a model implements, the common ways to score, and training on a data set."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -11,14 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfadt.data.interactions import CSR, InteractionData, Interactions
+from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import Ranker, Ranking, RankingEvaluator
-from tfadt.memory import require_memory
 from tfadt.models.arguments import as_list, at_least_one, check_arrays
 from tfadt.models.hooks import FitHook, RankingValidation
 from tfadt.models.identified import IdentifiedModel
-from tfadt.models.stepping import Stepper, chunk_plan
 from tfadt.optimizers.steps import prepare
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
@@ -34,15 +32,7 @@ class Recommender(IdentifiedModel):
     `get_config`; training, denoising, evaluation and saving are here. `recommend` and `similar_items` take and give ids,
     which the model keeps and saves; everything else takes integer codes, as in `InteractionData`.
 
-    The items of each user's training history are weights of the model (int64, not trained): they travel with it, so that
-    a reloaded model can leave seen items out and CDAE can read its input.
-
-    Args:
-        num_users: Number of users.
-        num_items: Number of items.
-        history_size: Total number of items in all histories.
-        seed: Seed of the initial weights and of every draw in training.
-        **kwargs: As in `keras.Model`.
+    The constructor is that of `EmbeddingModel`.
     """
 
     needs_extra_feedback: ClassVar[bool] = False
@@ -54,35 +44,6 @@ class Recommender(IdentifiedModel):
 
     affine_scores: ClassVar[bool] = False
     """Whether `score_vectors` is affine: then a mixture of users' logits is the logits of the mixture of their vectors."""
-
-    def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.num_users = int(num_users)
-        self.num_items = int(num_items)
-        self.history_size = int(history_size)
-        self.seed = int(seed)
-        self._initializers_made = 0
-        self.history_offsets = self.add_weight(
-            name="history_offsets", shape=(num_users + 1,), dtype="int64", initializer="zeros", trainable=False
-        )
-        self.history_items = self.add_weight(
-            name="history_items", shape=(history_size,), dtype="int64", initializer="zeros", trainable=False
-        )
-
-    @classmethod
-    def from_interactions(cls, data: InteractionData, **settings: Any) -> Recommender:
-        """Builds the model for a data set: its sizes and its users' training histories.
-
-        Args:
-            data: What `ingest` returned.
-            **settings: Further arguments of the constructor, such as `embedding_dim`.
-        """
-        history = data.history()
-        model = cls(data.num_users, data.num_items, history_size=len(history.items), **settings)
-        model.history_offsets.assign(history.offsets)
-        model.history_items.assign(history.items)
-        model.users, model.items = data.users, data.items
-        return model
 
     # --- what a model implements
 
@@ -125,11 +86,6 @@ class Recommender(IdentifiedModel):
         starts = range(0, self.num_users, _BLOCK_USERS)
         blocks = [tf.range(first, min(first + _BLOCK_USERS, self.num_users), dtype=tf.int64) for first in starts]
         return np.concatenate([self.user_representation(users).numpy() for users in blocks])
-
-    @property
-    def seen(self) -> CSR:
-        """The training items of each user."""
-        return CSR(self.history_offsets.numpy(), self.history_items.numpy())
 
     def rank(self, users: Any, k: int, exclude_seen: bool = True) -> Ranking:
         """Returns the k best items of each user, all in codes.
@@ -258,13 +214,6 @@ class Recommender(IdentifiedModel):
         source = self.batch_source(self.training_rows(x), sampler, batch_size, num_negatives)
         return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=others)
 
-    def _fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        try:
-            return super().fit(*args, **kwargs)
-        except BaseException:
-            self.sync()  # whoever looks at a model whose training was stopped
-            raise
-
     def evaluate(self, x: Any = None, y: Any = None, *, split: str = "test", k: Any = 20, **kwargs: Any) -> Any:
         """Ranks all items for the users of a split and returns the mean metrics.
 
@@ -309,69 +258,6 @@ class Recommender(IdentifiedModel):
         seen = data.history("train", "valid") if split == "test" else data.history()
         return RankingEvaluator(data.test if split == "test" else data.valid, seen, cutoffs)
 
-    def fit_source(
-        self,
-        source: BatchSource,
-        epochs: int = 1,
-        steps_per_call: int = 200,
-        stops: Sequence[int] = (),
-        looks: Sequence[int] = (),
-        done: int = 0,
-        verbose: Any = 0,
-        callbacks: Any = None,
-        initial_epoch: int = 0,
-        horizon: int | None = None,
-    ) -> keras.callbacks.History:
-        """Trains on the batches of a source, through `keras.Model.fit`; the run goes on from the present iteration.
-
-        A resumed run names with `done` how many of its steps lie behind the present iteration. The epoch in which it was cut
-        is then begun again with what is left of its calls (none, if it was cut at its very end), so that its logs are those
-        of the whole epoch once the statistics are what they were.
-
-        Args:
-            source: Draws the batches on the device.
-            epochs: Passes over the source, those before `initial_epoch` counted.
-            steps_per_call: Steps on the device between two callbacks.
-            stops: Callbacks also run after each multiple of each of these numbers of steps.
-            looks: Those of `stops` after whose multiples a callback reads the weights, as at the ends of epochs.
-            done: Steps of this run that were made before.
-            verbose: As in Keras.
-            callbacks: As in Keras; a Keras "batch" is one call, `iteration` tells the step.
-            initial_epoch: As in Keras: passes of another run, which this one goes on from.
-            horizon: Steps of the whole run that the policy's schedule is settled for, where this is a part of it.
-
-        Returns:
-            Keras's history, as in `fit`.
-
-        Raises:
-            ConfigError: If the policy cannot work with such batches.
-            DivergedError: If the loss of a step is not finite.
-        """
-        first_step = int(self.iteration) - done
-        passes = epochs - initial_epoch
-        horizon = horizon or first_step + source.steps_per_epoch * passes
-        self.policy.prepare(horizon, source.positive_share)
-        prepare(self.optimizer, horizon)
-        self._statistics.has_feedback = source.has_feedback
-        (first, count), calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stops, first_step, done)
-        cut_epoch = max(done - 1, 0) // source.steps_per_epoch
-        left = slice(cut_epoch * calls_per_epoch, None)
-        self.train_function = Stepper(source, self._train_on, self.get_metrics_result)
-        others = as_list(callbacks)
-
-        def due(step: int) -> bool:
-            return (step - first_step) % source.steps_per_epoch == 0 or any(step % every == 0 for every in looks)
-
-        return self._fit(
-            tf.data.Dataset.from_tensor_slices((first[left], count[left])),
-            epochs=epochs,
-            initial_epoch=initial_epoch + cut_epoch,
-            steps_per_epoch=calls_per_epoch,
-            shuffle=False,
-            verbose=verbose,
-            callbacks=[FitHook(others, due), *others],
-        )
-
     def check_data(self, data: InteractionData) -> None:
         """Raises DataError if the model was not built for data of this size."""
         if (data.num_users, data.num_items) != (self.num_users, self.num_items):
@@ -383,48 +269,3 @@ class Recommender(IdentifiedModel):
     def negative_sampler(self, data: InteractionData) -> NegativeSampler:
         """Returns the default sampler: uniform outside each user's training items."""
         return NegativeSampler(data.history(), self.num_items, seed=self.seed)
-
-    # --- weights and configuration
-
-    def add_table(self, name: str, rows: int, dim: int, initializer: Any = None) -> keras.Variable:
-        """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
-        if dim < 1:
-            raise ConfigError(f"The {name} table needs vectors of at least 1 number. Received: {dim}.")
-        require_memory(f"The {name} table ({rows:,} x {dim:,} float32)", 4 * rows * dim, "the length of its vectors")
-        initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
-        # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
-        table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
-        table.deferred = True  # for DeferredAdam
-        return table
-
-    def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
-        """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
-        uniform = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform", seed=self.initializer_seed())
-        kernel = self.add_weight(name=f"{name}_kernel", shape=(fan_in, 1), initializer=uniform)
-        return kernel, self.add_weight(name=f"{name}_bias", shape=(1,), initializer="zeros")
-
-    def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
-        """Returns the rows of a table, `[n, dim]`, in the compute dtype."""
-        step = getattr(self, "_step", None)
-        rows = tf.gather(table.value, ids) if step is None else step.rows(table, ids)
-        return tf.cast(rows, self.compute_dtype)
-
-    @staticmethod
-    def project(features: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-        """Returns `features . kernel + bias` as float32 `[n]`."""
-        return tf.cast((tf.matmul(features, kernel) + bias)[:, 0], tf.float32)
-
-    def initializer_seed(self) -> int:
-        """Returns a fresh seed for the next weight, derived from the model's."""
-        self._initializers_made += 1
-        return (self.seed * 1_000_003 + self._initializers_made) % (2**31)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {
-            **super().get_config(),
-            "num_users": self.num_users,
-            "num_items": self.num_items,
-            "history_size": self.history_size,
-            "seed": self.seed,
-        }

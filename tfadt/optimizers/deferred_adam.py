@@ -184,8 +184,9 @@ class DeferredAdam(keras.optimizers.Adam):
         A row that was moved early rounds otherwise later on, by 1e-5. Runs that are to be equal bit for bit sync at the same
         steps.
         """
-        for variable in self._trainable_variables:
-            if is_deferred(variable):
+        for variable, last in zip(self._trainable_variables, self._last_steps, strict=True):
+            # Where no row rests, one column tells; the tables themselves stay unread.
+            if last is not None and not bool(tf.reduce_all(tf.equal(last.value, tf.cast(self.iterations, tf.int64)))):
                 for ids in _blocks(variable):
                     rows = self.rows(variable, ids)
                     self._write(variable, ids, (rows.weights, *self._decayed(rows)), tf.cast(self.iterations, tf.int64))

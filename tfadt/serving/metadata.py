@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, reading
 from tfadt.serving.versions import check_model_name
 
 METADATA_FILE = "assets.extra/tfadt.json"
@@ -33,11 +33,9 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     path = Path(folder) / METADATA_FILE
     if not path.is_file():
         raise DataError(f"{path} does not exist. Expected a version written by `tfadt export`.")
-    try:
+    with reading(path, "is damaged"):
         content = json.loads(path.read_text(encoding="utf-8"))
         schema = content["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged: {error}.") from error
     if schema != SCHEMA:
         raise DataError(f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {schema}.")
     _check(content, path)

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from tfadt.atomic import sync_folder
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, writing
 
 _VERSION = re.compile(r"[0-9]{1,18}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -94,7 +94,7 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
     """
     if version is not None and not (version >= 1 and is_version(str(version))):
         raise ConfigError(f"A version is a whole number of at least 1. Received: {version}.")
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             for leftover in folder.glob(f"{PARTIAL}*"):
@@ -113,8 +113,6 @@ def publishing(folder: Path, version: int | None = None) -> Iterator[tuple[Path,
                 sync_folder(folder)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise DataError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
 def remove_version(folder: Path, version: int) -> None:

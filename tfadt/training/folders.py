@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from tfadt.errors import ConfigError, DataError
+from filelock import FileLock, Timeout
+
+from tfadt.errors import ConfigError, DataError, writing
 
 
 def is_locked(out: Path, marker: str) -> bool:
     """Returns whether a process is writing to the folder that this file marks."""
     if not (out / marker).is_file():
         return False
-    with (out / marker).open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-    return False
+    try:
+        with FileLock(out / marker, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 @contextmanager
@@ -36,22 +36,16 @@ def locked(out: Path, marker: str, kind: str, command: str) -> Iterator[None]:
         ConfigError: If another process writes to it already.
         DataError: If the folder holds something else, or cannot be made.
     """
-    try:
+    with writing(f"The output folder {str(out)[:200]}"), suppress(FileNotFoundError):
         out.stat()
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise DataError(f"The output folder {str(out)[:200]} cannot be written: {error.strerror or error}.") from error
     if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / marker).is_file()):
         raise DataError(f"{out} exists and holds no tfadt {kind}. Expected a new folder or an earlier {kind}'s.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / marker).write_text(f"Written by `{command}`, which may replace this folder's results.\n")
-    except OSError as error:
-        raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
-    with (out / marker).open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(f"Another process is writing to {out}. Wait for it, or name another folder.") from error
+    with ExitStack() as held:
+        with writing(f"The output folder {out}"):
+            out.mkdir(parents=True, exist_ok=True)
+            try:
+                held.enter_context(FileLock(out / marker, timeout=0))
+            except Timeout as error:
+                raise ConfigError(f"Another process is writing to {out}. Wait for it, or name another folder.") from error
+            (out / marker).write_text(f"Written by `{command}`, which may replace this folder's results.\n")
         yield

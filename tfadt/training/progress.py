@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import keras
+
+_MINUTE = 60.0
 
 
 class Progress:
@@ -19,24 +22,36 @@ class Progress:
     def advance(self, step: int, logs: dict[str, Any]) -> None:
         """Hears that `step` steps are done, with the logs so far."""
 
+    def ranked(self, users: int, total: int) -> None:
+        """Hears that so many of the users are ranked, in a validation or on the test."""
+
     def end(self, label: str, summary: str) -> None:
         """Hears that the training is over."""
 
 
 class PrintedProgress(Progress):
-    """Prints a line for each thing that happens."""
+    """Prints a line for each thing that happens, and of a long ranking one a minute."""
+
+    def __init__(self) -> None:
+        self._printed = time.monotonic()
 
     def say(self, text: str) -> None:
         """Prints the line."""
         print(text, flush=True)
+        self._printed = time.monotonic()
 
     def begin(self, label: str, total_steps: int) -> None:
         """Prints how long the training is."""
-        print(f"{label}: training, {total_steps:,} steps", flush=True)
+        self.say(f"{label}: training, {total_steps:,} steps")
+
+    def ranked(self, users: int, total: int) -> None:
+        """Prints how far the ranking is, if nothing was printed for a minute."""
+        if time.monotonic() - self._printed >= _MINUTE:
+            self.say(f"  {users:,} of {total:,} users ranked")
 
     def end(self, label: str, summary: str) -> None:
         """Prints how it ended."""
-        print(f"{label}: {summary}", flush=True)
+        self.say(f"{label}: {summary}")
 
 
 class ProgressCallback(keras.callbacks.Callback):

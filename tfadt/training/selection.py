@@ -11,7 +11,7 @@ import numpy as np
 
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError
-from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.ranking import RankingEvaluator, Told
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.validation import ValidationLoss
@@ -25,6 +25,7 @@ def selection_score(
     k: int,
     batch_size: int = 1024,
     fixed_negatives: bool = False,
+    told: Told | None = None,
 ) -> Callable[[], float] | None:
     """Returns what measures a checkpoint, larger is better; None for the rule `last`.
 
@@ -38,6 +39,7 @@ def selection_score(
         k: Cut-off of `val_recall`.
         batch_size: Rows a batch of the validation losses.
         fixed_negatives: Use the same validation negatives every time.
+        told: Hears how far the ranking of the users is.
 
     Raises:
         DataError: If the rule needs validation interactions and there are none.
@@ -47,7 +49,7 @@ def selection_score(
     check_selection(rule, data)
     if rule == "val_recall":
         evaluator = RankingEvaluator(data.valid, data.history(), (k,))
-        return lambda: evaluator.recall(model)
+        return lambda: evaluator.recall(model, told)
     losses = ValidationLoss(model, data.valid, sampler, batch_size, fixed_negatives)
     measure = losses.policy_loss if rule == "paper" else losses.trimmed_loss
     return lambda: -measure()

@@ -6,7 +6,7 @@ optimizer and a training iteration T of its own, a selection and checkpoints; th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Trained:
         selected_logs: The logs of the last stage's epoch whose weights were selected.
         warmup_space: The users' vectors after warm-up, float32 `[num_users, d]`: the space E of colliding inference; None
             without that stage.
+        adt_step: The step of ADT whose weights were selected; None without that stage.
     """
 
     model: Recommender
@@ -60,6 +61,7 @@ class Trained:
     drop_rate: float
     selected_logs: dict[str, float]
     warmup_space: np.ndarray | None = None
+    adt_step: int | None = None
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
@@ -109,21 +111,14 @@ def train(
     check_memory(plan.model, model)
     if weights is not None:
         start_from(model, weights)
-    listener = progress or Progress()
-
-    def begin(label: str) -> Callable[[int], None]:
-        return lambda steps: listener.begin(label, steps)
-
     done: list[Trained] = []
     for stage in plan.stages:
         # A stage that is finished goes on from its last checkpoint: no step is left, and its selected weights come back.
         store = None if checkpoints is None else CheckpointStore(checkpoints.folder / stage)
         compile_stage(model, stage, plan.policy, config)
-        callbacks: list[keras.callbacks.Callback] = [ProgressCallback(listener)]
-        if logs is not None:
-            callbacks.append(keras.callbacks.TensorBoard(str(logs / stage), write_graph=False))
+        boards = [] if logs is None else [keras.callbacks.TensorBoard(str(logs / stage), write_graph=False)]
         label = plan.name if len(plan.stages) == 1 else f"{plan.name} {stage}"
-        done.append(train_stage(model, stage, data, config, callbacks, store=store, begin=begin(label)))
+        done.append(train_stage(model, stage, data, config, boards, store=store, progress=progress, label=label))
     spaces = [trained.warmup_space for trained in done if trained.warmup_space is not None]
     return replace(
         done[-1],
@@ -131,6 +126,7 @@ def train(
         without_negative=max(trained.without_negative for trained in done),
         seconds=sum(trained.seconds for trained in done),
         drop_rate=sum(trained.drop_rate for trained in done),
+        adt_step=next((trained.adt_step for trained in done if trained.adt_step is not None), None),
         warmup_space=spaces[0] if spaces else None,
     )
 
@@ -155,7 +151,8 @@ def train_stage(
     epochs: int | None = None,
     initial_epoch: int = 0,
     verbose: Any = 0,
-    begin: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
+    label: str = "",
 ) -> Trained:
     """Trains a model through one stage and gives it the selected weights: the loop of runs, pipelines and searches.
 
@@ -172,7 +169,8 @@ def train_stage(
             always settled for the stage's, if these are more.
         initial_epoch: Passes that the other training made.
         verbose: As in Keras.
-        begin: Hears the number of steps before they begin.
+        progress: Hears how the training goes on.
+        label: What it is called there.
 
     Raises:
         DivergedError: If the loss of a step is not finite.
@@ -192,7 +190,10 @@ def train_stage(
     every = source.steps_per_epoch if evaluator is not None else adt.eval_every or source.steps_per_epoch
     keep_every = adt.checkpoint_every or source.steps_per_epoch
     k = config.evaluate.selection_k
-    score = selection_score(adt.selection, model, data, sampler, k, adt.batch_size, adt.fixed_valid_negatives)
+    listener = progress or Progress()
+    score = selection_score(
+        adt.selection, model, data, sampler, k, adt.batch_size, adt.fixed_valid_negatives, listener.ranked
+    )
     ranked = None if evaluator is None else RankedScore(evaluator, model, adt.selection, score, k)
     with listening() as interrupt:
         selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {})
@@ -200,8 +201,7 @@ def train_stage(
         done = keeper.restore(model, store) if continued is None else 0
         if continued is not None:
             keeper.restore(model, continued)
-        if begin is not None:
-            begin(total_steps)
+        listener.begin(label, total_steps)
         model.fit_source(
             source,
             epochs,
@@ -210,7 +210,7 @@ def train_stage(
             looks=(every,),
             done=done,
             verbose=verbose,
-            callbacks=[selection, keeper, *callbacks],
+            callbacks=[selection, keeper, ProgressCallback(listener), *callbacks],
             initial_epoch=initial_epoch,
             horizon=max(settings.epochs, epochs) * source.steps_per_epoch,
         )
@@ -225,6 +225,7 @@ def train_stage(
         selection.best_logs["drop_rate"] if stage == "adt" else 0.0,
         selection.best_logs,
         model.user_space() if stage == "warmup" else None,
+        selection.best_step if stage == "adt" else None,
     )
 
 

@@ -19,12 +19,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump, load_config, to_toml, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import DataError, TfadtError, first_line
+from tfadt.errors import DataError, reading
 from tfadt.registry import PLAIN
 
 FILE = "hyperparameters.json"
@@ -78,6 +80,9 @@ class Search:
         """The trial with the highest score, the earlier of equal ones; None where all failed."""
         done = [trial for trial in self.trials if trial.score is not None]
         return max(done, key=lambda trial: trial.score or 0.0, default=None)
+
+
+_SEARCHES = TypeAdapter(tuple[Search, ...])
 
 
 @dataclass(frozen=True)
@@ -141,16 +146,12 @@ class Hyperparameters:
             DataError: If it is not one, or the file is damaged.
         """
         path = folder / FILE
-        try:
+        if not path.is_file():
+            raise DataError(f"{folder} is not the folder of a search: it has no {FILE}.")
+        with reading(path, "is not the result of a search"):
             found = json.loads(path.read_text(encoding="utf-8"))
-            searches = tuple(
-                Search(s["model"], s["policy"], tuple(Trial(**trial) for trial in s["trials"])) for s in found["searches"]
-            )
+            searches = _SEARCHES.validate_python(found["searches"])
             return cls(found["objective"], searches, load_config(base=found["config"]))
-        except FileNotFoundError as error:
-            raise DataError(f"{folder} is not the folder of a search: it has no {FILE}.") from error
-        except (OSError, ValueError, KeyError, TypeError, TfadtError) as error:
-            raise DataError(f"{path} is not the result of a search: {first_line(error)}") from error
 
     def write(self, folder: Path, data: InteractionData) -> None:
         """Writes the folder of a search: `hyperparameters.json` and the TOML files."""

@@ -22,7 +22,7 @@ from tfadt.config.loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import ConfigError, DataError, first_line
+from tfadt.errors import ConfigError, DataError, first_line, reading, writing
 from tfadt.experiments.plans import plans
 from tfadt.training.folders import locked
 from tfadt.training.plan import check_policy
@@ -121,10 +121,8 @@ def saved_config(out: Path) -> Config:
     path = out / _CONFIG
     if not path.is_file():
         raise DataError(f"{out} is not the folder of a search: it has no {_CONFIG}.")
-    try:
+    with reading(path):
         return load_config(base=json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ConfigError) as error:
-        raise DataError(f"{path} cannot be read: {first_line(error)}") from error
 
 
 def check(config: Config, part: Role | None = None) -> None:
@@ -255,15 +253,13 @@ def _lock(out: Path, part: Role) -> AbstractContextManager[None]:
 
 def _begin(config: Config, data: InteractionData, out: Path) -> None:
     """Makes the (locked) folder ready for a new search, replacing an earlier one there."""
-    try:
+    with writing(f"The output folder {out}"):
         for path in [*out.glob("*.toml"), out / FILE, out / _CONFIG]:
             path.unlink(missing_ok=True)
         for folder in _FOLDERS:
             shutil.rmtree(out / folder, ignore_errors=True)
         artifact.save(data, out / "data")
         _keep_config(config, out)
-    except OSError as error:
-        raise DataError(f"The output folder {out} cannot be written: {error.strerror or error}.") from error
 
 
 def _keep_config(config: Config, out: Path) -> None:

@@ -18,7 +18,7 @@ from tfadt._version import __version__
 from tfadt.atomic import write_text
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
-from tfadt.errors import ConfigError, DataError, did_you_mean, first_line
+from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.evaluation.protocol import seen_at_test
 from tfadt.experiments.collide import has_collided, saved_scorer
 from tfadt.experiments.saved import SavedRun
@@ -33,7 +33,6 @@ from tfadt.serving.requests import Exchange, answer, difference, sample_requests
 from tfadt.serving.served import load_served
 from tfadt.serving.server_files import server_files
 from tfadt.serving.versions import check_model_name, locked, publishing, versions
-from tfadt.training.positive_logits import positive_logits
 
 
 def export_run(
@@ -120,7 +119,9 @@ def export_model(
     model.check_data(data)
     check_finite(model)
     names = _choose(settings.signatures, model, colliding)
-    noise = noise_scale(positive_logits(model, data.train), data.train.false_positive)
+    train = data.train
+    logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
+    noise = noise_scale(logits, train.false_positive)
     served = ServedModel(model, data, settings.k, seen, noise, colliding)
     functions = served.trace(names)
     signatures = {**functions, **({DEFAULT: functions["recommend"]} if "recommend" in functions else {})}
@@ -198,8 +199,6 @@ def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScore
     if colliding is None:
         missing["recommend_colliding"] = "the model was not trained with warm-up and collide.enabled"
     for name in wanted:
-        if name not in SIGNATURES:
-            raise ConfigError(f"Unknown signature '{name}'.{did_you_mean(name, SIGNATURES)}")
         if name in missing:
             raise ConfigError(f"The signature {name} cannot be exported: {missing[name]}.")
     return [name for name in dict.fromkeys(wanted or SIGNATURES) if name not in missing]

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfadt.atomic import write_text
-from tfadt.errors import ConfigError, DataError
+from tfadt.errors import ConfigError, DataError, reading
 from tfadt.experiments.saved import SavedRun
 from tfadt.serving.metadata import check_files, fingerprint, read_metadata
 from tfadt.serving.verification.loader_check import Latency, build_loader
@@ -91,12 +91,10 @@ def read_blessing(folder: Path) -> dict[str, Any]:
         raise DataError(
             f"{folder} was not verified: {path.name} does not exist. Run `tfadt verify {quote(str(folder))}` first."
         )
-    try:
+    with reading(path, "is damaged"):
         content = json.loads(path.read_text(encoding="utf-8"))
         blessed, known, checks = content["blessed"], content["fingerprint"], content["checks"]
         failed = [f"{check['name']}: {check['detail']}" for check in checks if check["ok"] is False]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged: {error}.") from error
     if not blessed:
         raise DataError(f"{folder} is not blessed: {failed[0] if failed else 'no reason given'}")
     if known != fingerprint(folder):

@@ -1,0 +1,91 @@
+"""What recommenders are made of: sizes, each user's training history, embedding tables and output layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfadt.data.interactions import CSR
+from tfadt.errors import ConfigError
+from tfadt.memory import require_memory
+from tfadt.optimizers.steps import OptimizerStep
+
+
+class EmbeddingModel(keras.Model):
+    """A Keras model with a table of vectors for users, for items, or both.
+
+    The items of each user's training history are weights of the model (int64, not trained): they travel with it, so that
+    a reloaded model can leave seen items out and CDAE can read its input.
+
+    Args:
+        num_users: Number of users.
+        num_items: Number of items.
+        history_size: Total number of items in all histories.
+        seed: Seed of the initial weights and of every draw in training.
+        **kwargs: As in `keras.Model`.
+    """
+
+    _step: OptimizerStep | None = None  # the train step that is being made
+
+    def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.num_users = int(num_users)
+        self.num_items = int(num_items)
+        self.history_size = int(history_size)
+        self.seed = int(seed)
+        self._initializers_made = 0
+        self.history_offsets = self.add_weight(
+            name="history_offsets", shape=(num_users + 1,), dtype="int64", initializer="zeros", trainable=False
+        )
+        self.history_items = self.add_weight(
+            name="history_items", shape=(history_size,), dtype="int64", initializer="zeros", trainable=False
+        )
+
+    @property
+    def seen(self) -> CSR:
+        """The training items of each user."""
+        return CSR(self.history_offsets.numpy(), self.history_items.numpy())
+
+    def add_table(self, name: str, rows: int, dim: int, initializer: Any = None) -> keras.Variable:
+        """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
+        if dim < 1:
+            raise ConfigError(f"The {name} table needs vectors of at least 1 number. Received: {dim}.")
+        require_memory(f"The {name} table ({rows:,} x {dim:,} float32)", 4 * rows * dim, "the length of its vectors")
+        initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
+        # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
+        table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
+        table.deferred = True  # for DeferredAdam
+        return table
+
+    def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
+        """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""
+        uniform = keras.initializers.VarianceScaling(1.0, "fan_in", "uniform", seed=self.initializer_seed())
+        kernel = self.add_weight(name=f"{name}_kernel", shape=(fan_in, 1), initializer=uniform)
+        return kernel, self.add_weight(name=f"{name}_bias", shape=(1,), initializer="zeros")
+
+    def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
+        """Returns the rows of a table, `[n, dim]`, in the compute dtype."""
+        rows = tf.gather(table.value, ids) if self._step is None else self._step.rows(table, ids)
+        return tf.cast(rows, self.compute_dtype)
+
+    @staticmethod
+    def project(features: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        """Returns `features . kernel + bias` as float32 `[n]`."""
+        return tf.cast((tf.matmul(features, kernel) + bias)[:, 0], tf.float32)
+
+    def initializer_seed(self) -> int:
+        """Returns a fresh seed for the next weight, derived from the model's."""
+        self._initializers_made += 1
+        return (self.seed * 1_000_003 + self._initializers_made) % (2**31)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "num_users": self.num_users,
+            "num_items": self.num_items,
+            "history_size": self.history_size,
+            "seed": self.seed,
+        }
