@@ -8,9 +8,12 @@ import numpy as np
 
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.models.cdae import CDAE
+from tfadt.models.ease import EASE
 from tfadt.models.gmf import GMF
+from tfadt.models.ials import IALS
 from tfadt.models.neumf import NeuMF
 from tfadt.models.nmtr import NMTR
+from tfadt.models.popular import Popular
 
 SMALL = {
     GMF: {"embedding_dim": 8},
@@ -18,7 +21,14 @@ SMALL = {
     CDAE: {"hidden_dim": 16},
     NMTR: {"embedding_dim": 8},
 }
-"""Each model with settings small enough for a test."""
+"""Each model that trains by steps, with settings small enough for a test."""
+
+SOLVED = {
+    Popular: {},
+    EASE: {"lambda_": 5.0},
+    IALS: {"embedding_dim": 8, "reg": 0.01, "alpha": 0.1},
+}
+"""Each model that is solved for."""
 
 
 def checkerboard(users: int = 20, items: int = 16, feedback: bool = True) -> InteractionData:
@@ -48,7 +58,7 @@ def checkerboard(users: int = 20, items: int = 16, feedback: bool = True) -> Int
 
 def make(cls: type, data: InteractionData, **settings: Any) -> Any:
     """Builds a small model for the data."""
-    return cls.from_interactions(data, **{**SMALL[cls], **settings})
+    return cls.from_interactions(data, **{**(SMALL | SOLVED)[cls], **settings})
 
 
 def random_neighbors(users: int, n: int, seed: int = 0) -> np.ndarray:

@@ -16,7 +16,10 @@ from .losses import DropRateSchedule as DropRateSchedule
 from .losses import ReweightedBinaryCrossentropy as ReweightedBinaryCrossentropy
 from .losses import TruncatedBinaryCrossentropy as TruncatedBinaryCrossentropy
 from .models.cdae import CDAE as CDAE
+from .models.ease import EASE as EASE
 from .models.gmf import GMF as GMF
+from .models.ials import IALS as IALS
 from .models.neumf import NeuMF as NeuMF
 from .models.nmtr import NMTR as NMTR
+from .models.popular import Popular as Popular
 from .training.model_files import load_model as load_model

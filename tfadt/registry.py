@@ -60,6 +60,9 @@ MODELS = Registry(
         "neumf": "tfadt.models.neumf:NeuMF",
         "cdae": "tfadt.models.cdae:CDAE",
         "nmtr": "tfadt.models.nmtr:NMTR",
+        "popular": "tfadt.models.popular:Popular",
+        "ease": "tfadt.models.ease:EASE",
+        "ials": "tfadt.models.ials:IALS",
     },
     sizes=2,
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from tfadt.data.interactions import Interactions
 from tfadt.search_space import SearchSpace
 
 
@@ -41,6 +43,9 @@ class DenoisingPolicy(ABC):
     needs_extra_feedback: ClassVar[bool] = False
     """Whether the policy asks which clicks are known to be liked."""
 
+    knows_weights: ClassVar[bool] = False
+    """Whether what each interaction weighs is known before training: then the policy works with closed forms, too."""
+
     search_space: ClassVar[SearchSpace] = {}
     """What a search tries for the constructor's arguments."""
 
@@ -66,6 +71,14 @@ class DenoisingPolicy(ABC):
         """
         del known_positive
         return labels, None
+
+    def interaction_weights(self, rows: Interactions) -> np.ndarray:
+        """Returns what each interaction weighs, float32 `[n]`, where `knows_weights` says that this is known.
+
+        Args:
+            rows: The interactions of a training.
+        """
+        raise NotImplementedError(f"{type(self).__name__} weighs rows by what training finds.")
 
     def prepare(self, total_steps: int, positive_share: float) -> None:  # noqa: B027 - optional hook
         """Called once before training begins.

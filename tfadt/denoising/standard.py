@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tfadt.data.interactions import Interactions
 from tfadt.denoising.base import DenoisingPolicy, Rows, num_rows
 
 
 @keras.saving.register_keras_serializable("tfadt")
 class Standard(DenoisingPolicy):
     """The mean loss over all rows of the batch ("normal training" in the paper)."""
+
+    knows_weights: ClassVar[bool] = True
+
+    def interaction_weights(self, rows: Interactions) -> np.ndarray:
+        """Returns ones."""
+        return np.ones(len(rows), np.float32)
 
     def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns ones and B."""

@@ -6,7 +6,15 @@ from tfadt.config import Config
 from tfadt.config.training import check_plan
 from tfadt.errors import ConfigError
 from tfadt.registry import MODELS, PLAIN, POLICIES
-from tfadt.training.plan import ADT_ALONE, Plan, build_settings, check_model
+from tfadt.training.plan import (
+    ADT_ALONE,
+    Plan,
+    applicable,
+    build_settings,
+    check_model,
+    check_training,
+    closed_form,
+)
 
 
 def plans(config: Config) -> list[Plan]:
@@ -30,14 +38,27 @@ def plans(config: Config) -> list[Plan]:
             "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as "
             f"adt.plans=warmup+adt. Received: {', '.join(dict.fromkeys('+'.join(stages) for _, _, stages in methods))}."
         )
+    for model, policy, stages in methods:
+        check_training(model, policy, stages, config)
     seeds = range(config.adt.seed, config.adt.seed + config.adt.seeds)
-    return [Plan(model, policy, seed, stages) for seed in seeds for model, policy, stages in methods]
+    return [
+        Plan(model, policy, seed, stages)
+        for seed in seeds
+        for model, policy, stages in methods
+        if seed == config.adt.seed or _seeded(model, config)
+    ]
+
+
+def _seeded(model: str, config: Config) -> bool:
+    """Returns whether another seed gives another model."""
+    cls = closed_form(model, config)
+    return cls is None or cls.seeded
 
 
 def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
     """Returns model, policy and stages of each training."""
     adt = config.adt
-    found = [(m, p, plan) for m in adt.models for p in adt.policies for plan in adt.plans]
+    found = [(m, p, plan) for m in adt.models for p in applicable(m, adt.policies, config) for plan in adt.plans]
     if adt.trainings:
         found = [_parse(training) for training in adt.trainings]
     # Without ADT no policy takes part: one training is enough.

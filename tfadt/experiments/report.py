@@ -19,7 +19,7 @@ from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparis
 from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.experiments.layout import REPORT, RESULTS
 from tfadt.experiments.run import POPULAR, SCHEMA, Run
-from tfadt.training.plan import ADT_ALONE
+from tfadt.training.plan import ADT_ALONE, is_closed_form
 from tfadt.versions import versions
 
 _ONE_DRAW = (
@@ -110,6 +110,12 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     elif seeds < ENOUGH_SEEDS:
         lines.append(f"{seeds} seeds cannot tell a policy from the luck of training: a verdict needs {ENOUGH_SEEDS}.")
+    if solved := [model for model in dict.fromkeys(row.model for row in table) if is_closed_form(model)]:
+        taken = {row.policy for row in table if row.model in solved}
+        others = [p for p in dict.fromkeys(row.policy for row in table) if p is not None and p not in taken]
+        if others:
+            names, verb = ", ".join(others), "does" if len(others) == 1 else "do"
+            lines.append(f"{', '.join(solved)}: solved in closed form, without a loss of a row: {names} {verb} not apply.")
     if below:
         lines.append(f"No better than the most popular items ({metric} {floor:.4f}): {', '.join(below)}.")
     return lines

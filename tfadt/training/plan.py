@@ -11,8 +11,9 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
+from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS, POLICIES, Registry
+from tfadt.registry import MODELS, PLAIN, POLICIES, Registry
 
 Built = TypeVar("Built")
 
@@ -73,6 +74,50 @@ def check_policy(name: str, config: Config) -> None:
 def check_model(name: str, config: Config) -> None:
     """Raises ConfigError if a model's settings do not suit it."""
     _build("model", name, lambda cls, settings: cls(2, 2, **settings), config)
+
+
+def closed_form(model: str, config: Config) -> type[ClosedForm] | None:
+    """Returns the class of a model that is solved for; None for one that is trained by steps."""
+    cls = build_settings("model", MODELS, model, config)[0]
+    return cls if issubclass(cls, ClosedForm) else None
+
+
+def is_closed_form(model: str) -> bool:
+    """Returns whether a name is that of a registered model that is solved for."""
+    return model in MODELS and issubclass(MODELS.resolve(model), ClosedForm)
+
+
+def applicable(model: str, policies: Sequence[str], config: Config) -> tuple[str, ...]:
+    """Returns the policies that a model can be trained under.
+
+    A closed form has no loss of a row to act on. It takes those that know before training what an interaction weighs, or
+    plain training where none of them does.
+    """
+    if closed_form(model, config) is None:
+        return tuple(policies)
+    fitting = [name for name in policies if build_settings("policy", POLICIES, name, config)[0].knows_weights]
+    return tuple(fitting) or (PLAIN,)
+
+
+def check_training(model: str, policy: str, stages: Sequence[str], config: Config) -> None:
+    """Raises ConfigError if a model cannot be trained under a policy or in a stage."""
+    if closed_form(model, config) is None:
+        return
+    if applicable(model, [policy], config) != (policy,):
+        raise ConfigError(
+            f"The model '{model}' is solved in closed form: there is no loss of a row that a policy could act on. Expected "
+            f"the policy '{PLAIN}', or one that knows before training what an interaction weighs. Received: '{policy}'."
+        )
+    if "finetune" in stages:
+        raise ConfigError(
+            f"The model '{model}' is solved in closed form: there are no weights to go on from. Expected a plan without "
+            f"finetune. Received: {'+'.join(stages)}."
+        )
+    if config.adt.start_from is not None:
+        raise ConfigError(
+            f"The model '{model}' is solved in closed form: there are no weights to start from. Expected no adt.start_from, "
+            f"or other models. Received: {config.adt.start_from}."
+        )
 
 
 def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:

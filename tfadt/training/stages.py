@@ -20,13 +20,22 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.standard import Standard
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.memory import require_memory
+from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.training.checkpoints import CheckpointStore
+from tfadt.training.closed_forms import SOLVED_BY, Solved, solve
 from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import ON_EXTRA_FEEDBACK, Plan, check_extra_feedback, make_model, make_policy
+from tfadt.training.plan import (
+    ON_EXTRA_FEEDBACK,
+    Plan,
+    check_extra_feedback,
+    check_training,
+    make_model,
+    make_policy,
+)
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import RankedScore, Selection, selection_score
 from tfadt.training.state import Checkpointing
@@ -49,6 +58,7 @@ class Trained:
         warmup_space: The users' vectors after warm-up, float32 `[num_users, d]`: the space E of colliding inference; None
             without that stage.
         adt_step: The step of ADT whose weights were selected; None without that stage.
+        selection: The rule that selected the weights, where it is not the configuration's.
     """
 
     model: Recommender
@@ -62,6 +72,7 @@ class Trained:
     selected_logs: dict[str, float]
     warmup_space: np.ndarray | None = None
     adt_step: int | None = None
+    selection: str | None = None
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
@@ -106,10 +117,11 @@ def train(
         InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
         OutOfMemoryError: If the model needs more memory than there is.
     """
+    check_training(plan.model, plan.policy, plan.stages, config)
     check_extra_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)
-    if weights is not None:
+    if weights is not None and not isinstance(model, ClosedForm):  # which goes on from no weights
         start_from(model, weights)
     done: list[Trained] = []
     for stage in plan.stages:
@@ -132,10 +144,16 @@ def train(
 
 
 def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -> None:
-    """Compiles a model for a stage: a fresh optimizer, and the policy for `adt` or plain training for the other stages."""
+    """Compiles a model for a stage: a fresh optimizer, and the policy for `adt` or plain training for the other stages.
+
+    A closed form has no optimizer: it takes the policy alone.
+    """
+    settled = Standard() if stage in ON_EXTRA_FEEDBACK else make_policy(policy, config)
+    if isinstance(model, ClosedForm):
+        model.policy = settled
+        return
     optimizer = DeferredAdam(_settings(stage, config).learning_rate, epsilon=config.adt.adam_epsilon)
-    plain = stage in ON_EXTRA_FEEDBACK
-    model.compile(optimizer, Standard() if plain else make_policy(policy, config), config.adt.objective)
+    model.compile(optimizer, settled, config.adt.objective)
 
 
 def train_stage(
@@ -178,6 +196,9 @@ def train_stage(
     """
     adt, settings = config.adt, _settings(stage, config)
     extra = data.extra_feedback if stage in ON_EXTRA_FEEDBACK else None
+    if isinstance(model, ClosedForm):
+        rows = model.training_rows(data) if extra is None else extra
+        return _solved(model, stage, solve(model, rows, data, config, callbacks, evaluator, progress, label))
     sampler = make_sampler(data, config, model.seed)
     source = model.batch_source(
         model.training_rows(data) if extra is None else extra,
@@ -226,6 +247,24 @@ def train_stage(
         selection.best_logs,
         model.user_space() if stage == "warmup" else None,
         selection.best_step if stage == "adt" else None,
+    )
+
+
+def _solved(model: ClosedForm, stage: str, solved: Solved) -> Trained:
+    """Returns a stage of a closed form as if it had trained for one step."""
+    return Trained(
+        model,
+        solved.candidates.rename_axis("epoch").reset_index().assign(stage=stage),
+        1,
+        solved.score,
+        1,
+        0,
+        solved.seconds,
+        0.0,
+        solved.logs,
+        model.user_space() if stage == "warmup" else None,
+        1 if stage == "adt" else None,
+        SOLVED_BY if solved.score is not None else "last",
     )
 
 

@@ -25,7 +25,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
 from tfadt.experiments.plans import plans
 from tfadt.training.folders import locked
-from tfadt.training.plan import check_policy
+from tfadt.training.plan import applicable, check_policy, closed_form
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
@@ -136,10 +136,16 @@ def check(config: Config, part: Role | None = None) -> None:
     searched_stages(config)
     if part is not None:
         part.check_port()
+    solved = [model for model in config.adt.models if closed_form(model, config) is not None]
+    if solved and config.tune.tuner == "hyperband":
+        raise ConfigError(
+            f"Setting 'tune.tuner': hyperband stops trials after some epochs, and the model '{solved[0]}' is solved in "
+            "closed form, without any. Expected random, bayesian or grid, or other models. Received: hyperband."
+        )
     for policy in config.adt.policies:
         check_policy(policy, config)
-        for model in config.adt.models:
-            search_space(config, model, policy)
+    for model, policy in _pairs(config):
+        search_space(config, model, policy)
     if part is not None and part.name and len(_pairs(config)) > 1:
         raise ConfigError(
             "A search over several processes is of one model under one policy. Received: "
@@ -148,7 +154,8 @@ def check(config: Config, part: Role | None = None) -> None:
 
 
 def _pairs(config: Config) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((model, policy) for model in config.adt.models for policy in config.adt.policies))
+    models, policies = config.adt.models, config.adt.policies
+    return list(dict.fromkeys((model, policy) for model in models for policy in applicable(model, policies, config)))
 
 
 def _search_all(

@@ -16,7 +16,7 @@ from tfadt.config import ADTConfig, Config
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range, Value
-from tfadt.training.plan import build_settings
+from tfadt.training.plan import build_settings, closed_form
 
 TRAINING_SPACE = {"learning_rate": Range(1e-4, 1e-2, log=True)}
 """What a search tries for the settings of training."""
@@ -46,16 +46,17 @@ def search_space(config: Config, model: str, policy: str) -> Space:
         "model": (f"model.{model}", build_settings("model", MODELS, model, config)[0]),
     }
     space: Space = {}
+    solved = closed_form(model, config) is not None  # then there are no steps whose settings could be searched
     for part in config.tune.over:
         if part == "training":
-            space |= {f"adt.{name}": values for name, values in TRAINING_SPACE.items()}
+            space |= {} if solved else {f"adt.{name}": values for name, values in TRAINING_SPACE.items()}
         else:
             prefix, cls = declared[part]
             space |= {f"{prefix}.{name}": values for name, values in cls.search_space.items()}
     for key, wanted in _leaves(config.tune.space, ()):
         _check_key(key, config)
         values = _parse(key, wanted)
-        if not key.startswith(("adt.", f"model.{model}.", f"policy.{policy}.")):
+        if not key.startswith((*(() if solved else ("adt.",)), f"model.{model}.", f"policy.{policy}.")):
             continue  # of another search of the same configuration
         if values is None:
             space.pop(key, None)
