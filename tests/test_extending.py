@@ -17,7 +17,7 @@ def test_a_policy_and_a_model_are_one_file_and_one_line_each(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     files = re.findall(r"^`(tfadt/\S+\.py)`,", text, re.MULTILINE)
     policy, policy_line, model, model_line = blocks
-    assert files == ["tfadt/denoising/random_drop.py", "tfadt/models/mf.py"]
+    assert files == ["tfadt/denoising/coin_drop.py", "tfadt/models/mf.py"]
     package = tmp_path / "tfadt"
     shutil.copytree(ROOT / "tfadt", package, ignore=shutil.ignore_patterns("__pycache__"))
     for name, code in zip(files, (policy, model), strict=True):
@@ -29,7 +29,7 @@ def test_a_policy_and_a_model_are_one_file_and_one_line_each(tmp_path):
         lines = lines.replace(start, start + line)
     registry.write_text(lines)
 
-    arguments = "run --model mf --policy standard,random_drop --set policy.random_drop.share=0.4 --set adt.epochs=2 --quiet"
+    arguments = "run --model mf --policy standard,coin_drop --set policy.coin_drop.share=0.4 --set adt.epochs=2 --quiet"
     sizes = [f"--set=ingest.simulated.{name}" for name in ("users=120", "items=60", "interactions=2500")]
     result = subprocess.run(
         [sys.executable, "-m", "tfadt.cli.main", *arguments.split(), *sizes, "--out", "out"],
@@ -42,7 +42,7 @@ def test_a_policy_and_a_model_are_one_file_and_one_line_each(tmp_path):
     assert result.returncode == 0, result.stderr
     runs = {(r["model"], r["policy"]): r for r in json.loads((tmp_path / "out" / "results.json").read_text())["runs"]}
     # 40 % of the positives, which are half of the rows.
-    assert abs(runs["mf", "random_drop"]["realised_drop_rate"] - 0.2) < 0.03
+    assert abs(runs["mf", "coin_drop"]["realised_drop_rate"] - 0.2) < 0.03
     assert runs["mf", "standard"]["realised_drop_rate"] == 0
 
 
@@ -54,7 +54,7 @@ def test_a_package_of_ones_own_registers_by_entry_points(tmp_path):
     package.mkdir()
     info.mkdir()
     (package / "__init__.py").touch()
-    for name, code, theirs, ours in (("policy", policy, "RandomDrop", "Mine"), ("model", model, "MF", "Ours")):
+    for name, code, theirs, ours in (("policy", policy, "CoinDrop", "Mine"), ("model", model, "MF", "Ours")):
         own = code.replace(f"class {theirs}(", f"class {ours}(").replace(
             'serializable("tfadt")', 'serializable("my_package")'
         )

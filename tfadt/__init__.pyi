@@ -7,7 +7,9 @@ from .data.ingest import ingest as ingest
 from .data.interactions import InteractionData as InteractionData
 from .data.interactions import Interactions as Interactions
 from .data.interactions import Vocabulary as Vocabulary
+from .denoising.clean_only import CleanOnly as CleanOnly
 from .denoising.negative_reweighting import NR as NR
+from .denoising.random_drop import RandomDrop as RandomDrop
 from .denoising.reweighted import RCE as RCE
 from .denoising.standard import Standard as Standard
 from .denoising.truncated import TCE as TCE

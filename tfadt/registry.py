@@ -75,6 +75,8 @@ POLICIES = Registry(
         "t_ce": "tfadt.denoising.truncated:TCE",
         "r_ce": "tfadt.denoising.reweighted:RCE",
         "nr": "tfadt.denoising.negative_reweighting:NR",
+        "random_drop": "tfadt.denoising.random_drop:RandomDrop",
+        "clean_only": "tfadt.denoising.clean_only:CleanOnly",
     },
 )
 """The policies. A new one is one line here."""
@@ -89,3 +91,13 @@ PLAIN = "standard"
 for _group, _registry in (("tfadt.models", MODELS), ("tfadt.policies", POLICIES)):
     for _point in importlib.metadata.entry_points(group=_group):
         _registry.setdefault(_point.name, _point.value)
+
+
+def is_out_of_reach(policy: str | None) -> bool:
+    """Returns whether a policy is an oracle, which sees what denoising is to do without."""
+    return policy is not None and policy in POLICIES and bool(POLICIES.resolve(policy).out_of_reach)
+
+
+def policy_label(policy: str | None) -> str:
+    """Returns what tables call a policy: its name, an oracle marked as out of reach; empty for none."""
+    return f"{policy} (oracle, out of reach)" if is_out_of_reach(policy) else policy or ""

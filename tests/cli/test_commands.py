@@ -112,7 +112,7 @@ def test_denoise_lists_every_training_row(run_folder, tmp_path):
     shares = [frame.loc[rows, "false_positive"].mean() for rows in (frame["dropped"], slice(None))]
     assert f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all." in printed
     printed = invoke("denoise", out, "--model", "gmf-standard-0", "--out", tmp_path / "noise.csv").stdout
-    assert "The policy standard drops nothing. Choose with --model: gmf-t_ce-0" in printed
+    assert "The policy standard drops nothing by its loss. Choose with --model: gmf-t_ce-0" in printed
 
 
 def test_ingest_writes_an_artifact_that_run_reads(tmp_path):

@@ -49,7 +49,8 @@ def denoise(
     print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
     if not dropped.any():
         others = ", ".join(other for other in saved.names if saved.run(other).policy != PLAIN)
-        print_lines([f"The policy {policy_name} drops nothing.{f' Choose with --model: {others}.' if others else ''}"])
+        hint = f" Choose with --model: {others}." if others else ""
+        print_lines([f"The policy {policy_name} drops nothing by its loss.{hint}"])
     elif "false_positive" in scores:
         shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]
         print_lines([f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all."])

@@ -15,6 +15,7 @@ from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import load_config
 from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
+from tfadt.registry import policy_label
 from tfadt.tuning.progress import short, shown
 
 
@@ -67,7 +68,7 @@ def tune(
         best = search.best
         failed = sum(trial.score is None for trial in search.trials)
         score, chosen = ("", "") if best is None else (f"{best.score:.4f}", _settings(best.settings))
-        rows.append([search.model, search.policy, str(len(search.trials)), str(failed), score, chosen])
+        rows.append([search.model, policy_label(search.policy), str(len(search.trials)), str(failed), score, chosen])
     print_table(["model", "policy", "trials", "failed", found.objective, "best settings"], rows)
     print_lines(
         [

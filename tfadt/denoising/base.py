@@ -22,6 +22,8 @@ class Rows(NamedTuple):
         loss: float32 `[B]`, the objective's loss, at least 0.
         logits: float32 `[B]`, before the sigmoid.
         known: float32 `[B]`, 1 for a click that is known to be liked; None unless the policy or the model asks.
+        false_positive: float32 `[B]`, 1 for a click that feedback knows to be disliked; None without feedback. For controls
+            alone: a denoiser does without.
     """
 
     users: tf.Tensor
@@ -30,6 +32,7 @@ class Rows(NamedTuple):
     loss: tf.Tensor
     logits: tf.Tensor
     known: tf.Tensor | None = None
+    false_positive: tf.Tensor | None = None
 
 
 class DenoisingPolicy(ABC):
@@ -42,6 +45,13 @@ class DenoisingPolicy(ABC):
 
     needs_extra_feedback: ClassVar[bool] = False
     """Whether the policy asks which clicks are known to be liked."""
+
+    needs_feedback: ClassVar[bool] = False
+    """Whether the policy asks which training clicks are false positives."""
+    out_of_reach: ClassVar[bool] = False
+    """Whether the policy is an oracle: it shows what could be reached at best, tables mark it, and it is never chosen."""
+    settings_of: ClassVar[str | None] = None
+    """The policy whose settings in a configuration are this one's, too, unless it has its own."""
 
     knows_weights: ClassVar[bool] = False
     """Whether what each interaction weighs is known before training: then the policy works with closed forms, too."""

@@ -103,9 +103,14 @@ class TCE(DenoisingPolicy):
     def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns 0 for the dropped positives, 1 for the rest, and the number of rows the mean is over."""
         rate, most = self.drop_rate(step), self.drop_rate.max_drop_rate
-        weights, dropped = truncated_weights(rows.loss, rows.labels, rate, most, self.scope)
+        weights, dropped = truncated_weights(self.hardness(rows, step), rows.labels, rate, most, self.scope)
         counted = tf.size(rows.loss) if self.mean_over == "all" else tf.size(rows.loss) - dropped
         return weights, tf.cast(counted, tf.float32)
+
+    def hardness(self, rows: Rows, step: tf.Tensor) -> tf.Tensor:
+        """Returns what the dropped rows have the largest of, float32 `[B]`, at least 0: the loss."""
+        del step
+        return rows.loss
 
     def dropped_share(self, positive_share: float, step: int) -> float:
         """Returns the share of the positives that go at iteration `step`."""

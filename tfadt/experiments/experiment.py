@@ -26,7 +26,7 @@ from tfadt.experiments.plans import plans
 from tfadt.experiments.run import POPULAR, Run
 from tfadt.experiments.saved import SavedRun
 from tfadt.models.recommender import Recommender
-from tfadt.training.plan import Plan, check_extra_feedback, check_policy
+from tfadt.training.plan import Plan, check_feedback, check_policy
 from tfadt.training.progress import Progress
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Trained, train
@@ -156,7 +156,7 @@ def _checked_plans(config: Config) -> list[Plan]:
 def _check_data(data: InteractionData, config: Config, todo: Sequence[Plan]) -> None:
     _check_vocabularies(data, config)
     check_selection(config.adt.selection, data)
-    check_extra_feedback(todo, data, config)
+    check_feedback(todo, data, config)
     config.collide.check_users(data.num_users)
 
 

@@ -12,7 +12,7 @@ from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_se
 from tfadt.experiments.collide import Collided, Group
 from tfadt.experiments.comparison import methods, paired, verdict
 from tfadt.experiments.run import Run
-from tfadt.registry import MODELS, PLAIN, POLICIES
+from tfadt.registry import MODELS, PLAIN, POLICIES, policy_label
 from tfadt.training.plan import ADT_ALONE
 
 Table = tuple[list[str], list[list[str]]]
@@ -41,7 +41,7 @@ def training_table(runs: Sequence[Run], ks: Sequence[int]) -> Table:
         cells.append(
             [
                 model,
-                str(policy),
+                policy_label(policy),
                 plan,
                 *(_spread([run.evaluation.metrics[metric] for run in own]) for metric in metrics),
                 _difference(own, baseline, metrics[0]),
@@ -128,7 +128,7 @@ def _curve(each: Collided) -> np.ndarray | None:
 def _by_group(collided: Sequence[Collided]) -> dict[tuple[str, Group], list[Collided]]:
     found: dict[tuple[str, Group], list[Collided]] = {}
     for each in collided:
-        found.setdefault((f"{each.model} {each.policy} {each.plan}", each.group), []).append(each)
+        found.setdefault((f"{each.model} {policy_label(each.policy)} {each.plan}", each.group), []).append(each)
     return found
 
 

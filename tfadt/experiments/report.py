@@ -19,6 +19,7 @@ from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparis
 from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.experiments.layout import REPORT, RESULTS
 from tfadt.experiments.run import POPULAR, SCHEMA, Run
+from tfadt.registry import policy_label
 from tfadt.training.plan import ADT_ALONE, is_closed_form
 from tfadt.versions import versions
 
@@ -64,13 +65,13 @@ def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], lis
             f"{mean:.4f}" + (f" ± {std:.4f}" if row.seeds > 1 else "") for mean, std in (row.metrics[m] for m in metrics)
         ]
         plan = [row.plan if row.policy else ""] if with_plan else []
-        cells.append([row.model, row.policy or "", *plan, *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
+        cells.append([row.model, policy_label(row.policy), *plan, *values, f"{row.drop_rate:.3f}", f"{row.seconds:.1f}"])
     return header, cells
 
 
 def method_name(method: Row | Comparison) -> str:
     """Returns what a sentence calls a method: model, policy and, where they are not ADT alone, its stages."""
-    return f"{method.model} {method.policy}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
+    return f"{method.model} {policy_label(method.policy)}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
 
 
 def data_line(data: InteractionData) -> str:

@@ -20,7 +20,7 @@ from tfadt.experiments.folder import check_file
 from tfadt.experiments.layout import RESULTS, Layout
 from tfadt.experiments.run import Run, check_schema
 from tfadt.models.recommender import Recommender
-from tfadt.registry import MODELS
+from tfadt.registry import MODELS, is_out_of_reach
 from tfadt.training.model_files import load_model
 
 
@@ -120,6 +120,8 @@ class SavedRun:
     def best(self, stage: str | None = None) -> str:
         """Returns the name of the model with the best recall on validation. The test never chooses.
 
+        An oracle is chosen only where there is nothing else.
+
         Args:
             stage: Only trainings that had this stage count; default all.
 
@@ -134,7 +136,7 @@ class SavedRun:
                 f"{self.folder} had no validation interactions to choose a model by. Name one with --model: "
                 f"{', '.join(run.name for run in found)}."
             )
-        return max(found, key=lambda run: run.valid_recall or 0.0).name
+        return max(found, key=lambda run: (not is_out_of_reach(run.policy), run.valid_recall or 0.0)).name
 
     def load_model(self, name: str) -> Recommender:
         """Returns a trained model, compiled as it was.

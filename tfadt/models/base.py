@@ -127,7 +127,7 @@ class DenoisingModel(EmbeddingModel):
         labels, importance = self.policy.relabel(batch.labels, batch.known_positive)
         logits, loss = self.row_loss(batch._replace(labels=labels), training)
         still = tf.stop_gradient(loss), tf.stop_gradient(logits)
-        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive)
+        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive, batch.false_positive)
         weights, divisor = self.policy.weights(rows, self.iteration)
         if importance is not None:
             weights *= importance

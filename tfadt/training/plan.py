@@ -56,7 +56,10 @@ def build_settings(section: str, registry: Registry, name: str, config: Config) 
     settings = getattr(config, section).get(name, {})
     if not isinstance(settings, dict):
         raise ConfigError(f"Setting '{section}.{name}' must be a section. Received: {settings!r}.")
-    return registry.resolve(name, settings), settings
+    cls = registry.resolve(name, settings)
+    other = getattr(cls, "settings_of", None)
+    theirs = {} if other is None else build_settings(section, registry, other, config)[1]
+    return cls, {**theirs, **settings}
 
 
 def make_policy(name: str, config: Config) -> DenoisingPolicy:
@@ -140,8 +143,15 @@ def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built]
         raise ConfigError(f"Setting '{section}.{name}': {first_line(error)}. Received: {settings}.") from error
 
 
-def check_extra_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:
-    """Raises DataError if a stage, a model or a policy needs extra feedback and there is none."""
+def check_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:
+    """Raises DataError if a stage, a model or a policy needs feedback or extra feedback and there is none."""
+    if data.train.false_positive is None:
+        for policy in dict.fromkeys(plan.policy for plan in todo):
+            if build_settings("policy", POLICIES, policy, config)[0].needs_feedback:
+                raise DataError(
+                    f"The policy '{policy}' leaves out the false positives, so it needs feedback on the training "
+                    "interactions, such as a rating, a dwell time or a flag (see ingest.feedback). Received: none."
+                )
     if data.extra_feedback is not None and len(data.extra_feedback):
         return
     for plan in todo:

@@ -31,7 +31,7 @@ from tfadt.training.model_files import start_from
 from tfadt.training.plan import (
     ON_EXTRA_FEEDBACK,
     Plan,
-    check_extra_feedback,
+    check_feedback,
     check_training,
     make_model,
     make_policy,
@@ -118,7 +118,7 @@ def train(
         OutOfMemoryError: If the model needs more memory than there is.
     """
     check_training(plan.model, plan.policy, plan.stages, config)
-    check_extra_feedback([plan], data, config)
+    check_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)
     if weights is not None and not isinstance(model, ClosedForm):  # which goes on from no weights

@@ -18,7 +18,7 @@ from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import Plan, check_extra_feedback, make_model
+from tfadt.training.plan import Plan, check_feedback, make_model
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics
@@ -73,7 +73,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
         if len(data.valid) == 0:
             raise DataError("A search needs validation interactions to judge its trials by. Received: none.")
         check_selection(self._config.adt.selection, data)
-        check_extra_feedback([self._plan], data, self._config)
+        check_feedback([self._plan], data, self._config)
         self._config.collide.check_users(data.num_users)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
         self._evaluator = RankingEvaluator(data.valid, data.history(), sorted({*self._config.evaluate.k, k}))

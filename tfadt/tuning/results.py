@@ -27,7 +27,7 @@ from tfadt.config.loading import dump, load_config, to_toml, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, reading
-from tfadt.registry import PLAIN
+from tfadt.registry import PLAIN, is_out_of_reach
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1
@@ -101,8 +101,9 @@ class Hyperparameters:
 
     @property
     def best(self) -> Search | None:
-        """The search whose best trial is the best of all; None where every trial failed."""
-        return _best_of(self.searches)
+        """The search whose best trial is the best of all, of an oracle only if there is no other; None if all failed."""
+        within = [search for search in self.searches if not is_out_of_reach(search.policy)]
+        return _best_of(within) or _best_of(self.searches)
 
     def apply(self, config: Config, model: str, policy: str) -> Config:
         """Returns the configuration with the best settings of a model and policy, which it then trains alone.
