@@ -60,7 +60,8 @@ def test_every_training_leaves_its_model_its_users_and_its_logs(finished):
     for run in runs:
         per_user = pd.read_parquet(out / "per_user" / f"{run.name}.parquet")
         assert per_user["recall@5"].mean() == pytest.approx(run.evaluation.metrics["recall@5"])
-        assert set(per_user["user"]) == set(data.test.user)
+        disliked = set() if data.test_disliked is None else set(data.test_disliked.user)
+        assert set(per_user["user"]) == set(data.test.user) | disliked
         assert run.policy is None or (out / "models" / f"{run.name}.keras").is_file()
         assert run.policy is None or list((out / "logs" / run.name).rglob("events*"))
     training = pd.read_parquet(out / "training.parquet")
@@ -91,7 +92,7 @@ def test_the_comparison_is_paired_over_users_averaged_over_seeds(finished):
 
     def users(policy):
         frames = [r.evaluation.per_user for r in runs if (r.model, r.policy) == ("gmf", policy)]
-        return sum(f.sort_values("user")["recall@5"].to_numpy() for f in frames) / 2
+        return sum(f.sort_values("user")["recall@5"].dropna().to_numpy() for f in frames) / 2
 
     expected = stats.ttest_rel(users("t_ce"), users("standard"))
     row = next(c for c in results["comparisons"] if (c["model"], c["metric"]) == ("gmf", "recall@5"))

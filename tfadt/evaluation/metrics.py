@@ -11,6 +11,9 @@ from tfadt.data.interactions import CSR
 METRICS = ("recall", "ndcg", "precision", "mrr", "hit")
 """Names of what `ranking_metrics` gives, before the `@k`."""
 
+LESS_IS_BETTER = ("false_share", "anti_precision")
+"""Names of the metrics that count what users regret."""
+
 
 def hits(top: np.ndarray, relevant: CSR, num_items: int) -> np.ndarray:
     """Returns where a ranked item is relevant.
@@ -69,3 +72,38 @@ def ranking_metrics(top: np.ndarray, relevant: CSR, num_items: int, ks: Sequence
 def coverage(top: np.ndarray, num_items: int) -> float:
     """Returns the share of the catalogue that appears in at least one ranking `top` (int64 `[U, k]`, -1 ignored)."""
     return len(np.unique(top[top >= 0])) / num_items
+
+
+def anti_precision(top: np.ndarray, disliked: CSR, num_items: int, ks: Sequence[int]) -> dict[str, np.ndarray]:
+    """Returns the disliked items among each user's best k, over k (Mena-Maldonado et al., SIGIR'20).
+
+    Args:
+        top: int64 `[U, K]` item codes, best first, K at least `max(ks)`; -1 where a ranking is shorter.
+        disliked: The items that the same U users are known to dislike.
+        num_items: Size of the catalogue.
+        ks: Cut-offs.
+
+    Returns:
+        `"anti_precision@20"` and so on -> float64 `[U]`.
+    """
+    bad = hits(top, disliked, num_items)
+    return {f"anti_precision@{k}": bad[:, :k].sum(axis=1) / k for k in ks}
+
+
+def novelty(top: np.ndarray, share: np.ndarray, ks: Sequence[int]) -> dict[str, np.ndarray]:
+    """Returns the mean self-information of each user's best k in bits: -log2 of the share of users who clicked the item.
+
+    It is 0 for an item that everybody clicked, and one more for an item that half as many did (Zhou et al., PNAS'10).
+
+    Args:
+        top: int64 `[U, K]` item codes, best first, K at least `max(ks)`; -1 where a ranking is shorter.
+        share: float64 `[num_items]`, the share of users who clicked each item in training; an item without clicks counts as
+            one with half a click would.
+        ks: Cut-offs.
+
+    Returns:
+        `"novelty@20"` and so on -> float64 `[U]`; 0 for an empty ranking.
+    """
+    listed = top >= 0
+    bits = np.where(listed, -np.log2(share)[np.maximum(top, 0)], 0.0)
+    return {f"novelty@{k}": bits[:, :k].sum(axis=1) / np.maximum(listed[:, :k].sum(axis=1), 1) for k in ks}

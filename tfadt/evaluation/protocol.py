@@ -16,10 +16,36 @@ def seen_at_test(data: InteractionData, config: Config) -> CSR:
 
 def test_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
     """Returns the evaluator of the test split."""
-    activity = np.bincount(data.train.user, minlength=data.num_users)
+    return group_evaluator(data, config, np.ones(data.num_users, bool))
+
+
+def group_evaluator(data: InteractionData, config: Config, users: np.ndarray) -> RankingEvaluator:
+    """Returns the evaluator of the test split for some users, bool `[num_users]`.
+
+    Raises:
+        DataError: If the test has none of them.
+    """
+    disliked = None if why_no_disliked(data) else data.test_disliked
     return RankingEvaluator(
-        data.test, seen_at_test(data, config), config.evaluate.k, activity, drop_empty=config.evaluate.drop_empty
+        data.test.take(users[data.test.user]),
+        seen_at_test(data, config),
+        config.evaluate.k,
+        np.bincount(data.train.user, minlength=data.num_users),
+        drop_empty=config.evaluate.drop_empty,
+        disliked=None if disliked is None else disliked.take(users[disliked.user]),
+        clicks=np.bincount(data.train.item, minlength=data.num_items),
     )
+
+
+def why_no_disliked(data: InteractionData) -> str | None:
+    """Returns why false_share and anti_precision cannot be measured; None where they can."""
+    if data.train.false_positive is None:
+        return "there is no feedback, so nobody knows what is disliked"
+    if data.test_disliked is None:
+        return "the data keep no disliked interactions of the test apart from it"
+    if not len(data.test_disliked):
+        return "no interaction of the test is disliked"
+    return None
 
 
 def valid_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:

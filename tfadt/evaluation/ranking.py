@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
-from tfadt.evaluation.metrics import coverage, ranking_metrics
+from tfadt.evaluation.false_positives import false_share
+from tfadt.evaluation.metrics import anti_precision, coverage, novelty, ranking_metrics
 from tfadt.memory import available_memory
 from tfadt.sampling.ragged import expand
 
@@ -171,9 +172,11 @@ class Evaluation:
     """How well a model ranks the relevant items of a split.
 
     Attributes:
-        metrics: Means over the users, such as `"recall@20"`, and `"coverage@20"` over the catalogue.
+        metrics: Means over the users, such as `"recall@20"`, `"coverage@20"` over the catalogue, and where disliked pairs
+            are known `"false_share@20"` over all judged hits.
         per_user: One row a user: `user` (code), `train_interactions`, `activity_group` (0 the least active) and the
-            metrics.
+            metrics. A user of whom only disliked items are known has `anti_precision@k` alone: its other metrics are NaN and
+            its group is -1.
     """
 
     metrics: dict[str, float]
@@ -197,10 +200,12 @@ class RankingEvaluator:
         activity: Training interactions of each user, int64 `[num_users]`; default: what `exclude` has.
         block: Users at a time; default by the memory there is.
         drop_empty: Leave out users whose relevant items are all excluded; by default they count, with zeros.
+        disliked: Pairs of the split that are known to be disliked, for `anti_precision` and `false_share`; None for neither.
+        clicks: Training clicks of each item, int64 `[num_items]`, for `novelty`; None for none.
 
     Attributes:
         ks: The cut-offs.
-        users: The users that are ranked, int64 `[U]`, ascending.
+        users: The users that are ranked, int64 `[U]`, ascending: those with relevant or disliked pairs.
 
     Raises:
         ConfigError: If a cut-off is below 1 or there is none.
@@ -215,6 +220,8 @@ class RankingEvaluator:
         activity: np.ndarray | None = None,
         block: int | None = None,
         drop_empty: bool = False,
+        disliked: Interactions | None = None,
+        clicks: np.ndarray | None = None,
     ):
         self.ks = tuple(ks)
         if not self.ks or min(self.ks) < 1:
@@ -228,13 +235,21 @@ class RankingEvaluator:
         self._exclude = exclude
         self._activity = exclude.counts if activity is None else activity
         self._block = block
-        self._items_needed = 1 + int(max(split.item.max(initial=-1), exclude.items.max(initial=-1)))
+        judged = [split.item] if disliked is None else [split.item, disliked.item]
+        self._items_needed = 1 + int(max(items.max(initial=-1) for items in (*judged, exclude.items)))
         relevant = CSR.from_pairs(split.user, split.item, self._num_users, self._items_needed)
         counts = _not_excluded(relevant, exclude, self._items_needed) if drop_empty else relevant.counts
-        self.users = np.flatnonzero(counts)
-        if not len(self.users):
+        if not counts.any():
             raise DataError(f"An evaluation needs at least one user with items to rank. Received: {len(split)} pairs.")
+        self.users = np.flatnonzero(counts)
+        self._disliked = None
+        if disliked is not None:
+            lists = CSR.from_pairs(disliked.user, disliked.item, self._num_users, self._items_needed)
+            self.users = np.flatnonzero((counts > 0) | (lists.counts > 0))
+            self._disliked = _rows(lists, self.users)
         self._relevant = _rows(relevant, self.users)
+        self._has_relevant = counts[self.users] > 0
+        self._share = None if clicks is None else np.maximum(clicks, 0.5) / self._num_users
         self._rankers: WeakKeyDictionary[Scorer, Ranker] = WeakKeyDictionary()
 
     def __call__(self, scorer: Scorer, told: Told | None = None) -> Evaluation:
@@ -243,21 +258,30 @@ class RankingEvaluator:
         Raises:
             DataError: If the model has other users or fewer items than the split, or a score is not a number.
         """
-        top = self._top(scorer, told)
+        top, counted = self._top(scorer, told), self._has_relevant
         values = ranking_metrics(top, self._relevant, scorer.num_items, self.ks)
-        activity = self._activity[self.users]
-        per_user = pd.DataFrame(
-            {"user": self.users, "train_interactions": activity, "activity_group": activity_groups(activity), **values}
-        )
-        metrics = {name: float(value.mean()) for name, value in values.items()}
-        metrics |= {f"coverage@{k}": coverage(top[:, :k], scorer.num_items) for k in self.ks}
+        if self._share is not None:
+            values |= novelty(top, self._share, self.ks)
+        values = {name: np.where(counted, value, np.nan) for name, value in values.items()}
+        activity, groups = self._activity[self.users], np.full(len(self.users), -1)
+        groups[counted] = activity_groups(activity[counted])
+        metrics = {name: float(value[counted].mean()) for name, value in values.items()}
+        metrics |= {f"coverage@{k}": coverage(top[counted, :k], scorer.num_items) for k in self.ks}
+        if self._disliked is not None:
+            values |= anti_precision(top, self._disliked, scorer.num_items, self.ks)
+            metrics |= {f"anti_precision@{k}": float(values[f"anti_precision@{k}"].mean()) for k in self.ks}
+        columns = {"user": self.users, "train_interactions": activity, "activity_group": groups}
+        per_user = pd.DataFrame({**columns, **values})
+        if self._disliked is not None:
+            metrics |= {f"false_share@{k}": false_share(per_user, k) for k in self.ks}
         return Evaluation(metrics, per_user)
 
     def recall(self, scorer: Scorer, told: Told | None = None) -> float:
         """Returns the mean recall at the first cut-off alone; tells after each block of users."""
         k = self.ks[0]
         top = self._top(scorer, told)[:, :k]
-        return float(ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"].mean())
+        recall = ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"]
+        return float(recall[self._has_relevant].mean())
 
     def _top(self, scorer: Scorer, told: Told | None) -> np.ndarray:
         if scorer not in self._rankers:

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from tfadt.evaluation.false_positives import false_share_values
+
 _ROUNDING = 1e-12  # of a mean of ratios near 1
 
 
@@ -34,7 +36,7 @@ def paired_test(method: np.ndarray, baseline: np.ndarray) -> PairedTest:
     """Compares two methods on the same users.
 
     Args:
-        method: float `[U]`, a metric of each user (averaged over seeds).
+        method: float `[U]`, a metric of each user (averaged over seeds); NaN for a user that has none, who is left out.
         baseline: float `[U]`, the same users in the same order.
 
     Returns:
@@ -46,6 +48,7 @@ def paired_test(method: np.ndarray, baseline: np.ndarray) -> PairedTest:
     if len(method) != len(baseline):
         raise ValueError(f"Both methods need the same users. Received: {len(method)} and {len(baseline)} values.")
     difference = np.asarray(method, np.float64) - np.asarray(baseline, np.float64)
+    difference = difference[~np.isnan(difference)]
     mean = float(difference.mean()) if len(difference) else 0.0
     # Equal up to rounding: scipy would divide noise by noise.
     if len(difference) < 2 or np.ptp(difference) <= _ROUNDING:
@@ -61,10 +64,10 @@ def mean_over_seeds(frames: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
 
     Args:
         frames: `Evaluation.per_user` of each run.
-        metric: Name of the column.
+        metric: Name of the column, or `false_share@k`.
 
     Returns:
-        float64 `[U]`, ordered by user code.
+        float64 `[U]`, ordered by user code; NaN for a user without this metric.
 
     Raises:
         ValueError: If the runs were not evaluated on the same users.
@@ -73,7 +76,37 @@ def mean_over_seeds(frames: Sequence[pd.DataFrame], metric: str) -> np.ndarray:
     for frame in frames[1:]:
         if set(frame["user"]) != users:
             raise ValueError(f"All runs need the same users. Received: {len(users)} and {len(frame)} users.")
-    return pd.concat(frames).groupby("user", sort=True)[metric].mean().to_numpy()
+    columns = [pd.DataFrame({"user": frame["user"], "value": _values(frame, metric)}) for frame in frames]
+    return pd.concat(columns).groupby("user", sort=True)["value"].mean().to_numpy()
+
+
+def _values(frame: pd.DataFrame, metric: str) -> np.ndarray:
+    name, _, k = metric.partition("@")
+    if name == "false_share":
+        return false_share_values(frame, int(k))
+    return frame[metric].to_numpy(np.float64)
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """Returns the 95 % interval of a mean over users, by Student's t; NaN is left out.
+
+    Args:
+        values: float `[U]`, a metric of each user (averaged over seeds).
+    """
+    test = paired_test(values, np.zeros(len(values)))
+    return test.ci_low, test.ci_high
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Returns the p-values of several tests, each corrected for the others (Holm, 1979).
+
+    With them the chance that any true null hypothesis is rejected at level alpha is at most alpha.
+    """
+    order = np.argsort(p_values, kind="stable")
+    corrected = np.empty(len(p_values))
+    factors = np.arange(len(p_values), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(np.asarray(p_values, np.float64)[order] * factors), 1.0)
+    return [float(p) for p in corrected]
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:

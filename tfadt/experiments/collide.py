@@ -16,8 +16,7 @@ from pydantic import InstanceOf, TypeAdapter
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, reading, writing
-from tfadt.evaluation.protocol import seen_at_test
-from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.protocol import group_evaluator
 from tfadt.experiments.folder import read_per_user
 from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer, Mix
@@ -135,7 +134,7 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
     widest = Group(max(settings.ratios), include_empty=True)
     table = neighbor_table(run.warmup_space(name), ratio, widest.users(ratio), max(settings.neighbors), settings.search)
     users, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)
-    measured = read_per_user(run.layout, name)
+    measured = _with_liked(read_per_user(run.layout, name))
     found = []
     for group in groups(run):
         members = group.users(ratio)
@@ -163,12 +162,13 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
 
 
 def _evaluate(run: SavedRun, model: Recommender, neighbors: np.ndarray, choice: Choice, members: np.ndarray) -> pd.DataFrame:
-    data, settings = run.data, run.config.evaluate
     scorer = CollidingScorer(model, neighbors, choice.lambda_, run.config.collide.mix)
-    activity = np.bincount(data.train.user, minlength=data.num_users)
-    split = data.test.take(members[data.test.user])
-    seen = seen_at_test(data, run.config)
-    return RankingEvaluator(split, seen, settings.k, activity, drop_empty=settings.drop_empty)(scorer).per_user
+    return _with_liked(group_evaluator(run.data, run.config, members)(scorer).per_user)
+
+
+def _with_liked(per_user: pd.DataFrame) -> pd.DataFrame:
+    """Returns the users of whom the test knows something that they like; of others there is no recall to compare."""
+    return per_user[per_user["activity_group"] >= 0].reset_index(drop=True)
 
 
 def saved_scorer(run: SavedRun, name: str, model: Recommender) -> CollidingScorer:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
+from tfadt.evaluation.false_positives import false_share_interval
+from tfadt.evaluation.metrics import LESS_IS_BETTER
+from tfadt.evaluation.significance import (
+    PairedTest,
+    holm,
+    mean_and_std,
+    mean_interval,
+    mean_over_seeds,
+    paired_test,
+)
 from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN
 from tfadt.training.plan import ADT_ALONE
 
 _SIGNIFICANT = 0.05
+
+TESTED = ("recall", "ndcg", "false_share", "anti_precision", "novelty")
+"""Metrics that every method is compared by, before the `@k`."""
 
 ENOUGH_SEEDS = 5
 """With fewer, a paired test over seeds has hardly any power, or is significant by chance."""
@@ -31,6 +43,8 @@ class Row:
         metrics: Metric -> (mean, standard deviation).
         drop_rate: Mean realised drop rate of the selected epoch.
         seconds: Mean wall time of a run.
+        intervals: Metric -> its 95 % interval over users, each user's values averaged over the seeds: the chance of which
+            users are tested. Coverage, which is of all users together, has none.
     """
 
     model: str
@@ -40,6 +54,12 @@ class Row:
     metrics: dict[str, tuple[float, float]]
     drop_rate: float
     seconds: float
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the row for `results.json`."""
+        method = {"model": self.model, "policy": self.policy, "plan": self.plan, "seeds": self.seeds}
+        return {**method, "metrics": {name: mean for name, (mean, _) in self.metrics.items()}, "intervals": self.intervals}
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,7 @@ class Comparison:
         test: Paired over users, each user's value averaged over the seeds. It knows the chance of which users are tested,
             not the chance of training.
         seed_test: Paired over seeds (the same seed draws the same batches for both): the chance of training.
+        p_holm: The p-value over users, corrected for all comparisons of the run on this metric (Holm).
     """
 
     model: str
@@ -62,11 +83,12 @@ class Comparison:
     metric: str
     test: PairedTest
     seed_test: PairedTest
+    p_holm: float
 
     @property
     def verdict(self) -> str:
-        """Whether the policy helps; see `verdict`."""
-        return verdict(self.test, self.seed_test)
+        """Whether the policy helps, by the corrected p-value; see `verdict`."""
+        return verdict(replace(self.test, p_value=self.p_holm), self.seed_test, self.metric)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the comparison for `results.json`."""
@@ -77,6 +99,7 @@ class Comparison:
             "baseline": PLAIN,
             "metric": self.metric,
             **asdict(self.test),
+            "p_value_holm": self.p_holm,
             "p_value_seeds": self.seed_test.p_value if self.seed_test.users > 1 else None,
             "verdict": self.verdict,
         }
@@ -89,21 +112,42 @@ def rows(runs: Sequence[Run]) -> list[Row]:
         metrics = {m: mean_and_std([run.evaluation.metrics[m] for run in own]) for m in own[0].evaluation.metrics}
         drop_rate, _ = mean_and_std([run.realised_drop_rate for run in own])
         seconds, _ = mean_and_std([run.seconds for run in own])
-        table.append(Row(model, policy, plan, len(own), metrics, drop_rate, seconds))
+        table.append(Row(model, policy, plan, len(own), metrics, drop_rate, seconds, _intervals(own)))
     return table
+
+
+def _intervals(own: Sequence[Run]) -> dict[str, tuple[float, float]]:
+    frames = [run.evaluation.per_user for run in own]
+    found = {}
+    for metric in own[0].evaluation.metrics:
+        name, _, k = metric.partition("@")
+        if name == "false_share":
+            found[metric] = false_share_interval(frames, int(k))
+        elif metric in frames[0]:
+            found[metric] = mean_interval(mean_over_seeds(frames, metric))
+    return found
+
+
+def tested_metrics(runs: Sequence[Run], ks: Sequence[int]) -> list[str]:
+    """Returns the metrics that methods are compared by: those of `TESTED` that were measured."""
+    wanted = [f"{name}@{k}" for k in ks for name in TESTED]
+    return [metric for metric in wanted if all(metric in run.metrics for run in runs)]
 
 
 def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]:
     """Tests every method against `standard` in ADT alone of the same model; none for a model not trained like that."""
     by_method = methods(runs)
-    found = []
+    found: list[tuple[tuple[str, str, str], str, PairedTest, PairedTest]] = []
     for (model, policy, plan), own in by_method.items():
         baseline = by_method.get((model, PLAIN, ADT_ALONE), [])
         # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
         if policy is None or own is baseline or len(own) != len(baseline):
             continue
-        found += [Comparison(model, policy, plan, metric, *paired(own, baseline, metric)) for metric in metrics]
-    return found
+        found += [((model, policy, plan), metric, *paired(own, baseline, metric)) for metric in metrics]
+    corrected: dict[str, list[float]] = {
+        metric: holm([test.p_value for _, of, test, _ in found if of == metric]) for metric in metrics
+    }
+    return [Comparison(*method, metric, users, seeds, corrected[metric].pop(0)) for method, metric, users, seeds in found]
 
 
 def paired(own: Sequence[Run], baseline: Sequence[Run], metric: str) -> tuple[PairedTest, PairedTest]:
@@ -113,14 +157,19 @@ def paired(own: Sequence[Run], baseline: Sequence[Run], metric: str) -> tuple[Pa
     return paired_test(*by_user), paired_test(*by_seed)
 
 
-def verdict(users: PairedTest, seeds: PairedTest) -> str:
+def verdict(users: PairedTest, seeds: PairedTest, metric: str = "recall") -> str:
     """Returns whether a method helps: `better` or `worse` where users and seeds both say so.
 
+    Fewer disliked items are better; more or less of novelty is neither, so it is `higher` or `lower`.
     Fewer than five seeds cannot tell a method from the luck of its training; the verdict then says that it is for these.
     """
     if users.p_value >= _SIGNIFICANT:
         return "no significant difference"
-    direction = "better" if users.difference > 0 else "worse"
+    name = metric.partition("@")[0]
+    if name == "novelty":
+        direction = "higher" if users.difference > 0 else "lower"
+    else:
+        direction = "better" if (users.difference > 0) != (name in LESS_IS_BETTER) else "worse"
     if seeds.users < 2:
         return f"{direction} with this seed"
     if seeds.users < ENOUGH_SEEDS:

@@ -14,8 +14,11 @@ from tfadt.config import Config
 from tfadt.config.loading import dump
 from tfadt.data.account import summary
 from tfadt.data.interactions import InteractionData
+from tfadt.evaluation.metrics import LESS_IS_BETTER
+from tfadt.evaluation.protocol import why_no_disliked
 from tfadt.experiments.collide import Collided
-from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparisons, rows
+from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparisons, rows, tested_metrics
+from tfadt.experiments.disliked import gap_table, variety_table
 from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.experiments.layout import REPORT, RESULTS
 from tfadt.experiments.run import POPULAR, SCHEMA, Run
@@ -29,34 +32,46 @@ _ONE_DRAW = (
 )
 
 
+_LESS = (
+    "false_share: of the test items known to be liked or disliked among the best k, the share disliked; anti_precision: "
+    "disliked ones / k; coverage: share of the catalogue that anybody is shown; novelty: mean -log2 of the share of users "
+    "who clicked a shown item. Fewer disliked items are no gain if recall falls with them: read both."
+)
+
+
 def write_report(
     config: Config, data: InteractionData, runs: Sequence[Run], out: Path, collided: Sequence[Collided] = ()
 ) -> dict[str, Any]:
     """Writes `results.json` and `results.md`, each under a temporary name first.
 
     Returns:
-        What `results.json` holds: `runs`, `comparisons`, `colliding`, `activity_groups`, `data`, `config`, `versions`.
+        What `results.json` holds: `runs`, `methods` (means and intervals), `comparisons`, `colliding`, `left_out` (metrics
+        that could not be measured, and why), `activity_groups`, `data`, `config`, `versions`.
     """
     first = config.evaluate.k[0]
-    tests = comparisons(runs, [f"{name}@{k}" for k in config.evaluate.k for name in ("recall", "ndcg")])
+    tests = comparisons(runs, tested_metrics(runs, config.evaluate.k))
+    table = rows(runs)
     results = {
         "schema": SCHEMA,
         "runs": [run.as_dict() for run in runs],
+        "methods": [row.as_dict() for row in table],
         "comparisons": [test.as_dict() for test in tests],
         "colliding": [each.as_dict() for each in collided],
+        "left_out": {f"{name}@k": why for name in LESS_IS_BETTER if (why := why_no_disliked(data)) is not None},
         "activity_groups": {run.name: run.evaluation.by_group(f"recall@{first}") for run in runs},
         "data": data.manifest,
         "config": dump(config),
         "versions": versions(),
     }
     write_text(out / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    write_text(out / REPORT, markdown(config, data, rows(runs), tests, runs, collided))
+    write_text(out / REPORT, markdown(config, data, table, tests, runs, collided))
     return results
 
 
 def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], list[list[str]]]:
     """Returns the header and the cells of the results table, for Markdown and for the terminal."""
     metrics = [f"{name}@{k}" for k in ks for name in ("recall", "ndcg")]
+    metrics += [name for name in [f"false_share@{ks[0]}"] if all(name in row.metrics for row in table)]
     with_plan = any(row.plan != ADT_ALONE for row in table)
     header = ["model", "policy", *(["plan"] if with_plan else []), *metrics, "drop rate", "seconds"]
     cells = []
@@ -101,7 +116,7 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
             t = test.test
             lines.append(
                 f"{method_name(test)}: {metric} {t.difference:+.4f} against plain training "
-                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {t.p_value:.3g} over {t.users:,} users"
+                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {test.p_holm:.3g} over {t.users:,} users"
                 f"{_seeds(test)}): {test.verdict}."
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
@@ -143,6 +158,8 @@ def markdown(
         _markdown_table(header, cells),
         "## Does denoising help here?",
         "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "There is nothing to compare.",
+        "## Disliked items, and variety",
+        *disliked_parts(data, table, tests, first),
         *_extra_feedback_parts(config, runs, collided),
         f"## recall@{first} by activity (four groups of equal interactions, least active first)",
         _markdown_table(
@@ -154,6 +171,20 @@ def markdown(
         f"Content fingerprint `{data.manifest['fingerprint']}`.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def disliked_parts(data: InteractionData, table: Sequence[Row], tests: Sequence[Comparison], k: int) -> list[str]:
+    """Returns the parts of `results.md` on what recall cannot see: disliked items, variety, and what the oracle gains."""
+    why = why_no_disliked(data)
+    parts = [f"false_share and anti_precision are left out: {why}."] if why else []
+    parts += ["95 % intervals over users in brackets. " + _LESS, _markdown_table(*variety_table(table, tests, k))]
+    header, cells = gap_table(table, k)
+    if cells:
+        parts += [
+            "Share of the gap between plain training and the oracle that a policy closes:",
+            _markdown_table(header, cells),
+        ]
+    return parts
 
 
 def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequence[Collided]) -> list[str]:
