@@ -69,7 +69,7 @@ def test_means_have_intervals_over_users(finished):
     values = values[~np.isnan(values)]
     expected = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
     assert method["intervals"]["recall@5"] == pytest.approx(expected)
-    assert method["intervals"]["false_share@5"] == false_share_interval(frames, 5)
+    assert method["intervals"]["false_share@5"] == list(false_share_interval(frames, 5))
     assert "coverage@5" not in method["intervals"]
 
 

@@ -59,7 +59,8 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """Returns the row for `results.json`."""
         method = {"model": self.model, "policy": self.policy, "plan": self.plan, "seeds": self.seeds}
-        return {**method, "metrics": {name: mean for name, (mean, _) in self.metrics.items()}, "intervals": self.intervals}
+        means = {name: mean for name, (mean, _) in self.metrics.items()}
+        return {**method, "metrics": means, "intervals": {name: list(each) for name, each in self.intervals.items()}}
 
 
 @dataclass(frozen=True)
