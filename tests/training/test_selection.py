@@ -53,6 +53,29 @@ def test_the_best_weights_come_back(model):
     assert history.history["selection_score"] == [0.1, 0.25]
 
 
+def patient(model, scores, patience):
+    data = checkerboard()
+    source = model.batch_source(data.train, model.negative_sampler(data), 48)
+    selection = Selection(Scripted(model, scores), 2, 20, patience=patience)
+    model.fit_source(source, 4, stops=[2], callbacks=[selection])
+    return selection
+
+
+def test_training_ends_when_patience_does(model):
+    selection = patient(model, [0.1, 0.3, 0.2, 0.3, 0.25], 2)
+    # The best is of step 4, and neither that of step 6 nor that of step 8 is better.
+    assert [step for step, _ in selection.history] == [2, 4, 6, 8]
+    assert int(model.iteration) == 8
+    assert selection.best_step == 4
+    assert selection.exhausted
+
+
+def test_patience_begins_anew_with_each_better_score(model):
+    selection = patient(model, [0.1, 0.05, 0.2, 0.15, 0.3, 0.25, 0.35, 0.3, 0.4, 0.2], 2)
+    assert int(model.iteration) == 20
+    assert not selection.exhausted
+
+
 def test_without_a_score_the_last_weights_stay(model):
     selection, _ = fit(model, None, every=3)
     assert (selection.best_step, selection.best_score, selection.history) == (10, None, [])

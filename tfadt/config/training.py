@@ -72,6 +72,13 @@ class ADTConfig(Section):
     """Users a step, for models that train by user (CDAE)."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of Adam."""
+    l2: float = Field(default=0.0, ge=0)
+    """Weight of the L2 penalty on the table rows that a step reads: half the mean square length of the rows read from each
+    table, added to the loss; biases are not penalised. The fewer clicks a user has, the more helps."""
+    adam_beta_1: float = Field(default=0.9, gt=0, lt=1)
+    """Decay of Adam's momentum."""
+    adam_beta_2: float = Field(default=0.999, gt=0, lt=1)
+    """Decay of Adam's velocity; its square root must be above `adam_beta_1`."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
     """Epsilon of Adam: the authors' (PyTorch's) 1e-8. Keras's own default is 1e-7, ten times as much."""
     objective: Literal["binary_crossentropy", "square", "bpr"] = "binary_crossentropy"
@@ -84,7 +91,11 @@ class ADTConfig(Section):
     """Negatives avoid the user's training items, or all items known of the user. `known` lets the test's pairs into
     training: it is for reproducing results that did so, never for an estimate."""
     eval_every: int | None = Field(default=None, ge=1)
-    """Steps between two validations; default: once an epoch."""
+    """Steps between two validations; default: `validations` times an epoch."""
+    validations: int = Field(default=1, ge=1)
+    """Validations in each epoch, where `eval_every` does not say after how many steps."""
+    patience: int | None = Field(default=None, ge=1)
+    """Validations without a better score after which a stage ends early; default: none, all epochs are trained."""
     selection: Literal["val_recall", "trimmed", "paper", "last"] = "val_recall"
     """Which checkpoint is kept, by one rule for every policy of a run."""
     fixed_valid_negatives: bool = False

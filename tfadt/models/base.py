@@ -48,6 +48,7 @@ class DenoisingModel(EmbeddingModel):
         optimizer: Any = None,
         policy: DenoisingPolicy | str | None = None,
         objective: str = "binary_crossentropy",
+        l2: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Sets how the model trains.
@@ -57,6 +58,7 @@ class DenoisingModel(EmbeddingModel):
                 epsilon 1e-8.
             policy: A denoising policy or its registered name, such as `"t_ce"`; default plain training.
             objective: `"binary_crossentropy"`, `"square"` or `"bpr"`.
+            l2: Weight of the L2 penalty on the table rows that a step reads (`OptimizerStep.penalty`), at least 0.
             **kwargs: None: for what else Keras takes, the error says what to do here.
 
         Raises:
@@ -65,11 +67,14 @@ class DenoisingModel(EmbeddingModel):
         """
         for name, value in kwargs.items():
             if name not in _NOT_COMPILED:
-                raise ConfigError(f"compile() takes optimizer, policy and objective. Received: {name}={value!r}.")
+                raise ConfigError(f"compile() takes optimizer, policy, objective and l2. Received: {name}={value!r}.")
             if value:
                 raise ConfigError(f"compile() takes no {name}: {_NOT_COMPILED[name]}. Received: {name}={value!r}.")
         if tf.distribute.has_strategy():
             raise ConfigError("Models train on one device. Build and compile them outside of a distribution strategy.")
+        if not l2 >= 0:
+            raise ConfigError(f"l2 must be at least 0. Received: {l2}.")
+        self.l2 = float(l2)
         self._objective = get_objective(objective)
         self.objective = objective
         self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
@@ -84,6 +89,7 @@ class DenoisingModel(EmbeddingModel):
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "policy": keras.saving.serialize_keras_object(self.policy),
             "objective": self.objective,
+            "l2": self.l2,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -92,6 +98,7 @@ class DenoisingModel(EmbeddingModel):
             optimizer=keras.saving.deserialize_keras_object(config["optimizer"]),
             policy=keras.saving.deserialize_keras_object(config["policy"]),
             objective=config["objective"],
+            l2=config.get("l2", 0.0),  # files of before there was one
         )
 
     @property
@@ -160,9 +167,10 @@ class DenoisingModel(EmbeddingModel):
                 value, loss, weights = self.batch_loss(batch, training=True)
             finally:
                 step, self._step = self._step, None
-        step.minimize(value, self.trainable_variables)
+            total = value + self.l2 * step.penalty() if self.l2 else value
+        step.minimize(total, self.trainable_variables)
         self._statistics.update_state(batch, value, loss, weights)
-        return value
+        return total
 
     def _as_batch(self, data: Any) -> Batch:
         pairs, labels, weight = keras.utils.unpack_x_y_sample_weight(data)

@@ -13,23 +13,35 @@ from tfadt.search_space import Choices, SearchSpace
 
 @keras.saving.register_keras_serializable("tfadt")
 class GMF(Recommender):
-    """`logit = h . (p_u * q_i) + b`, with h and b learned.
+    """`logit = h . (p_u * q_i) + b`, with h and b learned; with item biases `+ b_i`.
 
     Args:
         num_users: Number of users.
         num_items: Number of items.
         embedding_dim: Length d of the user and item vectors.
+        item_bias: Whether each item has a bias b_i, which the penalty on rows leaves alone.
+        init_stddev: Standard deviation of the initial vectors.
         **kwargs: As in `Recommender`.
     """
 
     affine_scores: ClassVar[bool] = True
     search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(16, 32, 64, 128)}
 
-    def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, **kwargs: Any):
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        item_bias: bool = False,
+        init_stddev: float = 0.01,
+        **kwargs: Any,
+    ):
         super().__init__(num_users, num_items, **kwargs)
         self.embedding_dim = int(embedding_dim)
-        self.user_table = self.add_table("user", num_users, embedding_dim)
-        self.item_table = self.add_table("item", num_items, embedding_dim)
+        self.init_stddev = float(init_stddev)
+        self.user_table = self.add_table("user", num_users, embedding_dim, self.normal(init_stddev))
+        self.item_table = self.add_table("item", num_items, embedding_dim, self.normal(init_stddev))
+        self.bias_table = self.add_item_bias() if item_bias else None
         self.output_kernel, self.output_bias = self.add_output(embedding_dim)
         self.built = True
 
@@ -38,7 +50,8 @@ class GMF(Recommender):
         del training
         users, items = inputs
         product = self.lookup(self.user_table, users) * self.lookup(self.item_table, items)
-        return self.project(product, self.output_kernel, self.output_bias)
+        logits = self.project(product, self.output_kernel, self.output_bias)
+        return logits if self.bias_table is None else logits + tf.cast(self.lookup(self.bias_table, items)[:, 0], tf.float32)
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns p_u."""
@@ -47,8 +60,10 @@ class GMF(Recommender):
     def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
         """Returns the logits of all items: h folded into the user vectors, one matrix product."""
         folded = vectors * self.output_kernel[:, 0]
-        return tf.matmul(folded, self.item_table.value, transpose_b=True) + self.output_bias
+        logits = tf.matmul(folded, self.item_table.value, transpose_b=True) + self.output_bias
+        return logits if self.bias_table is None else logits + self.bias_table.value[:, 0]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "embedding_dim": self.embedding_dim}
+        recipe = {"item_bias": self.bias_table is not None, "init_stddev": self.init_stddev}
+        return {**super().get_config(), "embedding_dim": self.embedding_dim, **recipe}

@@ -23,16 +23,28 @@ class NeuMF(Recommender):
         num_users: Number of users.
         num_items: Number of items.
         embedding_dim: d.
+        item_bias: Whether each item has a bias that is added to its logit, and which the penalty on rows leaves alone.
+        init_stddev: Standard deviation of the initial vectors.
         **kwargs: As in `Recommender`.
     """
 
     search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(8, 16, 32, 64)}
 
-    def __init__(self, num_users: int, num_items: int, embedding_dim: int = 32, **kwargs: Any):
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 32,
+        item_bias: bool = False,
+        init_stddev: float = 0.01,
+        **kwargs: Any,
+    ):
         super().__init__(num_users, num_items, **kwargs)
         self.embedding_dim = d = int(embedding_dim)
-        self.user_table = self.add_table("user", num_users, 5 * d)
-        self.item_table = self.add_table("item", num_items, 5 * d)
+        self.init_stddev = float(init_stddev)
+        self.user_table = self.add_table("user", num_users, 5 * d, self.normal(init_stddev))
+        self.item_table = self.add_table("item", num_items, 5 * d, self.normal(init_stddev))
+        self.bias_table = self.add_item_bias() if item_bias else None
         self.mlp_kernels, self.mlp_biases = [], []
         for n, (fan_in, fan_out) in enumerate([(8 * d, 4 * d), (4 * d, 2 * d), (2 * d, d)]):
             glorot = keras.initializers.GlorotUniform(seed=self.initializer_seed())
@@ -53,7 +65,8 @@ class NeuMF(Recommender):
         for kernel, bias in zip(self.mlp_kernels, self.mlp_biases, strict=True):
             hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
         merged = tf.concat([user_gmf * item_gmf, hidden], axis=1)
-        return self.project(merged, self.output_kernel, self.output_bias)
+        logits = self.project(merged, self.output_kernel, self.output_bias)
+        return logits if self.bias_table is None else logits + tf.cast(self.lookup(self.bias_table, items)[:, 0], tf.float32)
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the GMF and the MLP vector of each user, concatenated."""
@@ -78,8 +91,10 @@ class NeuMF(Recommender):
                 hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
             return tf.linalg.matvec(hidden, self.output_kernel[d:, 0])
 
-        return gmf + tf.map_fn(mlp, from_user) + self.output_bias
+        logits = gmf + tf.map_fn(mlp, from_user) + self.output_bias
+        return logits if self.bias_table is None else logits + self.bias_table.value[:, 0]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "embedding_dim": self.embedding_dim}
+        recipe = {"item_bias": self.bias_table is not None, "init_stddev": self.init_stddev}
+        return {**super().get_config(), "embedding_dim": self.embedding_dim, **recipe}

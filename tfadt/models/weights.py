@@ -53,10 +53,26 @@ class EmbeddingModel(keras.Model):
         if dim < 1:
             raise ConfigError(f"The {name} table needs vectors of at least 1 number. Received: {dim}.")
         require_memory(f"The {name} table ({rows:,} x {dim:,} float32)", 4 * rows * dim, "the length of its vectors")
-        initializer = initializer or keras.initializers.RandomNormal(stddev=0.01, seed=self.initializer_seed())
+        initializer = initializer or self.normal(0.01)
         # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
         table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
         table.deferred = True  # for DeferredAdam
+        return table
+
+    def normal(self, stddev: float) -> keras.initializers.Initializer:
+        """Returns the initializer N(0, stddev) of the next table.
+
+        Raises:
+            ConfigError: If `stddev` is not above 0.
+        """
+        if not stddev > 0:
+            raise ConfigError(f"init_stddev must be above 0. Received: {stddev}.")
+        return keras.initializers.RandomNormal(stddev=stddev, seed=self.initializer_seed())
+
+    def add_item_bias(self) -> keras.Variable:
+        """Makes a table of a bias for each item, `[num_items, 1]`, zeros, which the L2 penalty leaves alone."""
+        table = self.add_table("bias", self.num_items, 1, "zeros")
+        table.penalised = False  # for OptimizerStep
         return table
 
     def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:

@@ -70,6 +70,11 @@ class DeferredAdam(keras.optimizers.Adam):
                 raise ConfigError(f"DeferredAdam cannot defer {name}. Received: {name}={kwargs[name]}.")
         if (kwargs.get("gradient_accumulation_steps") or 1) > 1:
             raise ConfigError("DeferredAdam cannot accumulate gradients.")
+        if not 0 < beta_1 < np.sqrt(beta_2) < 1:
+            raise ConfigError(
+                "DeferredAdam needs 0 < beta_1 < sqrt(beta_2) < 1: what a resting row misses must fade. Received: "
+                f"beta_1={beta_1}, beta_2={beta_2}."
+            )
         super().__init__(learning_rate, beta_1, beta_2, epsilon, **kwargs)
         self._ratio = beta_1 / np.sqrt(beta_2)
         self._horizon = _HORIZON

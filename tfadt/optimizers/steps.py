@@ -22,10 +22,24 @@ class OptimizerStep:
     def __init__(self, optimizer: Any, tape: tf.GradientTape):
         self.optimizer = optimizer
         self.tape = tape
+        self._penalised: list[tf.Tensor] = []
+
+    def penalty(self) -> tf.Tensor:
+        """Returns half the mean square length of the rows read from each table, summed over the tables: a float32 scalar.
+
+        A row that is read twice counts twice. Tables with `penalised = False` count nothing.
+        """
+        lengths = [tf.reduce_mean(tf.reduce_sum(tf.square(rows), axis=1)) for rows in self._penalised]
+        return 0.5 * tf.add_n(lengths) if lengths else tf.zeros([])
 
     def rows(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of int64 `ids` `[n]` (repeats welcome): float32 `[n, dim]`."""
-        return tf.gather(table.value, ids)
+        return self._remember(table, tf.gather(table.value, ids))
+
+    def _remember(self, table: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
+        if table.trainable and getattr(table, "penalised", True):
+            self._penalised.append(rows)
+        return rows
 
     def minimize(self, loss: tf.Tensor, variables: Sequence[keras.Variable]) -> None:
         """Moves the variables against the gradient of the loss, a scalar, and counts the step."""
@@ -65,7 +79,7 @@ class DeferredStep(OptimizerStep):
         looked_up = tf.gather(rows.weights, index)
         self.tape.watch(looked_up)
         self._read.append((table, rows, index, looked_up))
-        return looked_up
+        return self._remember(table, looked_up)
 
     def minimize(self, loss: tf.Tensor, variables: Sequence[keras.Variable]) -> None:
         """Moves the rows that were read and the variables that are no tables."""

@@ -108,6 +108,7 @@ class Selection(keras.callbacks.Callback):
         every: Steps between two measurements.
         total_steps: Steps of the run; the last one is always measured.
         metrics: What measurements find beside the score, kept up to date by `score`, for the epoch's logs.
+        patience: Measurements without a better score after which training stops; None to go on.
 
     Attributes:
         best_step: The step whose weights the model ends with.
@@ -125,8 +126,10 @@ class Selection(keras.callbacks.Callback):
         every: int,
         total_steps: int,
         metrics: Mapping[str, float] | None = None,
+        patience: int | None = None,
     ):
         super().__init__()
+        self._patience = patience
         self._metrics = {} if metrics is None else metrics
         self.around: Callable[[], AbstractContextManager[None]] = nullcontext
         self.logged_step: int | None = None
@@ -138,6 +141,12 @@ class Selection(keras.callbacks.Callback):
         self.best_score: float | None = None
         self.best_logs: dict[str, float] = {}
         self.history: list[tuple[int, float]] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the score has not become better for as many measurements as there is patience."""
+        since = sum(step > self.best_step for step, _ in self.history)
+        return self._patience is not None and self.best_score is not None and since >= self._patience
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Measures the model where it is due."""
@@ -153,6 +162,8 @@ class Selection(keras.callbacks.Callback):
         if not np.isnan(score) and (self.best_score is None or score > self.best_score):
             self.best_step, self.best_score = step, score
             self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
+        if self.exhausted:
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the last measurement to the epoch's logs, and notes those of the best step."""

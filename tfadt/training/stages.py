@@ -152,8 +152,10 @@ def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -
     if isinstance(model, ClosedForm):
         model.policy = settled
         return
-    optimizer = DeferredAdam(_settings(stage, config).learning_rate, epsilon=config.adt.adam_epsilon)
-    model.compile(optimizer, settled, config.adt.objective)
+    adt = config.adt
+    rate = _settings(stage, config).learning_rate
+    optimizer = DeferredAdam(rate, adt.adam_beta_1, adt.adam_beta_2, epsilon=adt.adam_epsilon)
+    model.compile(optimizer, settled, adt.objective, adt.l2)
 
 
 def train_stage(
@@ -208,7 +210,9 @@ def train_stage(
     )
     epochs = settings.epochs if epochs is None else epochs
     total_steps = source.steps_per_epoch * epochs
-    every = source.steps_per_epoch if evaluator is not None else adt.eval_every or source.steps_per_epoch
+    every = source.steps_per_epoch
+    if evaluator is None:
+        every = adt.eval_every or -(-source.steps_per_epoch // adt.validations)
     keep_every = adt.checkpoint_every or source.steps_per_epoch
     k = config.evaluate.selection_k
     listener = progress or Progress()
@@ -217,11 +221,14 @@ def train_stage(
     )
     ranked = None if evaluator is None else RankedScore(evaluator, model, adt.selection, score, k)
     with listening() as interrupt:
-        selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {})
+        selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, adt.patience)
         keeper = Checkpointing(store, keep_every, selection, interrupt, total_steps)
         done = keeper.restore(model, store) if continued is None else 0
         if continued is not None:
             keeper.restore(model, continued)
+        if selection.exhausted and done:  # it was over: its epochs are those that it made, and no step is left of them
+            epochs = -(-done // source.steps_per_epoch)
+            done = epochs * source.steps_per_epoch
         listener.begin(label, total_steps)
         model.fit_source(
             source,

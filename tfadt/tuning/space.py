@@ -23,6 +23,9 @@ TRAINING_SPACE = {"learning_rate": Range(1e-4, 1e-2, log=True)}
 
 _SEARCHABLE = (
     "learning_rate",
+    "l2",
+    "adam_beta_1",
+    "adam_beta_2",
     "adam_epsilon",
     "batch_size",
     "user_batch_size",
