@@ -18,6 +18,7 @@ from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
+from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
 from tfadt.training.plan import Plan
 from tfadt.training.progress import Progress
@@ -288,3 +289,25 @@ def test_rankings_tell_how_far_they_are(tmp_path):
     epochs = RunFolder(tmp_path / "out").config().adt.epochs
     # One block of users holds all of them: one word a validation, and one for the test.
     assert heard.ranks == [(counts[0], counts[0])] * epochs + [(counts[1], counts[1])]
+
+
+def test_a_stage_that_ended_early_makes_no_more_steps_when_it_is_resumed(tmp_path):
+    config = load_config(None, [*SETTINGS, "adt.epochs=30", "adt.patience=2", "adt.validations=3", "adt.learning_rate=0.05"])
+    data = ingest(config.ingest)
+    plan, store = Plan("gmf", "t_ce", 0), CheckpointStore(tmp_path / "checkpoints")
+    first, again = (train(plan, data, config, checkpoints=store) for _ in range(2))
+    assert len(first.history) < 30
+    assert (first.best_step, first.selection_score) == (again.best_step, again.selection_score)
+    assert first.best_step < int(first.model.iteration) == int(again.model.iteration)
+    for a, b in zip(weights(first.model), weights(again.model), strict=True):
+        np.testing.assert_array_equal(a, b)
+    pd.testing.assert_frame_equal(first.history, again.history)
+
+
+def test_the_recipe_of_the_configuration_reaches_the_optimizer_and_the_model():
+    settings = ["adt.l2=0.05", "adt.adam_beta_1=0.8", "adt.adam_beta_2=0.95", "model.gmf.item_bias=true"]
+    config = load_config(None, [*SETTINGS, *settings, "model.gmf.init_stddev=0.1"])
+    model = train(Plan("gmf", "standard", 0), ingest(config.ingest), config).model
+    assert (model.l2, model.optimizer.beta_1, model.optimizer.beta_2) == (0.05, 0.8, 0.95)
+    assert model.bias_table is not None
+    assert model.init_stddev == 0.1
