@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfadt.config import ADTConfig, Config
-from tfadt.config.loading import dump, load_config
+from tfadt.config.loading import dump, load_config, to_toml, with_settings
 from tfadt.errors import ConfigError
 
 
@@ -232,3 +232,37 @@ def test_settings_nested_too_deep_are_one_sentence(depth: int, tmp_path: Path) -
         load_config(path)
     with pytest.raises(ConfigError, match="nested too deep"):
         load_config(None, [f"adt.epochs={'[' * depth}"])
+
+
+def test_a_preset_lies_below_what_is_given():
+    strong = load_config(None, ["adt.preset=strong"])
+    assert (strong.adt.num_negatives, strong.adt.patience, strong.adt.l2) == (8, 10, 0.01)
+    assert strong.model["gmf"] == {"embedding_dim": 64, "item_bias": True}
+    assert strong.policy["t_ce"] == {"scope": "positives"}
+    own = load_config(None, ["adt.preset=strong", "adt.num_negatives=1", "adt.epochs=10", "model.gmf.embedding_dim=16"])
+    assert (own.adt.num_negatives, own.adt.epochs, own.adt.patience) == (1, 10, 10)
+    assert own.model["gmf"] == {"embedding_dim": 16, "item_bias": True}
+    assert load_config(None, ["adt.preset=paper"]) == Config() == load_config(None, [])
+    assert load_config(None, ["adt.preset=strong"]) == strong  # one use of a preset does not change the next
+
+
+def test_a_preset_holds_for_sections_in_python():
+    config = Config(adt=ADTConfig(preset="strong", epochs=3), model={"gmf": {"embedding_dim": 8}})
+    assert (config.adt.epochs, config.adt.num_negatives) == (3, 8)
+    assert config.model["gmf"] == {"embedding_dim": 8, "item_bias": True}
+
+
+def test_what_a_preset_gave_is_kept_where_settings_are_written_and_read(tmp_path):
+    # num_negatives is a default again, which must not come back as the preset's.
+    config = load_config(None, ["adt.preset=strong", "adt.num_negatives=1"])
+    assert load_config(base=dump(config)) == config
+    (tmp_path / "own.toml").write_text(to_toml(config))
+    back = load_config(tmp_path / "own.toml")
+    assert back.model == config.model
+    assert back.adt == config.adt.model_copy(update={"preset": "paper"})
+    assert with_settings(config, {"adt.seed": 3}).adt.num_negatives == 1
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ConfigError, match=r"Setting 'adt\.preset': .*'paper' or 'strong'.*Received: 'storng'"):
+        load_config(None, ["adt.preset=storng"])

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tfadt.config.ingest import IngestConfig
 from tfadt.config.pipeline import KubeflowConfig, PipelineConfig, ValidateDataConfig
+from tfadt.config.presets import PRESETS
 from tfadt.config.ranking import CollideConfig, EvaluateConfig
 from tfadt.config.section import Section
 from tfadt.config.serving import ExportConfig, PushConfig, VerifyConfig
@@ -55,3 +56,15 @@ class Config(Section):
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of a policy, such as `[policy.t_ce] max_drop_rate = 0.1`."""
+
+    @model_validator(mode="after")
+    def _fill_from_preset(self) -> Config:
+        """Gives what was not set the preset's value."""
+        preset = PRESETS[self.adt.preset]
+        left = {name: value for name, value in preset["adt"].items() if name not in self.adt.model_fields_set}
+        filled: dict[str, Any] = {"adt": self.adt.model_copy(update=left)}
+        for section in ("model", "policy"):
+            below, own = preset[section], getattr(self, section)
+            filled[section] = {name: {**below.get(name, {}), **own.get(name, {})} for name in {**below, **own}}
+        self.__dict__.update(filled)  # the fields are frozen for everybody else
+        return self

@@ -52,6 +52,9 @@ def check_plan(plan: str) -> str:
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
+    preset: Literal["paper", "strong"] = "paper"
+    """Recipe: settings of `adt`, `model` and `policy` that hold unless they are given. `paper` is the authors', `strong` one
+    that is worth deploying; docs/recipe.md has both."""
     models: tuple[str, ...] = Field(default=("gmf", "neumf", "cdae"), min_length=1)
     """Models to train, by registered name."""
     policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce"), min_length=1)

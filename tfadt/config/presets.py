@@ -1,0 +1,27 @@
+"""Recipes by name: settings that a configuration has unless it says otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {"adt": {}, "model": {}, "policy": {}},
+    "strong": {
+        "adt": {
+            "learning_rate": 0.003,
+            "batch_size": 8192,
+            "num_negatives": 8,
+            "l2": 0.01,
+            "epochs": 30,
+            "validations": 2,
+            "patience": 10,
+        },
+        "model": {
+            "gmf": {"embedding_dim": 64, "item_bias": True},
+            "neumf": {"item_bias": True},
+        },
+        # As a share of a batch of nine rows a positive, a tenth would be nine positives in ten.
+        "policy": {"t_ce": {"scope": "positives"}},
+    },
+}
+"""Preset -> settings. `paper` is what the authors train with, which is what the fields have for defaults."""
