@@ -236,7 +236,7 @@ def test_settings_nested_too_deep_are_one_sentence(depth: int, tmp_path: Path) -
 
 def test_a_preset_lies_below_what_is_given():
     strong = load_config(None, ["adt.preset=strong"])
-    assert (strong.adt.num_negatives, strong.adt.patience, strong.adt.l2) == (8, 10, 0.01)
+    assert (strong.adt.num_negatives, strong.adt.patience, strong.adt.l2) == (16, 10, 0.01)
     assert strong.model["gmf"] == {"embedding_dim": 64, "item_bias": True}
     assert strong.policy["t_ce"] == {"scope": "positives"}
     own = load_config(None, ["adt.preset=strong", "adt.num_negatives=1", "adt.epochs=10", "model.gmf.embedding_dim=16"])
@@ -248,7 +248,7 @@ def test_a_preset_lies_below_what_is_given():
 
 def test_a_preset_holds_for_sections_in_python():
     config = Config(adt=ADTConfig(preset="strong", epochs=3), model={"gmf": {"embedding_dim": 8}})
-    assert (config.adt.epochs, config.adt.num_negatives) == (3, 8)
+    assert (config.adt.epochs, config.adt.num_negatives) == (3, 16)
     assert config.model["gmf"] == {"embedding_dim": 8, "item_bias": True}
 
 

@@ -9,8 +9,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "strong": {
         "adt": {
             "learning_rate": 0.003,
-            "batch_size": 8192,
-            "num_negatives": 8,
+            "batch_size": 16384,
+            "num_negatives": 16,
             "l2": 0.01,
             "epochs": 30,
             "validations": 2,
@@ -20,7 +20,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "gmf": {"embedding_dim": 64, "item_bias": True},
             "neumf": {"item_bias": True},
         },
-        # As a share of a batch of nine rows a positive, a tenth would be nine positives in ten.
+        # A tenth of a batch of seventeen rows a positive would be all of its positives.
         "policy": {"t_ce": {"scope": "positives"}},
     },
 }
