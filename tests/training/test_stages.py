@@ -18,9 +18,10 @@ from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
+from tfadt.registry import MODELS, POLICIES
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
-from tfadt.training.plan import Plan
+from tfadt.training.plan import Plan, check_model, check_policy, make_policy
 from tfadt.training.progress import Progress
 from tfadt.training.stages import make_sampler, train
 
@@ -311,3 +312,12 @@ def test_the_recipe_of_the_configuration_reaches_the_optimizer_and_the_model():
     assert (model.l2, model.optimizer.beta_1, model.optimizer.beta_2) == (0.05, 0.8, 0.95)
     assert model.bias_table is not None
     assert model.init_stddev == 0.1
+
+
+def test_every_policy_and_every_model_goes_with_the_strong_preset():
+    config = load_config(None, ["adt.preset=strong"])
+    for policy in POLICIES:
+        check_policy(policy, config)
+    for model in MODELS:
+        check_model(model, config)
+    assert make_policy("random_drop", config).get_config()["scope"] == "positives"

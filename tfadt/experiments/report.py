@@ -116,7 +116,7 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
             t = test.test
             lines.append(
                 f"{method_name(test)}: {metric} {t.difference:+.4f} against plain training "
-                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {test.p_holm:.3g} over {t.users:,} users"
+                f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {test.p_holm:.3g} (Holm) over {t.users:,} users"
                 f"{_seeds(test)}): {test.verdict}."
             )
     floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
