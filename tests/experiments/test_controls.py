@@ -2,6 +2,7 @@
 
 import pytest
 
+from tfadt.config.listing import settings
 from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.experiment import run_experiment
@@ -46,6 +47,14 @@ def test_the_random_drop_has_the_settings_of_tce_unless_it_has_its_own():
     assert make_policy("random_drop", own).get_config()["max_drop_rate"] == 0.1
     with pytest.raises(ConfigError, match=r"Unknown setting policy\.random_drop\.share"):
         plans(load_config(None, [*SMALL, "policy.random_drop.share=0.1"]))
+
+
+def test_the_settings_of_the_random_drop_are_listed_with_the_meanings_of_tces():
+    own, theirs = (
+        {each.key.split(".")[-1]: each.meaning for each in settings(f"policy.{p}")} for p in ("random_drop", "t_ce")
+    )
+    assert own == theirs
+    assert all(own.values())
 
 
 def test_the_oracle_is_marked_in_the_tables_and_never_the_best(finished):

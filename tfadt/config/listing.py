@@ -86,8 +86,9 @@ def _of_class(cls: type, path: str, reserved: int) -> Iterator[Setting]:
 
 
 def _documented(cls: type) -> Iterator[tuple[str, str]]:
-    """Returns name and text of each argument in the docstring of a class."""
-    text = inspect.getdoc(cls) or ""
+    """Returns name and text of each argument in the docstring of a class, or of the nearest base that documents them."""
+    documented = (inspect.getdoc(each) or "" for each in inspect.getmro(cls))
+    text = next((each for each in documented if "Args:\n" in each), "")
     _, _, rest = text.partition("Args:\n")
     arguments = re.split(r"\n(?=\S)", rest, maxsplit=1)[0]
     for entry in re.split(r"\n(?= {4}\S)", "\n" + arguments):
