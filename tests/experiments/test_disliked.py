@@ -41,10 +41,17 @@ def with_disliked(config):
 def finished(tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "out"
     config = load_config(None, SMALL)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tfadt.experiments.experiment.ingest", lambda *_: with_disliked(config))
-        data, runs = run_experiment(config, out)
+    data, runs = run_experiment(config, out)
     return out, config, data, runs, write_report(config, data, runs, out)
+
+
+def test_the_disliked_rows_are_those_that_the_clean_test_leaves_out(finished):
+    _, config, data, _, _ = finished
+    by_hand = with_disliked(config)
+    for split in ("test", "test_disliked"):
+        found, expected = getattr(data, split), getattr(by_hand, split)
+        pairs = [{*zip(each.user.tolist(), each.item.tolist(), strict=True)} for each in (found, expected)]
+        assert pairs[0] == pairs[1] != set()
 
 
 def test_the_users_file_carries_the_metrics_of_everybody_who_is_judged(finished):
@@ -116,7 +123,7 @@ def test_without_disliked_rows_the_columns_are_left_out_and_it_is_said_why(tmp_p
     assert "false_share@5" not in table_cells(rows(runs), config.evaluate.k)[0]
     known = with_disliked(load_config(None, SMALL))
     assert why_no_disliked(known) is None
-    assert "keep no disliked" in why_no_disliked(replace(known, test_disliked=None))
+    assert "were kept apart from it" in why_no_disliked(replace(known, test_disliked=None))
     nothing = known.test_disliked.take(np.zeros(len(known.test_disliked), bool))
     assert why_no_disliked(replace(known, test_disliked=nothing)) == "no interaction of the test is disliked"
 

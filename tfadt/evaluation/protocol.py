@@ -42,7 +42,7 @@ def why_no_disliked(data: InteractionData) -> str | None:
     if data.train.false_positive is None:
         return "there is no feedback, so nobody knows what is disliked"
     if data.test_disliked is None:
-        return "the data keep no disliked interactions of the test apart from it"
+        return "no disliked interactions of the test were kept apart from it (is ingest.clean_test off?)"
     if not len(data.test_disliked):
         return "no interaction of the test is disliked"
     return None
