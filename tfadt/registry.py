@@ -81,9 +81,6 @@ POLICIES = Registry(
 )
 """The policies. A new one is one line here."""
 
-SOURCES = Registry("source", {"dataset": "tfadt.datasets.tables:read_dataset"})
-"""Readers of logs that are no files."""
-
 PLAIN = "standard"
 """The policy of plain training, which the others are compared with."""
 

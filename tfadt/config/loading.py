@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any, get_origin
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
 
 from tfadt.config import Config
-from tfadt.errors import ConfigError, did_you_mean
+from tfadt.config.validation import section_at, validate
+from tfadt.errors import ConfigError
 
 
 def load_config(
@@ -133,38 +132,11 @@ def _parse(text: str) -> Any:
 def _is_list(path: Sequence[str]) -> bool:
     if list(path[:2]) == ["tune", "space"]:
         return True
-    section = _section(path[:-1])
+    section = section_at(Config, path[:-1])
     field = section.model_fields.get(path[-1]) if section is not None else None
     return field is not None and get_origin(field.annotation) is tuple
 
 
-def _section(path: Sequence[str]) -> type[BaseModel] | None:
-    """Returns the section at `path`, or None where there is none (the free settings of models and policies)."""
-    section: type[BaseModel] = Config
-    for part in path:
-        field = section.model_fields.get(part)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return None
-        section = field.annotation
-    return section
-
-
 def _validate(settings: Mapping[str, Any], where: str = "") -> Config:
     """Validates `settings`; `where` opens the message of an error."""
-    try:
-        # As strict JSON: lists and texts become tuples and paths, but `true` is no number and "5" is none either.
-        return Config.model_validate_json(json.dumps(settings, default=str), strict=True)
-    except ValidationError as error:
-        raise ConfigError(where + _explain(error)) from error
-
-
-def _explain(error: ValidationError) -> str:
-    """Turns one of pydantic's complaints into a sentence: an unknown key before all others, as the likeliest cause."""
-    complaint = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    path = [str(part) for part in complaint["loc"]]
-    key = ".".join(path)
-    if complaint["type"] == "extra_forbidden":
-        section = _section(path[:-1])
-        return f"Unknown setting '{key}'.{did_you_mean(path[-1], section.model_fields if section is not None else ())}"
-    message = re.sub(r"^\w+ should ", "expected to ", complaint["msg"])
-    return f"Setting '{key}': {message}. Received: {complaint['input']!r}."
+    return validate(Config, settings, where)

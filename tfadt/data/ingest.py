@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tfadt.config.ingest import IngestConfig
-from tfadt.config.loading import load_config
 from tfadt.config.section import Section
+from tfadt.config.validation import validate
 from tfadt.data import artifact
 from tfadt.data.build import build, settings_of
 from tfadt.data.columnar import read_table
@@ -21,7 +22,6 @@ from tfadt.data.readers import as_source, read_file
 from tfadt.data.simulated import simulate
 from tfadt.data.splits import check_shares
 from tfadt.errors import ConfigError
-from tfadt.registry import SOURCES
 
 Progress = Callable[[str], None]
 
@@ -119,8 +119,10 @@ def _tables(kind: str, config: IngestConfig, say: Progress, database: Database) 
         return [read_table("simulated", simulate(config.simulated), database, format="simulated")]
     say(f"Reading {config.dataset}")
     name = str(config.dataset)
+    # By name: TensorFlow Datasets takes seconds to import, and the package of our data sets stands on this one.
+    reader = importlib.import_module("tfadt.datasets.tables")
     tables = []
-    for part, (frame, lost) in SOURCES.resolve("dataset")(name, config.columns, config.manual_dir).items():
+    for part, (frame, lost) in reader.read_dataset(name, config.columns, config.manual_dir).items():
         label = f"{name}[{part}]" if part else name
         table = read_table(label, frame, database, part or None, "tfds")
         tables.append(replace(table, lost=lost))
@@ -134,7 +136,7 @@ def _with_settings(config: IngestConfig, settings: Mapping[str, Any]) -> IngestC
     merged = config.model_dump(mode="json")
     for name, value in settings.items():
         merged[name] = value.model_dump(mode="json") if isinstance(value, Section) else value
-    return load_config(base={"ingest": merged}).ingest
+    return validate(IngestConfig, merged, name="ingest")
 
 
 def _check_same_settings(manifest: Mapping[str, Any], config: IngestConfig) -> None:
