@@ -203,8 +203,9 @@ def _read_back(with_flags: bool, clean_test: bool, with_extra: bool, database: D
     database.close()
 
     def columns(name: str) -> list[Any]:
-        table = pa_parquet.read_table(database.workspace / name)
-        return [column.to_numpy() for column in table.columns]
+        # One by one: of a large log a column and its copy are a gigabyte.
+        file = pa_parquet.ParquetFile(database.workspace / name)
+        return [file.read([column]).column(0).to_numpy() for column in file.schema_arrow.names]
 
     tables = {name: Interactions(*columns(name)) for name in selects if name not in ("users", "items")}
     users, items = (Vocabulary(columns(f"{ours}s")[0], f"{ours}_id") for ours in ("user", "item"))

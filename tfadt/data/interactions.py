@@ -11,6 +11,8 @@ import pandas as pd
 
 from tfadt.errors import DataError
 
+_PART = 1 << 22
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -191,8 +193,13 @@ class InteractionData:
         """Returns the data with other extra feedback, its pairs marked as known positives among the training clicks."""
         known = None
         if extra is not None:
-            keys = self.train.user * self.num_items + self.train.item
-            known = np.isin(keys, extra.user * self.num_items + extra.item)
+            known = np.zeros(len(self.train), bool)
+            pairs = np.sort(extra.user * self.num_items + extra.item)
+            # A part at a time: the keys of a large log are as large as the log.
+            for start in range(0, len(known) if len(pairs) else 0, _PART):
+                part = slice(start, start + _PART)
+                keys = self.train.user[part] * self.num_items + self.train.item[part]
+                known[part] = pairs[np.searchsorted(pairs, keys) % len(pairs)] == keys
         return replace(self, extra_feedback=extra, train=replace(self.train, known_positive=known))
 
     @cached_property
