@@ -108,9 +108,8 @@ def test_saved_models_rank_as_the_run_did_and_recommend(finished):
 
 def test_noise_scores_go_by_the_score_and_drop_nothing(finished):
     out, config, data, _, _ = finished
-    scores = noise_scores(
-        SavedRun.open(out).load_model("ease-standard-0"), data, config.adt, make_policy("standard", config)
-    )
+    model, policy = SavedRun.open(out).load_model("ease-standard-0"), make_policy("standard", config)
+    scores = noise_scores(model, data, config.adt, policy, 1)
     assert len(scores) == len(data.train)
     assert not scores["dropped"].any()
 
