@@ -286,7 +286,8 @@ def test_rankings_tell_how_far_they_are(tmp_path):
 
     heard = Heard()
     data, _ = run(tmp_path / "out", "adt.plans=adt", progress=heard)
-    counts = [len(np.unique(split.user)) for split in (data.valid, data.test)]
+    judged = np.concatenate([data.test.user, data.test_disliked.user])
+    counts = [len(np.unique(users)) for users in (data.valid.user, judged)]
     epochs = RunFolder(tmp_path / "out").config().adt.epochs
     # One block of users holds all of them: one word a validation, and one for the test.
     assert heard.ranks == [(counts[0], counts[0])] * epochs + [(counts[1], counts[1])]
