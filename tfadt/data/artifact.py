@@ -43,10 +43,10 @@ def fingerprint(data: InteractionData) -> str:
         split = getattr(data, name)
         flags = split.false_positive
         digest.update(f"{name} {len(split)} {flags is not None};".encode())
-        digest.update(np.ascontiguousarray(split.user, "<i8"))
-        digest.update(np.ascontiguousarray(split.item, "<i8"))
+        digest.update(np.ascontiguousarray(split.user, "<i8").data)
+        digest.update(np.ascontiguousarray(split.item, "<i8").data)
         if flags is not None:
-            digest.update(np.ascontiguousarray(flags, np.bool_))
+            digest.update(np.ascontiguousarray(flags, np.bool_).data)
     for name in _VOCABULARIES:
         ids = getattr(data, name).ids
         if ids.dtype.kind == "i":
