@@ -25,6 +25,7 @@ SETTINGS = [
     "ingest.simulated.users=150",
     "ingest.simulated.items=60",
     "ingest.simulated.interactions=3500",
+    "ingest.extra_feedback.share=0.15",
     "adt.trainings=gmf-standard,gmf-t_ce-warmup+adt,nmtr-standard",
     "adt.seeds=2",
     "adt.epochs=3",
@@ -79,7 +80,8 @@ def test_the_choice_and_the_test_are_those_of_the_scorer(finished):
     np.testing.assert_allclose(each.plain["ndcg@10"], plain["ndcg@10"].loc[each.plain["user"]], atol=1e-12)
     assert each.choice.recall == max(max(line) for line in each.choice.curve)
     # Users outside the group rank as before.
-    outside = np.setdiff1d(plain.index, each.mixed["user"])
+    outside = plain.index[~each.group.users(ratio)[plain.index]]
+    assert len(outside)
     pd.testing.assert_frame_equal(per_user.loc[outside], plain.loc[outside])
 
 

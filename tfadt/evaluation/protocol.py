@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tfadt.config import Config
@@ -12,6 +14,11 @@ from tfadt.evaluation.ranking import RankingEvaluator
 def seen_at_test(data: InteractionData, config: Config) -> CSR:
     """Returns the items that the test ranking leaves out."""
     return data.history("train", "valid") if config.evaluate.mask == "train_valid" else data.history()
+
+
+def at_cut_offs(config: Config, ks: Sequence[int]) -> Config:
+    """Returns the configuration with other cut-offs of the test's metrics."""
+    return config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"k": tuple(ks)})})
 
 
 def test_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:

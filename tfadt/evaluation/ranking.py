@@ -258,17 +258,26 @@ class RankingEvaluator:
         Raises:
             DataError: If the model has other users or fewer items than the split, or a score is not a number.
         """
-        top, counted = self._top(scorer, told), self._has_relevant
-        values = ranking_metrics(top, self._relevant, scorer.num_items, self.ks)
+        return self.measure(self._top(scorer, told), scorer.num_items)
+
+    def measure(self, top: np.ndarray, num_items: int) -> Evaluation:
+        """Compares rankings with what is relevant.
+
+        Args:
+            top: int64 `[U, K]` item codes of `users`, best first, K at least the largest cut-off; -1 where one is shorter.
+            num_items: Size of the catalogue.
+        """
+        counted = self._has_relevant
+        values = ranking_metrics(top, self._relevant, num_items, self.ks)
         if self._share is not None:
             values |= novelty(top, self._share, self.ks)
         values = {name: np.where(counted, value, np.nan) for name, value in values.items()}
         activity, groups = self._activity[self.users], np.full(len(self.users), -1)
         groups[counted] = activity_groups(activity[counted])
         metrics = {name: float(value[counted].mean()) for name, value in values.items()}
-        metrics |= {f"coverage@{k}": coverage(top[counted, :k], scorer.num_items) for k in self.ks}
+        metrics |= {f"coverage@{k}": coverage(top[counted, :k], num_items) for k in self.ks}
         if self._disliked is not None:
-            values |= anti_precision(top, self._disliked, scorer.num_items, self.ks)
+            values |= anti_precision(top, self._disliked, num_items, self.ks)
             metrics |= {f"anti_precision@{k}": float(values[f"anti_precision@{k}"].mean()) for k in self.ks}
         columns = {"user": self.users, "train_interactions": activity, "activity_group": groups}
         per_user = pd.DataFrame({**columns, **values})

@@ -12,8 +12,7 @@ import tensorflow as tf
 from tfadt.config import Config
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, first_line
-from tfadt.evaluation.metrics import coverage, ranking_metrics
-from tfadt.evaluation.protocol import seen_at_test, test_evaluator
+from tfadt.evaluation.protocol import at_cut_offs, seen_at_test, test_evaluator
 from tfadt.serving.requests import answer, id_bytes
 
 
@@ -80,13 +79,9 @@ def served_metrics(
     served = load_served(folder)
     if name not in served.signatures:
         raise DataError(f"{folder} has no signature {name}, which the evaluation asks.")
-    users = test_evaluator(data, config).users
-    top = _rank(served.signatures[name], users, data, seen_at_test(data, config) if exclude else None, max(ks))
-    rows = np.searchsorted(users, data.test.user).clip(max=len(users) - 1)
-    kept = users[rows] == data.test.user
-    relevant = CSR.from_pairs(rows[kept], data.test.item[kept], len(users), data.num_items)
-    metrics = {name: float(value.mean()) for name, value in ranking_metrics(top, relevant, data.num_items, ks).items()}
-    return metrics | {f"coverage@{k}": coverage(top[:, :k], data.num_items) for k in ks}
+    evaluator = test_evaluator(data, at_cut_offs(config, ks))
+    seen = seen_at_test(data, config) if exclude else None
+    return evaluator.measure(_rank(served.signatures[name], evaluator.users, data, seen, max(ks)), data.num_items).metrics
 
 
 def _rank(signature: Any, users: np.ndarray, data: InteractionData, seen: CSR | None, k: int) -> np.ndarray:

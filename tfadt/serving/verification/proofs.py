@@ -10,8 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfadt.errors import DataError
-from tfadt.evaluation.protocol import seen_at_test
-from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.protocol import at_cut_offs, test_evaluator
 from tfadt.experiments.saved import SavedRun
 from tfadt.serving.contract import check_signatures
 from tfadt.serving.export.graph_check import check_graph, read_saved_model
@@ -138,9 +137,7 @@ class Proofs:
         if ks:
             return self._metadata["test_metrics"], ks
         # The export is shorter than every cut-off of the run: the trained model is ranked again at its length.
-        evaluator = RankingEvaluator(
-            run.data.test, seen_at_test(run.data, run.config), [k], drop_empty=run.config.evaluate.drop_empty
-        )
+        evaluator = test_evaluator(run.data, at_cut_offs(run.config, [k]))
         return evaluator(run.load_model(self._metadata["trained_model"])).metrics, [k]
 
     @cached_property
