@@ -150,7 +150,7 @@ class IdentifiedModel(DenoisingModel):
         """
         del filepath, args, kwargs
         raise ConfigError(
-            "Keras's export would serve the logits of pairs. Train with tfadt run, then: tfadt export RUN --to FOLDER, "
+            "Keras's export would serve the logits of pairs. Train with tfadt run, then: tfadt export RUN --out FOLDER, "
             "whose signatures take user ids and give items."
         )
 
