@@ -318,3 +318,26 @@ def test_authors_rating_file_turns_the_flag_round(tmp_path: Path) -> None:
         "valid: pair also in train": 1,
         "wrong number of fields": 3,
     }
+
+
+def test_rows_that_lost_their_pair_to_another_file_are_shown(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.csv").write_bytes(CSV + b"u0,i9,5\n" * number)
+    found = ingest([tmp_path / f"{number}.csv" for number in range(3)]).manifest["rows"]["sources"]
+    # The last row of a pair is kept, which is the last file's.
+    assert [source["rejected"] for source in found] == [{"duplicate pair": n} for n in (20, 21, 1)]
+    lines = [[row["line"] for row in source["samples"]["duplicate pair"]] for source in found]
+    assert lines == [[2, 3, 4], [2, 3, 4], [22]]
+
+
+def test_a_pair_that_another_split_has_twice_is_no_duplicate(tmp_path: Path) -> None:
+    lines = CSV.decode().splitlines(keepends=True)
+    train = [line for line in lines if not line.startswith(("u3,i4", "u2,i4"))]
+    (tmp_path / "train.csv").write_text("".join([*train, "u0,i0,5\n"]))
+    (tmp_path / "valid.csv").write_text("user_id,item_id,rating\nu0,i0,5\nu3,i4,5\nu3,i4,4\n")
+    (tmp_path / "test.csv").write_text("user_id,item_id,rating\nu2,i4,5\n")
+    splits = {name: tmp_path / f"{name}.csv" for name in ("train", "valid", "test")}
+    valid = ingest(**splits, on_overlap="drop_from_test").manifest["rows"]["sources"][1]
+    assert valid["rejected"] == {"duplicate pair": 1, "valid: pair also in train": 1}
+    assert [row["line"] for row in valid["samples"]["duplicate pair"]] == [3]
+    assert [row["line"] for row in valid["samples"]["valid: pair also in train"]] == [2]

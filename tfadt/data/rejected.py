@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfadt.data.cleaning import FILE_BITS, FILE_OF, PLACE_OF, Account, Rows
 from tfadt.data.database import Database, text
+from tfadt.data.files import SPLITS
 from tfadt.data.pairs import DUPLICATE
 from tfadt.errors import DataError
 
@@ -26,8 +27,8 @@ def add_samples(accounts: Sequence[Account], rows: Sequence[Rows], database: Dat
             rejected += f" UNION ALL SELECT {_LINE_OF}, why FROM removed WHERE {FILE_OF} = {number}"
         found = database.run(f"SELECT why, arg_min(line, line, {SAMPLE_ROWS}) FROM ({rejected}) GROUP BY why")
         lines = {why: list(places) for why, places in found}
-        if account.rejected[DUPLICATE] and merged:
-            lines[DUPLICATE] = _first_duplicates(source, number, database)
+        if account.rejected[DUPLICATE] and merged and (lost := _first_duplicates(source, number, database)):
+            lines[DUPLICATE] = lost
         texts = _texts(source, sorted({line for places in lines.values() for line in places}), database)
         of_file = source.source.table.lines
         for why, places in lines.items():
@@ -41,15 +42,16 @@ def add_samples(accounts: Sequence[Account], rows: Sequence[Rows], database: Dat
 
 
 def _first_duplicates(source: Rows, number: int, database: Database) -> list[int]:
-    """Returns the first rows of a source that lost their pair to another row, of the first pairs that have several."""
+    """Returns the first rows of a source that lost their pair to another row."""
+    split = source.source.table.split
     ids = ", ".join(f"{source.text(ours)} AS {ours}" for ours in ("user", "item"))
     kept = (
         "SELECT u.id::VARCHAR AS user, i.id::VARCHAR AS item, key "
-        f"FROM (FROM pairs WHERE n > 1 ORDER BY {PLACE_OF} LIMIT {SAMPLE_ROWS}) AS p "
+        f"FROM (FROM pairs WHERE n > 1 AND part = {SPLITS.index(split) if split else 0}) AS p "
         "JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code"
     )
     found = database.run(
-        f"SELECT DISTINCT line FROM (SELECT line, {ids} FROM ({source.sql}) WHERE reason IS NULL) "
+        f"SELECT line FROM (SELECT line, {ids} FROM ({source.sql}) WHERE reason IS NULL AND time IS NOT NULL) "
         f"JOIN ({kept}) USING (user, item) WHERE {FILE_OF} <> {number} OR {_LINE_OF} <> line "
         f"ORDER BY line LIMIT {SAMPLE_ROWS}"
     )

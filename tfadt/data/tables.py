@@ -145,6 +145,8 @@ def missing_column(ours: str, wanted: str, source: str, existing: Sequence[str])
         alike = next((name for name in existing if name.strip().casefold() == wanted.casefold()), None)
         hint = did_you_mean(wanted, existing) if alike is None else f" Did you mean '{alike}'?"
         hint = hint if hint.startswith(" Did") else ""
+    if list(existing) == [str(n) for n in range(1, len(existing) + 1)]:
+        hint = f" Of a file without header: --set ingest.columns.{ours}=1, 2, ..."
     listed = ", ".join(f"'{name[:80]}'" for name in existing[:20]) + (", ..." if len(existing) > 20 else "")
     return DataError(
         f"{source} has no column '{wanted}' (set with ingest.columns.{ours}). Received the columns: {listed}.{hint}"
