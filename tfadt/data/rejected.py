@@ -19,6 +19,12 @@ _LINE_OF = f"({PLACE_OF} & {(1 << FILE_BITS) - 1})"
 def add_samples(accounts: Sequence[Account], rows: Sequence[Rows], database: Database) -> None:
     """Puts number and text of the first rejected rows of each reason into the accounts."""
     merged = "removed" in {name for (name,) in database.run("SHOW TABLES")}
+    if merged and any(account.rejected[DUPLICATE] for account in accounts):
+        # A table of its own, so that the database knows how few they are and looks them up rather than the rows.
+        database.run(
+            "CREATE OR REPLACE TEMP TABLE repeated AS SELECT part, u.id::VARCHAR AS user, i.id::VARCHAR AS item, key "
+            "FROM pairs AS p JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code WHERE p.n > 1"
+        )
     for number, (account, source) in enumerate(zip(accounts, rows, strict=True)):
         if not account.rejected:
             continue
@@ -45,11 +51,7 @@ def _first_duplicates(source: Rows, number: int, database: Database) -> list[int
     """Returns the first rows of a source that lost their pair to another row."""
     split = source.source.table.split
     ids = ", ".join(f"{source.text(ours)} AS {ours}" for ours in ("user", "item"))
-    kept = (
-        "SELECT u.id::VARCHAR AS user, i.id::VARCHAR AS item, key "
-        f"FROM (FROM pairs WHERE n > 1 AND part = {SPLITS.index(split) if split else 0}) AS p "
-        "JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code"
-    )
+    kept = f"FROM repeated WHERE part = {SPLITS.index(split) if split else 0}"
     found = database.run(
         f"SELECT line FROM (SELECT line, {ids} FROM ({source.sql}) WHERE reason IS NULL AND time IS NOT NULL) "
         f"JOIN ({kept}) USING (user, item) WHERE {FILE_OF} <> {number} OR {_LINE_OF} <> line "
