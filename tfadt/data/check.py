@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tfadt.config.ingest import IngestConfig
 from tfadt.data import artifact
 from tfadt.data.build import check_columns
 from tfadt.data.database import Database
 from tfadt.data.feedback import choose_rule
 from tfadt.data.files import find_files, source_kind
-from tfadt.data.lines import first_text
+from tfadt.data.lines import compressed, first_text
 from tfadt.data.readers import read_file
 from tfadt.data.splits import check_shares, needs_time
 from tfadt.errors import DataError
@@ -38,8 +36,8 @@ def check_source(config: IngestConfig) -> None:
             if file.format != "parquet":
                 head = first_text(file)
                 whole_lines = head[: head.rfind(b"\n") + 1] if b"\n" in head and b"\0" not in head else head
-                database.put(file.path, whole_lines)
-                file = replace(file, compression="none")
+                # Compressed as the file is, since the file itself is asked for its encoding and its line breaks.
+                database.put(file.path, compressed(whole_lines, file.compression))
             sources.append(read_file(file, config, database))
     if sources:
         rule = choose_rule(config.feedback, sources)

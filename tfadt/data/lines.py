@@ -125,6 +125,13 @@ def first_text(file: File) -> bytes:
         return _read(stream, _CHUNK, file).removeprefix(b"\xef\xbb\xbf")
 
 
+def compressed(content: bytes, compression: str) -> bytes:
+    """Returns bytes compressed as a file of a kind is: `none`, `gzip` or `zstd`."""
+    if compression == "zstd":
+        return bytes(pa.compress(content, "zstd", asbytes=True))
+    return gzip.compress(content) if compression == "gzip" else content
+
+
 def _copy_with_line_feeds(file: File, copy: Path) -> None:
     with _open(file) as source, copy.open("wb") as target:
         after_return = False
