@@ -16,7 +16,8 @@ class Interactions(Artifact):
     """Three splits of codes, two vocabularies and the account of every row; what is known beyond them is `ExtraFeedback`.
 
     Layout, as `tfadt ingest` writes it: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes;
-    `false_positive`: bool, if known), `users.parquet`, `items.parquet` (`id`, in code order), `manifest.json`.
+    `false_positive`, `known_positive`, `known_negative`: bool, if known), `users.parquet`, `items.parquet` (`id`, in code
+    order), `manifest.json`.
     """
 
     files = (

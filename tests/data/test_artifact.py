@@ -42,6 +42,7 @@ def test_round_trip(make: Callable[[], InteractionData], tmp_path: Path) -> None
         np.testing.assert_array_equal(was.item, now.item)
         np.testing.assert_array_equal(was.false_positive, now.false_positive)
         np.testing.assert_array_equal(was.known_positive, now.known_positive)
+        np.testing.assert_array_equal(was.known_negative, now.known_negative)
     assert (again.extra_feedback is None) == (data.extra_feedback is None)
     np.testing.assert_array_equal(again.extra_feedback_ratio, data.extra_feedback_ratio)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["log"]
@@ -164,8 +165,8 @@ def change_value(folder: Path) -> None:
         (lambda folder: (folder / "items.parquet").unlink(), r"items\.parquet does not exist"),
         (lambda folder: (folder / "test.parquet").write_bytes(b"PAR1"), r"test\.parquet is damaged"),
         (lambda folder: (folder / "manifest.json").write_text("{"), r"manifest\.json is not readable JSON"),
-        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 3. Received: list"),
-        (change_manifest(schema=99), r"Expected schema 3. Received: 99"),
+        (lambda folder: (folder / "manifest.json").write_text("[]"), r"Expected schema 4. Received: list"),
+        (change_manifest(schema=99), r"Expected schema 4. Received: 99"),
         (change_manifest(fingerprint="0"), r"changed or damaged"),
         (change_column, r"valid\.parquet: expected a column 'item' of int64"),
         (change_value, r"changed or damaged"),

@@ -46,15 +46,42 @@ def test_a_share_of_the_training_true_positives_is_drawn_one_by_one() -> None:
         if known
     }
     account = data.manifest["extra_feedback"]
+    assert train.known_negative is not None
+    assert data.valid.known_positive is not None
+    assert data.valid.known_negative is not None
     assert account == {
         "source": "sample",
         "share": 0.1,
+        "validation_share": 0.1,
         "seed": 0,
         "pairs": len(extra),
         "users": len(set(extra.user)),
         "absent_from_clicks": 0,
         "share_of_training": pytest.approx(len(extra) / len(train)),
+        "disliked": train.known_negative.sum(),
+        "validation": {"liked": data.valid.known_positive.sum(), "disliked": data.valid.known_negative.sum()},
     }
+
+
+@pytest.mark.parametrize(("validation_share", "expected"), [(None, 0.3), (0.8, 0.8), (0.0, 0.0)])
+def test_the_draw_reveals_liked_and_disliked_clicks_of_training_and_validation_alike(
+    validation_share: float | None, expected: float
+) -> None:
+    data = simulated(share=0.3, validation_share=validation_share)
+    for part, share in ((data.train, 0.3), (data.valid, expected)):
+        liked, disliked = part.known_positive, part.known_negative
+        assert liked is not None
+        assert disliked is not None
+        assert part.false_positive is not None
+        assert not liked[part.false_positive].any()
+        assert not disliked[~part.false_positive].any()
+        for flags, among in ((liked, ~part.false_positive), (disliked, part.false_positive)):
+            n = np.count_nonzero(among)
+            assert abs(np.count_nonzero(flags) - share * n) <= 4 * np.sqrt(n * share * (1 - share))
+    # Which true positives are known does not hang on what else is revealed, and of the test nothing is.
+    assert pairs(data) == pairs(simulated(share=0.3, validation_share=1))
+    assert data.test.known_positive is None
+    assert data.test.known_negative is None
 
 
 def test_the_draw_goes_by_its_seed_and_share_alone() -> None:
@@ -98,10 +125,42 @@ def test_a_column_marks_what_is_known_in_training() -> None:
     assert pairs(data) == liked & train
     account = data.manifest["extra_feedback"]
     assert account["source"] == "column"
-    # Item 4 is marked as known and disliked by its rating.
-    disliked = sum((u, 4) in train for u in range(8))
-    assert account["rejected"] == {"false positive": disliked} | ({"not 0 or 1": 1} if (0, 0) in train else {})
+    # Item 4 is marked as known and disliked by its rating; 0 says nothing.
+    clicks = train | pairs(data, "valid")
+    disliked = sum((u, 4) in clicks for u in range(8))
+    assert account["rejected"] == {"false positive": disliked} | ({"not 0 or 1": 1} if (0, 0) in clicks else {})
+    assert account["disliked"] == 0
     assert data.manifest["rows"]["in"] == 40
+
+
+def signs(data: InteractionData, name: str) -> dict[tuple[Any, Any], int]:
+    """The pairs of a split whose feedback is known: 1 liked, -1 disliked."""
+    part = getattr(data, name)
+    sign = part.known_positive.astype(int) - part.known_negative
+    ids = zip(data.users.decode(part.user).tolist(), data.items.decode(part.item).tolist(), sign.tolist(), strict=True)
+    return {(user, item): sign for user, item, sign in ids if sign}
+
+
+def test_a_column_tells_disliked_clicks_where_zero_means_that() -> None:
+    # Item 2 is liked by its rating, so that a 0 contradicts it; item 4 is disliked by both.
+    flags = np.tile(np.array(["1", "", "0", "", "0"], object), 8)
+    settings = ExtraFeedback(zero_means="disliked")
+    data = from_frame(
+        log(extra_feedback=flags), IngestConfig(split=Split(valid=0.4, test=0.2, seed=3), extra_feedback=settings)
+    )
+    for name in ("train", "valid"):
+        expected = {(u, i): 1 if i == 0 else -1 for u, i in pairs(data, name) if i in (0, 4)}
+        assert expected
+        assert signs(data, name) == expected
+    clicks = pairs(data, "train") | pairs(data, "valid")
+    assert data.manifest["extra_feedback"]["rejected"] == {"true positive": sum(item == 2 for _, item in clicks)}
+    assert {item for _, item in pairs(data)} == {0}
+    # Where the column is the only feedback there is nothing to contradict.
+    alone = from_frame(
+        log(extra_feedback=flags).drop(columns="rating"), IngestConfig(split=Split(seed=3), extra_feedback=settings)
+    )
+    assert alone.train.false_positive is None
+    assert {(item, sign) for (_, item), sign in signs(alone, "train").items()} == {(0, 1), (2, -1), (4, -1)}
 
 
 def test_a_column_of_another_name_is_needed_in_training_only(tmp_path: Path) -> None:
@@ -139,16 +198,18 @@ def given_splits(folder: Path, extra: str, train: str = "", **settings: Any) -> 
 def test_a_file_of_known_pairs_accounts_for_every_row(tmp_path: Path) -> None:
     data = ingest(given_splits(tmp_path, "a,1 b,2 a,1 a,3 b,3 c,1 c,2 ,2 b,nan"))
     assert pairs(data) == {("a", 1), ("b", 2), ("c", 2)}
+    assert signs(data, "train") == dict.fromkeys(pairs(data), 1)
+    assert signs(data, "valid") == {("b", 3): 1}
     assert data.manifest["extra_feedback"] == {
         "source": "file",
         "name": str(tmp_path / "known.csv"),
         "rows": {
             "in": 9,
-            "kept": 3,
+            "kept": 4,
             "rejected": {
                 "duplicate pair": 1,
                 "false positive": 1,  # (a, 3)
-                "in validation or test": 2,  # (b, 3) and (c, 1)
+                "in test, or validation without training's user or item": 1,  # (c, 1)
                 "item_id missing": 1,
                 "user_id missing": 1,
             },
@@ -157,6 +218,32 @@ def test_a_file_of_known_pairs_accounts_for_every_row(tmp_path: Path) -> None:
         "users": 3,
         "absent_from_clicks": 0,
         "share_of_training": pytest.approx(3 / 7),
+        "disliked": 0,
+        "validation": {"liked": 1, "disliked": 0},
+    }
+
+
+def test_a_file_tells_liked_and_disliked_pairs_apart(tmp_path: Path) -> None:
+    config = given_splits(tmp_path, "", train="b,3,1", zero_means="disliked")
+    (tmp_path / "valid.csv").write_text("user_id,item_id,rating\na,9,5\nc,1,2\n")
+    (tmp_path / "test.csv").write_text("user_id,item_id,rating\nb,9,1\na,4,5\n")
+    rows = "a,1,1 a,3,0 b,3,false a,2,0 b,2, b,1,maybe b,1,1 b,1,0 c,1,0 c,9,0 b,9,0"
+    header = "user_id,item_id,extra_feedback\n"
+    (tmp_path / "known.csv").write_text(header + "\n".join(rows.split()) + "\n")
+    (tmp_path / "train.csv").open("a").write("c,9,5\n")
+    data = ingest(config.model_copy(update={"on_overlap": "drop_from_test"}))
+    assert signs(data, "train") == {("a", 1): 1, ("a", 3): -1, ("b", 3): -1}
+    assert signs(data, "valid") == {("c", 1): -1}
+    assert pairs(data) == {("a", 1)}
+    account = data.manifest["extra_feedback"]
+    assert account["disliked"] == 2
+    assert account["validation"] == {"liked": 0, "disliked": 1}
+    assert account["rows"]["rejected"] == {
+        "both liked and disliked": 2,  # (b, 1)
+        "in test, or validation without training's user or item": 1,  # (b, 9)
+        "neither liked nor disliked": 1,  # (b, 2)
+        "not 0 or 1": 1,
+        "true positive": 2,  # (a, 2) and (c, 9)
     }
 
 
@@ -164,7 +251,8 @@ def test_pairs_that_were_split_off_do_not_leak_even_where_ingest_dropped_them(tm
     # (a, 4) left validation, since training has no item 4; (b, 5) is disliked.
     data = ingest(given_splits(tmp_path, "a,4 b,5 b,4 b,1", on_unknown="refuse"))
     assert pairs(data) == {("b", 1)}
-    assert data.manifest["extra_feedback"]["rows"]["rejected"] == {"in validation or test": 3}
+    rejected = data.manifest["extra_feedback"]["rows"]["rejected"]
+    assert rejected == {"in test, or validation without training's user or item": 3}
 
 
 def test_pairs_that_are_no_clicks_are_counted_and_kept_or_refused(tmp_path: Path) -> None:
@@ -205,13 +293,13 @@ def test_ids_of_the_file_match_whether_written_as_text_or_number(tmp_path: Path)
         settings = ExtraFeedback(file=tmp_path / f"{kind}.parquet")
         data = from_frame(frame, IngestConfig(extra_feedback=settings, split=Split(test=0.2, seed=1)))
         rows = data.manifest["extra_feedback"]["rows"]
-        assert rows["kept"] + rows["rejected"].get("in validation or test", 0) == 2
+        assert rows["kept"] + sum(rows["rejected"].values()) == 2
     # An id among the training's that is no number makes all of them text.
     frame.loc[0, "user_id"] = "x"
     data = from_frame(frame, IngestConfig(extra_feedback=ExtraFeedback(file=tmp_path / "int.parquet", on_unknown="drop")))
     assert data.users.ids.dtype == object
     rows = data.manifest["extra_feedback"]["rows"]
-    assert rows["kept"] + rows["rejected"].get("in validation or test", 0) == 2
+    assert rows["kept"] + sum(rows["rejected"].values()) == 2
 
 
 def test_a_file_beside_a_column_and_a_file_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
@@ -271,6 +359,7 @@ def test_nothing_of_validation_or_test_is_in_the_extra_feedback(
     assert not pairs(data) & (raw - clicks)
     disliked = {(u, i) for u, i, r in zip(frame["user_id"], frame["item_id"], frame["rating"], strict=True) if r < 3}
     assert not pairs(data) & disliked
+    assert data.test.known_positive is None
     if source == "file":
         rows = data.manifest["extra_feedback"]["rows"]
         assert rows["in"] == len(known) == rows["kept"] + sum(rows["rejected"].values())

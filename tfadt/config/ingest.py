@@ -56,7 +56,8 @@ class Columns(Section):
     timestamp: Column = "timestamp"
     """Time of the interaction, a number or a date; needed by the splits `time` and `leave_last_out`."""
     extra_feedback: Column = "extra_feedback"
-    """A given flag: 1 or true marks a training interaction that is known to be liked; nothing is no such knowledge."""
+    """A given flag: 1 or true marks an interaction that is known to be liked, 0 what `extra_feedback.zero_means` says;
+    nothing is no such knowledge."""
 
 
 class Feedback(Section):
@@ -71,21 +72,27 @@ class Feedback(Section):
 
 
 class ExtraFeedback(Section):
-    """Extra feedback D*: what is known to be liked beyond the clicks (the paper's section 3.4).
+    """Extra feedback: which clicks are known to be liked (D* of the paper's section 3.4), and which to be disliked.
 
-    A file or a column of one's own; else a share of the training true positives, as far as feedback tells them.
+    A file or a column of one's own; else a share of the clicks, as far as feedback tells what they are. Nothing of the test
+    split becomes known.
     """
 
     share: float = Field(default=0.1, ge=0, le=1)
-    """Probability that a training true positive becomes known; 0 for none."""
+    """Probability that the feedback of a training interaction becomes known, liked or not; 0 for none."""
+    validation_share: float | None = Field(default=None, ge=0, le=1)
+    """The same for a validation interaction; default: `share`. More than `share` makes choices on validation optimistic."""
     seed: int = Field(default=0, ge=0)
     """Seed of that draw."""
     file: Path | None = None
-    """File of pairs that are known to be liked, its user and item columns named as the log's; its others are not read."""
+    """File of pairs that are known to be liked, its user and item columns named as the log's. A column of the name
+    `columns.extra_feedback` tells liked and disliked pairs apart; its others are not read."""
+    zero_means: Literal["unknown", "disliked"] = "unknown"
+    """What 0 or false says in a column or file: nothing (a like button that was not pressed), or that it is disliked."""
     on_unknown: Literal["refuse", "drop"] = "refuse"
     """What to do with pairs of the file whose user or item training does not have."""
     on_absent: Literal["keep", "refuse"] = "keep"
-    """What to do with pairs of the file that are not among the training clicks: positives all the same, or refused."""
+    """What to do with liked pairs of the file that are no clicks of training: positives all the same, or refused."""
 
 
 class Split(Section):

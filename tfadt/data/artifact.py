@@ -1,8 +1,8 @@
 """The folder that ingest writes and every later stage reads.
 
-Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`: bool, if
-known), `extra_feedback.parquet`, `test_disliked.parquet` (`user`, `item`; if there are any), `users.parquet`,
-`items.parquet` (`id`, in code order), `manifest.json`.
+Layout: `train.parquet`, `valid.parquet`, `test.parquet` (`user`, `item`: int64 codes; `false_positive`,
+`known_positive`, `known_negative`: bool, if known), `extra_feedback.parquet`, `test_disliked.parquet` (`user`, `item`; if
+there are any), `users.parquet`, `items.parquet` (`id`, in code order), `manifest.json`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from tfadt.atomic import replace_folder, temporary_folder
-from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
+from tfadt.data.interactions import FLAGS, InteractionData, Interactions, Vocabulary
 from tfadt.errors import DataError
 
-SCHEMA = 3
+SCHEMA = 4
 MANIFEST = "manifest.json"
 _SPLITS = ("train", "valid", "test")
 _OPTIONAL = ("extra_feedback", "test_disliked")
@@ -41,12 +41,12 @@ def fingerprint(data: InteractionData) -> str:
     digest = hashlib.sha256()
     for name in _tables(data):
         split = getattr(data, name)
-        flags = split.false_positive
-        digest.update(f"{name} {len(split)} {flags is not None};".encode())
+        flags = _flags(split)
+        digest.update(f"{name} {len(split)} {' '.join(flags)};".encode())
         digest.update(np.ascontiguousarray(split.user, "<i8").data)
         digest.update(np.ascontiguousarray(split.item, "<i8").data)
-        if flags is not None:
-            digest.update(np.ascontiguousarray(flags, np.bool_).data)
+        for values in flags.values():
+            digest.update(np.ascontiguousarray(values, np.bool_).data)
     for name in _VOCABULARIES:
         ids = getattr(data, name).ids
         if ids.dtype.kind == "i":
@@ -88,8 +88,7 @@ def load(folder: Path) -> InteractionData:
     splits = [_read_split(folder / f"{name}.parquet") for name in _SPLITS]
     ids = [_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items()]
     extra, disliked = (_read_split(path) if (path := folder / f"{name}.parquet").is_file() else None for name in _OPTIONAL)
-    data = InteractionData(splits[0], splits[1], splits[2], ids[0], ids[1], manifest, test_disliked=disliked)
-    data = data if extra is None else data.with_extra_feedback(extra)
+    data = InteractionData(*splits, *ids, manifest, extra_feedback=extra, test_disliked=disliked)
     found = fingerprint(data)
     if found != manifest.get("fingerprint"):
         raise DataError(
@@ -110,13 +109,16 @@ def _tables(data: InteractionData) -> tuple[str, ...]:
     return (*_SPLITS, *(name for name in _OPTIONAL if getattr(data, name) is not None))
 
 
+def _flags(split: Interactions) -> dict[str, np.ndarray]:
+    """Returns what is known of the interactions, by name."""
+    return {name: flags for name in FLAGS if (flags := getattr(split, name)) is not None}
+
+
 def _write(data: InteractionData, folder: Path) -> None:
     folder.mkdir()
     for name in _tables(data):
         split = getattr(data, name)
-        columns = {"user": split.user, "item": split.item}
-        if split.false_positive is not None:
-            columns["false_positive"] = split.false_positive
+        columns = {"user": split.user, "item": split.item, **_flags(split)}
         pa_parquet.write_table(pa.table(columns), folder / f"{name}.parquet")
     for name in _VOCABULARIES:
         ids = getattr(data, name).ids
@@ -147,8 +149,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 def _read_split(path: Path) -> Interactions:
     table = _read_table(path, {"user": "int64", "item": "int64"})
-    flags = table["false_positive"].to_numpy() if "false_positive" in table.column_names else None
-    return Interactions(table["user"].to_numpy(), table["item"].to_numpy(), flags)
+    flags = {name: table[name].to_numpy() for name in FLAGS if name in table.column_names}
+    return Interactions(table["user"].to_numpy(), table["item"].to_numpy(), **flags)
 
 
 def _read_vocabulary(path: Path, name: str) -> Vocabulary:
@@ -167,6 +169,7 @@ def _read_table(path: Path, expected: dict[str, str]) -> pa.Table:
     for name, kind in expected.items():
         if (kinds.get(name) or "none") not in kind or table[name].null_count:
             raise DataError(f"{path}: expected a column '{name}' of {kind}. Received: {table.schema.to_string()}.")
-    if "false_positive" in kinds and (kinds["false_positive"] != "bool" or table["false_positive"].null_count):
-        raise DataError(f"{path}: expected a column 'false_positive' of bool. Received: {table.schema.to_string()}.")
+    for name in FLAGS:
+        if name in kinds and (kinds[name] != "bool" or table[name].null_count):
+            raise DataError(f"{path}: expected a column '{name}' of bool. Received: {table.schema.to_string()}.")
     return table

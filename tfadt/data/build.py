@@ -77,11 +77,11 @@ def build(
     on_overlap = config.on_overlap or ("drop_from_test" if drops else "refuse")
     split(config, names, is_log, on_overlap, database)
     clean_test = config.clean_test and rule != "none"
-    kept = encode(clean_test, known(extra_kind, config), database)
+    kept = encode(clean_test, known(extra_kind, rule, config), database)
     account_removed(accounts, database)
     sizes = {ours: database.run(f"SELECT count(*) FROM {ours}")[0][0] for ours in ("users", "items")}
     _check_enough(sizes, kept, names, accounts, rules, rows, database, found)
-    extra = add_extra_feedback(extra_kind, config, database)
+    extra = add_extra_feedback(extra_kind, rule, config, database)
     add_samples(accounts, rows, database)
     of_rows = balance(accounts, dict(kept))
     times_named = Counter(source.table.name for source in sources)
@@ -192,7 +192,11 @@ def _read_back(with_flags: bool, clean_test: bool, with_extra: bool, database: D
     """Returns what the tables hold; the database gives its memory back before it is read into arrays."""
     flag = f", {DISLIKED_OF} AS false_positive" if with_flags else ""
     pairs = "SELECT user_code AS user, item_code AS item"
-    selects = {name: f"{pairs}{flag} FROM coded WHERE fate = '{name}' ORDER BY 1, 2" for name in SPLITS}
+    known = ", known = 1 AS known_positive, known = -1 AS known_negative" if with_extra else ""
+    selects = {
+        name: f"{pairs}{flag}{known if name != 'test' else ''} FROM coded WHERE fate = '{name}' ORDER BY 1, 2"
+        for name in SPLITS
+    }
     if clean_test:
         selects[APART] = f"{pairs} FROM coded WHERE fate = '{APART}' ORDER BY 1, 2"
     if with_extra:
@@ -202,16 +206,14 @@ def _read_back(with_flags: bool, clean_test: bool, with_extra: bool, database: D
         database.run(f"COPY ({select}) TO {text(str(database.workspace / name))} (FORMAT parquet)")
     database.close()
 
-    def columns(name: str) -> list[Any]:
+    def columns(name: str) -> dict[str, Any]:
         # One by one: of a large log a column and its copy are a gigabyte.
         file = pa_parquet.ParquetFile(database.workspace / name)
-        return [file.read([column]).column(0).to_numpy() for column in file.schema_arrow.names]
+        return {column: file.read([column]).column(0).to_numpy() for column in file.schema_arrow.names}
 
-    tables = {name: Interactions(*columns(name)) for name in selects if name not in ("users", "items")}
-    users, items = (Vocabulary(columns(f"{ours}s")[0], f"{ours}_id") for ours in ("user", "item"))
-    data = InteractionData(tables["train"], tables["valid"], tables["test"], users, items)
-    data = replace(data, test_disliked=tables.get(APART))
-    return data.with_extra_feedback(tables["extra_feedback"]) if with_extra else data
+    users, items = (Vocabulary(columns(f"{ours}s")["id"], f"{ours}_id") for ours in ("user", "item"))
+    tables = {name: Interactions(**columns(name)) for name in selects if name not in ("users", "items")}
+    return InteractionData(users=users, items=items, **tables)
 
 
 def _notes_on_ids(accounts: Sequence[Account]) -> list[str]:

@@ -23,8 +23,9 @@ TIME_OF = "(key >> 64)::BIGINT"
 PLACE_OF = f"({_LOW} >> {FLAG_BITS})::BIGINT"
 FILE_OF = f"({_LOW} >> {FILE_BITS + FLAG_BITS})::INT"
 DISLIKED_OF = "((key & 1) = 1)"
-KNOWN_OF = "((key & 2) = 2)"
-UNREADABLE_KNOWN_OF = "((key & 4) = 4)"
+KNOWN_LIKED_OF = "((key & 6) = 2)"
+UNREADABLE_KNOWN_OF = "((key & 6) = 4)"
+KNOWN_DISLIKED_OF = "((key & 6) = 6)"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Rows:
         source: The source.
         sql: A SELECT of `line`, `reason` (NULL for a good row), `user`, `item` (as text, or as the source has them where it
             has integers), `number` (the feedback), `time` (microseconds or NULL), `written` (whether a time stands there),
-            `flags` (1: disliked, 2: known to be liked, 4: neither known nor unknown).
+            `flags` (1: disliked; by extra feedback 2: liked, 6: disliked, 4: what stands there is no flag).
         is_integer: Whether `user`, `item` are BIGINT.
     """
 
@@ -119,9 +120,11 @@ def rows_sql(source: Source, rules: Rules) -> str:
     if rules.needs_time:
         checks.append(("read_time IS NULL OR NOT written", NO_TIME))
     known = values.get("extra_feedback")
-    columns["known"] = (
-        "0" if known is None else f"CASE WHEN {known.missing} THEN 0 ELSE coalesce(2 * ({known.as_flag})::INT, 4) END"
-    )
+    columns["known"] = "0"
+    if known is not None:
+        zero = 6 if rules.config.extra_feedback.zero_means == "disliked" else 0
+        flag = f"CASE WHEN {known.as_flag} THEN 2 WHEN NOT {known.as_flag} THEN {zero} ELSE 4 END"
+        columns["known"] = f"CASE WHEN {known.missing} THEN 0 ELSE {flag} END"
     line = "" if source.table.lines else "__line AS line, "
     empty = "__text IS NULL AS empty, " if source.table.lines else "false AS empty, "
     read = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())

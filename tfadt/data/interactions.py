@@ -11,6 +11,8 @@ import pandas as pd
 
 from tfadt.errors import DataError
 
+FLAGS = ("false_positive", "known_positive", "known_negative")
+"""What may be known of an interaction, each a column of booleans or none."""
 _PART = 1 << 22
 
 
@@ -24,20 +26,22 @@ class Interactions:
         false_positive: bool `[n]`, True where feedback says that the user disliked the item (the paper's section 3.1);
             None when no feedback is known.
         known_positive: bool `[n]`, True where extra feedback says that the user likes the item (section 3.4); None when
-            there is no extra feedback.
+            there is no extra feedback, and always for test.
+        known_negative: bool `[n]`, True where it says that the user dislikes the item.
     """
 
     user: np.ndarray
     item: np.ndarray
     false_positive: np.ndarray | None = None
     known_positive: np.ndarray | None = None
+    known_negative: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.user.shape != self.item.shape or self.user.ndim != 1:
             raise DataError(
                 f"user and item must be vectors of one length. Received: {self.user.shape} and {self.item.shape}."
             )
-        for name in ("false_positive", "known_positive"):
+        for name in FLAGS:
             flags = getattr(self, name)
             if flags is not None and flags.shape != self.user.shape:
                 raise DataError(f"{name} must have one value a row ({self.user.shape}). Received: {flags.shape}.")
@@ -47,7 +51,7 @@ class Interactions:
 
     def take(self, rows: np.ndarray) -> Interactions:
         """Returns the given rows (indices or a boolean mask)."""
-        flags = (None if flags is None else flags[rows] for flags in (self.false_positive, self.known_positive))
+        flags = (None if flags is None else flags[rows] for flags in (getattr(self, name) for name in FLAGS))
         return Interactions(self.user[rows], self.item[rows], *flags)
 
 

@@ -116,7 +116,7 @@ def encode(clean_test: bool, known: str, database: Database) -> Counter[str]:
 
     Args:
         clean_test: Whether the disliked pairs of test are set apart.
-        known: Expression of whether a training pair is known to be liked.
+        known: Expression of what is known of a training or validation pair: 1 liked, -1 disliked, 0 nothing.
         database: Has the table `parted`.
 
     Returns:
@@ -131,7 +131,8 @@ def encode(clean_test: bool, known: str, database: Database) -> Counter[str]:
     part = "CASE part WHEN 0 THEN 'train' WHEN 1 THEN 'valid' ELSE 'test' END"
     fate = f"CASE WHEN part = 2 AND {DISLIKED_OF} THEN '{APART}' ELSE {part} END" if clean_test else part
     database.run(
-        f"CREATE TABLE coded AS SELECT u.code AS user_code, i.code AS item_code, key, {known} AS known, {fate} AS fate "
+        "CREATE TABLE coded AS SELECT u.code AS user_code, i.code AS item_code, key, "
+        f"({known})::TINYINT AS known, {fate} AS fate "
         "FROM parted AS p JOIN users AS u ON p.user = u.all_code JOIN items AS i ON p.item = i.all_code"
     )
     missing = "CASE WHEN u.code IS NULL THEN 'user' ELSE 'item' END"
