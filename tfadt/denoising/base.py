@@ -24,6 +24,8 @@ class Rows(NamedTuple):
         known: float32 `[B]`, 1 for a click that is known to be liked; None unless the policy or the model asks.
         false_positive: float32 `[B]`, 1 for a click that feedback knows to be disliked; None without feedback. For controls
             alone: a denoiser does without.
+        interactions: int64 `[B]`, which training interaction a row is, -1 for a negative; None unless the policy
+            `remembers_interactions`, and on validation rows.
     """
 
     users: tf.Tensor
@@ -33,6 +35,7 @@ class Rows(NamedTuple):
     logits: tf.Tensor
     known: tf.Tensor | None = None
     false_positive: tf.Tensor | None = None
+    interactions: tf.Tensor | None = None
 
 
 class DenoisingPolicy(ABC):
@@ -55,6 +58,9 @@ class DenoisingPolicy(ABC):
 
     knows_weights: ClassVar[bool] = False
     """Whether what each interaction weighs is known before training: then the policy works with closed forms, too."""
+
+    remembers_interactions: ClassVar[bool] = False
+    """Whether the policy has to be told which training interaction a row is."""
 
     search_space: ClassVar[SearchSpace] = {}
     """What a search tries for the constructor's arguments."""
@@ -90,6 +96,31 @@ class DenoisingPolicy(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} weighs rows by what training finds.")
 
+    def build(self, rows: Interactions, num_users: int, num_items: int) -> None:  # noqa: B027 - optional hook
+        """Makes the policy's variables, anew for each training.
+
+        Args:
+            rows: The training interactions; row i is what `Rows.interactions` calls i.
+            num_users: Number of users.
+            num_items: Number of items.
+
+        Raises:
+            OutOfMemoryError: If what the policy keeps of each interaction does not fit.
+        """
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The policy's state. Checkpoints keep it, so that a resumed training goes on as the uncut one."""
+        return []
+
+    def observe(self, rows: Rows, step: tf.Tensor) -> None:  # noqa: B027 - optional hook
+        """Called in the graph for every training batch, never for validation, after its `weights`.
+
+        Args:
+            rows: The rows of the batch.
+            step: int64 scalar, the training iteration.
+        """
+
     def prepare(self, total_steps: int, positive_share: float) -> None:  # noqa: B027 - optional hook
         """Called once before training begins.
 
@@ -105,6 +136,17 @@ class DenoisingPolicy(ABC):
         """Called before each epoch, outside the graph; a policy may change its own `tf.Variable`s here.
 
         What it sets must follow from the epoch alone: a resumed run begins in the midst of an epoch and has no more.
+        """
+
+    def on_epoch_end(self, epoch: int, model: Any) -> None:  # noqa: B027 - optional hook
+        """Called after each epoch, outside the graph.
+
+        It may be called again for the same epoch, by a run that was cut there: what it does must follow from the epoch and
+        from state that it does not itself change.
+
+        Args:
+            epoch: From 0.
+            model: The model, its rows in sync.
         """
 
     def dropped_share(self, positive_share: float, step: int) -> float:

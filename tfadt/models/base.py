@@ -134,8 +134,10 @@ class DenoisingModel(EmbeddingModel):
         labels, importance = self.policy.relabel(batch.labels, batch.known_positive)
         logits, loss = self.row_loss(batch._replace(labels=labels), training)
         still = tf.stop_gradient(loss), tf.stop_gradient(logits)
-        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive, batch.false_positive)
+        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive, batch.false_positive, batch.interactions)
         weights, divisor = self.policy.weights(rows, self.iteration)
+        if training:
+            self.policy.observe(rows, self.iteration)
         if importance is not None:
             weights *= importance
         total = tf.reduce_sum(tf.stop_gradient(weights) * loss)
@@ -181,6 +183,10 @@ class DenoisingModel(EmbeddingModel):
             raise ConfigError("Sample weights are the policy's business. Expected ((users, items), labels).")
         if self.pairwise:
             raise ConfigError("BPR needs pairs, which fit(data) draws. Expected an InteractionData. Received: arrays.")
+        if self.policy.remembers_interactions:
+            raise ConfigError(
+                f"{type(self.policy).__name__} remembers each interaction. Expected an InteractionData. Received: arrays."
+            )
         return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
 
     def fit_source(

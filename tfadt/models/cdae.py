@@ -144,6 +144,7 @@ class CDAE(Recommender):
             num_negatives=num_negatives,
             pairwise=self.pairwise,
             seed=self.seed,
+            numbered=self.policy.remembers_interactions,
         )
 
     def get_config(self) -> dict[str, Any]:

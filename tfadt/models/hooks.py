@@ -56,9 +56,10 @@ class FitHook(keras.callbacks.Callback):
             self.model.sync()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Syncs the rows."""
-        del epoch, logs
+        """Syncs the rows, and tells the policy."""
+        del logs
         self.model.sync()
+        self.model.policy.on_epoch_end(epoch, self.model)
 
 
 class RankingValidation(keras.callbacks.Callback):

@@ -124,6 +124,7 @@ class Recommender(IdentifiedModel):
             num_negatives=num_negatives,
             pairwise=self.pairwise,
             seed=self.seed,
+            numbered=self.policy.remembers_interactions,
         )
 
     def training_rows(self, data: InteractionData) -> Interactions:
@@ -211,7 +212,9 @@ class Recommender(IdentifiedModel):
                 raise ConfigError(f"fit(data) is validated on a data set. Received: {type(validation_data).__name__}.")
             others = [RankingValidation(self._evaluator(validation_data, "valid", k)), *others]
         sampler = sampler or self.negative_sampler(x)
-        source = self.batch_source(self.training_rows(x), sampler, batch_size, num_negatives)
+        rows = self.training_rows(x)
+        self.policy.build(rows, self.num_users, self.num_items)
+        source = self.batch_source(rows, sampler, batch_size, num_negatives)
         return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=others)
 
     def evaluate(self, x: Any = None, y: Any = None, *, split: str = "test", k: Any = 20, **kwargs: Any) -> Any:

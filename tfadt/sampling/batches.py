@@ -23,6 +23,8 @@ class Batch(NamedTuple):
         negatives: int64 `[B]`, the second item of each pair, for pairwise objectives; else None.
         false_positive: float32 `[B]`, 1 where feedback says that the observed item was disliked; None without feedback.
         known_positive: float32 `[B]`, 1 where extra feedback says that the observed item is liked; None where nobody asks.
+        interactions: int64 `[B]`, which of the source's interactions a row shows, -1 for a sampled one; None where nobody
+            asks.
     """
 
     users: tf.Tensor
@@ -31,6 +33,7 @@ class Batch(NamedTuple):
     negatives: tf.Tensor | None = None
     false_positive: tf.Tensor | None = None
     known_positive: tf.Tensor | None = None
+    interactions: tf.Tensor | None = None
 
     @property
     def pairs(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -83,6 +86,7 @@ class PairSource:
         num_negatives: Negatives for each positive.
         pairwise: Whether a row is a pair (BPR).
         seed: The seed of the order.
+        numbered: Whether batches tell which interaction a row shows.
 
     Raises:
         DataError: If there is nothing to draw from.
@@ -96,7 +100,9 @@ class PairSource:
         num_negatives: int = 1,
         pairwise: bool = False,
         seed: int = 0,
+        numbered: bool = False,
     ):
+        self._numbered = numbered
         self._columns = DeviceColumns(rows, sampler, num_negatives, pairwise)
         self._sampler = sampler
         self._pairwise = pairwise
@@ -124,8 +130,9 @@ class PairSource:
         else:
             base = row
         users, observed, *flags = columns.gather(base)
+        number = tf.where(is_negative & (not self._pairwise), tf.constant(-1, tf.int64), base) if self._numbered else None
         if self._pairwise:
-            return users, observed, tf.ones_like(users, tf.float32), self._sampler(users, epoch, row), *flags, size
+            return users, observed, tf.ones_like(users, tf.float32), self._sampler(users, epoch, row), *flags, number, size
         labels = 1.0 - tf.cast(is_negative, tf.float32)
         flags = [None if flag is None else flag * labels for flag in flags]
         # Drawing is the dearest part: only for the rows that are negatives. All flat, as GPUs have no GatherNd of int64.
@@ -134,7 +141,7 @@ class PairSource:
         flat_users, flat_rows = (tf.gather(tf.reshape(column, [-1]), which) for column in (users, row))
         sampled = self._sampler(flat_users, tf.gather(epoch[:, 0], which // self.batch_size), flat_rows)
         items = tf.tensor_scatter_nd_update(tf.reshape(observed, [-1]), where, sampled)
-        return users, tf.reshape(items, tf.shape(observed)), labels, None, *flags, size
+        return users, tf.reshape(items, tf.shape(observed)), labels, None, *flags, number, size
 
     def batch(self, drawn: tuple[tf.Tensor | None, ...], k: tf.Tensor) -> Batch:
         """Returns the true rows of the k-th drawn step."""

@@ -27,6 +27,7 @@ class UserSource:
         num_negatives: Negatives for each positive.
         pairwise: Whether a row is a pair (BPR).
         seed: The seed of the order.
+        numbered: Whether batches tell which interaction a row shows.
 
     Raises:
         DataError: If there is nothing to draw from.
@@ -40,8 +41,10 @@ class UserSource:
         num_negatives: int = 1,
         pairwise: bool = False,
         seed: int = 0,
+        numbered: bool = False,
     ):
         order = np.argsort(rows.user, kind="stable")
+        self._number = tf.Variable(order, trainable=False) if numbered else None
         rows = rows.take(order)
         self._columns = DeviceColumns(rows, sampler, num_negatives, pairwise)
         self._sampler = sampler
@@ -79,12 +82,15 @@ class UserSource:
         # Each negative has a number of its own, after those of the n interactions: copy c of row r is (c + 1) * n + r.
         key = tf.concat([base + n * (copy + 1) for copy in range(self._num_negatives)], 0)
         base = tf.concat([base] * self._num_negatives, 0)
-        users, items, *flags = self._columns.gather(base if self._pairwise else row)
+        shown = base if self._pairwise else row
+        users, items, *flags = self._columns.gather(shown)
+        number = None if self._number is None else tf.gather(self._number, shown)
         negative_users = users if self._pairwise else tf.gather(self._columns.user, base)
         negatives = self._sampler(negative_users, epoch, key)
         if self._pairwise:
-            return Batch(users, items, tf.ones_like(users, tf.float32), negatives, *flags)
+            return Batch(users, items, tf.ones_like(users, tf.float32), negatives, *flags, number)
         labels = tf.concat([tf.ones_like(users, tf.float32), tf.zeros_like(negatives, tf.float32)], 0)
         unflagged = tf.zeros_like(negatives, tf.float32)
         flags = [None if flag is None else tf.concat([flag, unflagged], 0) for flag in flags]
-        return Batch(tf.concat([users, negative_users], 0), tf.concat([items, negatives], 0), labels, None, *flags)
+        number = None if number is None else tf.concat([number, -tf.ones_like(negatives)], 0)
+        return Batch(tf.concat([users, negative_users], 0), tf.concat([items, negatives], 0), labels, None, *flags, number)

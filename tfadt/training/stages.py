@@ -198,12 +198,13 @@ def train_stage(
     """
     adt, settings = config.adt, _settings(stage, config)
     extra = data.extra_feedback if stage in ON_EXTRA_FEEDBACK else None
+    rows = model.training_rows(data) if extra is None else extra
     if isinstance(model, ClosedForm):
-        rows = model.training_rows(data) if extra is None else extra
         return _solved(model, stage, solve(model, rows, data, config, callbacks, evaluator, progress, label))
     sampler = make_sampler(data, config, model.seed)
+    model.policy.build(rows, model.num_users, model.num_items)
     source = model.batch_source(
-        model.training_rows(data) if extra is None else extra,
+        rows,
         sampler,
         adt.user_batch_size if model.user_batches else adt.batch_size,
         adt.num_negatives,

@@ -170,7 +170,8 @@ class Checkpointing(keras.callbacks.Callback):
 
 
 def _variables(model: Recommender) -> dict[str, tf.Variable]:
-    """Returns all that a step changes, by name: weights, state of layers, the optimizer's raw state."""
+    """Returns all that a step changes, by name: weights, state of layers, the optimizer's raw state, the policy's."""
     history = {id(model.history_offsets), id(model.history_items)}  # of the data, not of the training
     found = {f"model/{n}": v for n, v in enumerate(model.variables) if id(v) not in history}
-    return found | {f"optimizer/{n}": v for n, v in enumerate(model.optimizer.variables)}
+    found |= {f"optimizer/{n}": v for n, v in enumerate(model.optimizer.variables)}
+    return found | {f"policy/{n}": v for n, v in enumerate(model.policy.variables)}
