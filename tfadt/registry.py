@@ -78,6 +78,8 @@ POLICIES = Registry(
         "udt": "tfadt.denoising.udt:UDT",
         "eard": "tfadt.denoising.eard:EARD",
         "pld": "tfadt.denoising.pld:PLD",
+        "dcf": "tfadt.denoising.dcf:DCF",
+        "sgdl": "tfadt.denoising.sgdl:SGDL",
         "random_drop": "tfadt.denoising.random_drop:RandomDrop",
         "clean_only": "tfadt.denoising.clean_only:CleanOnly",
     },

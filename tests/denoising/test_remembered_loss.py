@@ -32,8 +32,8 @@ def after_an_epoch(policy, epoch):
     """The policy after an epoch in which the four interactions had their losses, in two batches with a negative each."""
     policy.build(ROWS, 4, 2)
     step = tf.constant(0, tf.int64)
-    policy.observe(rows([2, -1, 0], [LOSS[2], 9.0, LOSS[0]]), step)
-    policy.observe(rows([3, 1, -1], [LOSS[3], LOSS[1], 9.0]), step)
+    policy.observe(rows([2, -1, 0], [LOSS[2], 9.0, LOSS[0]]), tf.ones(3), step)
+    policy.observe(rows([3, 1, -1], [LOSS[3], LOSS[1], 9.0]), tf.ones(3), step)
     policy.on_epoch_end(epoch, None)
     return policy
 
@@ -84,7 +84,7 @@ def test_the_first_epochs_are_plain_and_validation_is_not_observed(policy):
 def test_of_an_interaction_twice_in_a_batch_the_largest_loss_counts():
     policy = PLD()
     policy.build(ROWS, 4, 2)
-    policy.observe(rows([1, 1, 1, 0], [2.0, 5.0, 3.0, 1.0]), tf.constant(0, tf.int64))
+    policy.observe(rows([1, 1, 1, 0], [2.0, 5.0, 3.0, 1.0]), tf.ones(4), tf.constant(0, tf.int64))
     np.testing.assert_array_equal(policy.loss, [1, 5, 0, 0])
 
 
@@ -117,5 +117,5 @@ def test_bad_arguments_and_arrays_and_too_little_memory_are_named(monkeypatch):
     with pytest.raises(ConfigError, match="PLD remembers each interaction"):
         model.fit((np.array([0]), np.array([1])), np.array([1.0]))
     monkeypatch.setattr("tfadt.memory.available_memory", lambda: 31)
-    with pytest.raises(OutOfMemoryError, match="loss and weight of each of 4 interactions needs"):
+    with pytest.raises(OutOfMemoryError, match="What PLD remembers of each of 4 interactions needs"):
         PLD().build(ROWS, 4, 2)

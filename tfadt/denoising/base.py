@@ -77,15 +77,18 @@ class DenoisingPolicy(ABC):
             `(weights, divisor)`: float32 `[B]`, 0 for a dropped row, and a positive float32 scalar.
         """
 
-    def relabel(self, labels: tf.Tensor, known_positive: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def relabel(
+        self, labels: tf.Tensor, known_positive: tf.Tensor | None, interactions: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns the labels to train on, before the loss is computed, and a factor on each row's weight (None for 1).
 
         Args:
             labels: float32 `[B]`, as observed.
             known_positive: float32 `[B]`, 1 for a click that is known to be liked; None unless `needs_extra_feedback`, and
                 on validation rows, of which nothing is known.
+            interactions: As in `Rows`.
         """
-        del known_positive
+        del known_positive, interactions
         return labels, None
 
     def interaction_weights(self, rows: Interactions) -> np.ndarray:
@@ -113,11 +116,12 @@ class DenoisingPolicy(ABC):
         """The policy's state. Checkpoints keep it, so that a resumed training goes on as the uncut one."""
         return []
 
-    def observe(self, rows: Rows, step: tf.Tensor) -> None:  # noqa: B027 - optional hook
+    def observe(self, rows: Rows, weights: tf.Tensor, step: tf.Tensor) -> None:  # noqa: B027 - optional hook
         """Called in the graph for every training batch, never for validation, after its `weights`.
 
         Args:
             rows: The rows of the batch.
+            weights: float32 `[B]`, what they weighed.
             step: int64 scalar, the training iteration.
         """
 

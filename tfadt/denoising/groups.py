@@ -23,6 +23,12 @@ class Groups:
         self.of_row = np.empty(len(codes), np.int64)
         self.of_row[self._order] = np.repeat(np.arange(len(self.codes)), self.counts)
 
+    def rows(self, groups: slice) -> np.ndarray:
+        """Returns the rows of some groups that follow each other, int64."""
+        ends = np.append(self._starts, len(self._order))
+        first, last, _ = groups.indices(len(self.codes))
+        return self._order[ends[first] : ends[last]]
+
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Returns the mean of each group, float64 `[g]`."""
         total: np.ndarray = np.add.reduceat(values[self._order].astype(np.float64), self._starts)

@@ -37,11 +37,14 @@ class NR(DenoisingPolicy):
         self.click_weight = float(click_weight)
         self.negative_weight = float(negative_weight)
 
-    def relabel(self, labels: tf.Tensor, known_positive: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
+    def relabel(
+        self, labels: tf.Tensor, known_positive: tf.Tensor | None, interactions: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns 1 for known true positives and 0 for other clicks and sampled items, and the weights.
 
         Where nothing is known (in validation), every click is a positive.
         """
+        del interactions
         known = labels if known_positive is None else known_positive
         negative = tf.where(labels > 0.5, self.click_weight, self.negative_weight)
         return known, tf.where(known > 0.5, 1.0, negative)

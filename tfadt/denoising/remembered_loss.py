@@ -9,25 +9,25 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt.data.interactions import Interactions
-from tfadt.denoising.base import DenoisingPolicy, Rows, num_rows
+from tfadt.denoising.base import Rows
+from tfadt.denoising.interaction_weights import InteractionWeights
 from tfadt.errors import ConfigError
-from tfadt.memory import require_memory
 
 
-class RememberedLoss(DenoisingPolicy):
+class RememberedLoss(InteractionWeights):
     """Remembers the latest loss of each training interaction, and makes weights of them when an epoch ends.
-
-    A subclass says how. Before the first epoch that is to have weights every row weighs 1; so do negatives, and rows that
-    are no training interactions (those of validation). The sum is divided by B.
 
     Args:
         first_epoch: The first epoch (from 0) that has weights: those before it let losses grow apart.
+
+    Attributes:
+        loss: float32 `[n]`, the latest loss of each interaction.
 
     Raises:
         ConfigError: If `first_epoch` is below 1: without an epoch behind it there is no loss to go by.
     """
 
-    remembers_interactions: ClassVar[bool] = True
+    bytes_per_interaction: ClassVar[int] = 8
 
     def __init__(self, first_epoch: int):
         if isinstance(first_epoch, bool) or not isinstance(first_epoch, int) or first_epoch < 1:
@@ -35,36 +35,20 @@ class RememberedLoss(DenoisingPolicy):
         self.first_epoch = first_epoch
 
     def build(self, rows: Interactions, num_users: int, num_items: int) -> None:
-        """Makes the loss and the weight of each interaction, two float32 numbers on the device."""
-        del num_users, num_items
-        n = len(rows)
-        require_memory(f"{type(self).__name__}'s loss and weight of each of {n:,} interactions", 8 * n, "their number")
-        self.loss = tf.Variable(tf.zeros(n), trainable=False, name="loss")
-        self.weight = tf.Variable(tf.ones(n), trainable=False, name="weight")
+        """Makes the weights and the losses."""
+        super().build(rows, num_users, num_items)
+        self.loss = tf.Variable(tf.zeros(len(rows)), trainable=False, name="loss")
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """The losses and the weights."""
-        return [self.loss, self.weight]
+        """The weights and the losses."""
+        return [*super().variables, self.loss]
 
-    def weights(self, rows: Rows, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the weight of each row's interaction, and B."""
-        del step
-        weights = self.weights_of_others(rows)
-        if rows.interactions is not None:
-            found = tf.gather(self.weight, tf.maximum(rows.interactions, 0))
-            weights = tf.where(rows.interactions < 0, weights, found)
-        return weights, num_rows(rows.loss)
-
-    def weights_of_others(self, rows: Rows) -> tf.Tensor:
-        """Returns what rows weigh that are no training interactions, float32 `[B]`: ones."""
-        return tf.ones_like(rows.loss)
-
-    def observe(self, rows: Rows, step: tf.Tensor) -> None:
+    def observe(self, rows: Rows, weights: tf.Tensor, step: tf.Tensor) -> None:
         """Notes the losses of a training batch."""
-        del step
-        assert rows.interactions is not None  # as the policy remembers_interactions
-        scatter(self.loss, rows.interactions, rows.loss)
+        del weights, step
+        interactions, (loss,) = distinct(rows.interactions, rows.loss)
+        self.loss.scatter_nd_update(interactions[:, None], loss)
 
     def on_epoch_end(self, epoch: int, model: Any) -> None:
         """Makes the weights of the next epoch."""
@@ -85,13 +69,21 @@ class RememberedLoss(DenoisingPolicy):
         return {"first_epoch": self.first_epoch}
 
 
-def scatter(state: tf.Variable, interactions: tf.Tensor, values: tf.Tensor) -> None:
-    """Writes `values` float32 `[B]` to the interactions int64 `[B]` of `state` float32 `[n]`; -1 is nowhere.
+def distinct(interactions: tf.Tensor | None, *columns: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Returns each interaction of a batch once, and what it has in the columns.
 
-    Of an interaction that is in a batch more than once, as those of BPR with several negatives can be, the largest value is
-    kept: which of several writes comes last is not settled on a device.
+    Of one that is in the batch more than once, as those of BPR with several negatives can be, the largest value is taken:
+    which of several writes comes last is not settled on a device.
+
+    Args:
+        interactions: int64 `[B]`, -1 for none.
+        *columns: float32 `[B]`.
+
+    Returns:
+        int64 `[k]`, without -1, and float32 `[k]` for each column.
     """
+    assert interactions is not None  # as the policy remembers_interactions
     where = tf.where(interactions >= 0)[:, 0]
-    distinct, which = tf.unique(tf.gather(interactions, where), out_idx=tf.int64)
-    largest = tf.math.unsorted_segment_max(tf.gather(values, where), which, tf.size(distinct, tf.int64))
-    state.scatter_nd_update(distinct[:, None], largest)
+    found, which = tf.unique(tf.gather(interactions, where), out_idx=tf.int64)
+    count = tf.size(found, tf.int64)
+    return found, [tf.math.unsorted_segment_max(tf.gather(column, where), which, count) for column in columns]

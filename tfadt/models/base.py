@@ -131,13 +131,13 @@ class DenoisingModel(EmbeddingModel):
         This is the whole of denoising training: `sum(weights * loss) / divisor` (the paper's eqs. 2 and 4), with weights
         that carry no gradient.
         """
-        labels, importance = self.policy.relabel(batch.labels, batch.known_positive)
+        labels, importance = self.policy.relabel(batch.labels, batch.known_positive, batch.interactions)
         logits, loss = self.row_loss(batch._replace(labels=labels), training)
         still = tf.stop_gradient(loss), tf.stop_gradient(logits)
         rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive, batch.false_positive, batch.interactions)
         weights, divisor = self.policy.weights(rows, self.iteration)
         if training:
-            self.policy.observe(rows, self.iteration)
+            self.policy.observe(rows, weights, self.iteration)
         if importance is not None:
             weights *= importance
         total = tf.reduce_sum(tf.stop_gradient(weights) * loss)
