@@ -88,10 +88,10 @@ class UserSource:
         negative_users = users if self._pairwise else tf.gather(self._columns.user, base)
         negatives = self._sampler(negative_users, epoch, key)
         if self._pairwise:
-            return Batch(users, items, tf.ones_like(users, tf.float32), negatives, *flags, interactions=number)
+            return Batch(users, items, tf.ones_like(users, tf.float32), negatives, *flags)._replace(interactions=number)
         labels = tf.concat([tf.ones_like(users, tf.float32), tf.zeros_like(negatives, tf.float32)], 0)
         unflagged = tf.zeros_like(negatives, tf.float32)
         flags = [None if flag is None else tf.concat([flag, unflagged], 0) for flag in flags]
         number = None if number is None else tf.concat([number, -tf.ones_like(negatives)], 0)
         users, items = tf.concat([users, negative_users], 0), tf.concat([items, negatives], 0)
-        return Batch(users, items, labels, None, *flags, interactions=number)
+        return Batch(users, items, labels, None, *flags)._replace(interactions=number)
