@@ -32,14 +32,18 @@ FILES = {
     "modcloth": ["df_modcloth.csv"],
     "modcloth/clothing_fit": ["modcloth_final_data.json"],
     "modcloth/deca": ["modcloth.test.noisy", "modcloth.train.rating", "modcloth.valid.rating"],
+    "kuairec": ["big_matrix.csv"],
+    "kuairec/small": ["small_matrix.csv"],
+    "kuairand_pure": ["log_standard_4_08_to_4_21_pure.csv", "log_standard_4_22_to_5_08_pure.csv"],
+    "kuairand_pure/random": ["log_random_4_22_to_5_08_pure.csv"],
     "movielens/100k-ratings": [],
 }
 
 
 @pytest.fixture
 def manual(tmp_path: Path) -> Path:
-    """The manual directory with the files of all four, each set in a folder of its name."""
-    for name in ("adressa", "amazon_book", "yelp", "modcloth"):
+    """The manual directory with the files of all, each set in a folder of its name."""
+    for name in ("adressa", "amazon_book", "yelp", "modcloth", "kuairec", "kuairand_pure"):
         shutil.copytree(FOLDER / name / "dummy_data", tmp_path / "downloads" / "manual" / name)
     return tmp_path / "downloads" / "manual"
 

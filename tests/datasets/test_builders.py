@@ -100,6 +100,28 @@ def test_yelp_keeps_restaurants_and_bars(prepare) -> None:
     assert builder.info.metadata["rows"]["train"]["rejected"]["business outside the catering industry"] == 8
 
 
+def test_kuairec_counts_how_much_was_watched(prepare) -> None:
+    builder = prepare("kuairec", dummy("kuairec"))
+    rows = examples(builder)
+    assert [r["false_positive"] for r in rows] == [False, False, True, False, True]
+    assert (rows[3]["rating"], rows[3]["timestamp"], rows[3]["item_id"]) == (0.5, 1593879367, "3649")
+    assert builder.info.metadata["rows"]["train"]["rejected"] == {"rating missing": 1}
+    assert "timestamp" not in examples(prepare("kuairec/small", dummy("kuairec")))[0]
+
+
+def test_kuairand_keeps_clicks_and_reads_milliseconds(prepare) -> None:
+    builder = prepare("kuairand_pure", dummy("kuairand_pure"))
+    rows = examples(builder)
+    assert [(r["user_id"], r["item_id"], r["dwell_time"], r["false_positive"]) for r in rows] == [
+        ("0", "3680", pytest.approx(21.343), False),
+        ("5", "3680", pytest.approx(9.999), True),
+        ("5", "6009", 10.0, False),
+        ("7", "3680", 0.0, True),
+    ]
+    assert rows[0]["timestamp"] == 1649408076
+    assert builder.info.metadata["rows"]["train"]["rejected"] == {"item_id missing": 1, "not clicked": 1}
+
+
 @pytest.mark.parametrize("name", ["yelp/raw", "yelp/raw_beam"])
 def test_reviews_of_a_broken_business_have_a_reason_of_their_own(
     name: str, prepare, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -59,6 +59,11 @@ MANUAL_FILES: Mapping[str, Mapping[str, Tables]] = {
             "test": ("modcloth.test.noisy",),
         },
     },
+    "kuairec": {"raw": {"train": ("big_matrix.csv",)}, "small": {"train": ("small_matrix.csv",)}},
+    "kuairand_pure": {
+        "raw": {"train": ("log_standard_*_pure.csv",)},
+        "random": {"train": ("log_random_*_pure.csv",)},
+    },
 }
 """Data set -> configuration, the default first -> its tables."""
 

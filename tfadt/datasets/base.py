@@ -20,10 +20,10 @@ from tfadt.errors import ConfigError, DataError
 _DOCS = {
     "user_id": "User, as the source writes it.",
     "item_id": "Item, as the source writes it.",
-    "rating": "Rating, 1 to 5.",
-    "dwell_time": "Time on the page, seconds.",
+    "rating": "Rating, 1 to 5; of a video the share that was watched.",
+    "dwell_time": "Time on the page, or before the video, seconds.",
     "timestamp": "Time of the interaction, seconds since 1970 (UTC).",
-    "false_positive": "Whether the user disliked the item: rating below 3, dwell time below 10 s, or the authors' flag.",
+    "false_positive": "Whether the user disliked the item, by the rating, the dwell time or the authors' flag.",
 }
 
 
@@ -101,7 +101,8 @@ class InteractionBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True
         generators = {}
         for split in self.builder_config.splits:
             source, paths = chosen[split]
-            reader = RowReader(source.format, self.builder_config.rule, source.timed, item_filter)
+            config = self.builder_config
+            reader = RowReader(source.format, config.rule, source.timed, item_filter, config.settings)
             generators[split] = self._generate_examples(split, reader, split_files(paths, source.format.header))
         return generators
 

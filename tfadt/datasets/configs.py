@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow_datasets as tfds
 
+from tfadt.config.ingest import IngestConfig
 from tfadt.data.manual_files import MANUAL_FILES, SPLITS, Tables, choose_files
 from tfadt.datasets.formats import AuthorsFormat, Format
 
@@ -34,11 +35,13 @@ class InteractionConfig(tfds.core.BuilderConfig):
         sources: Table -> the sources that it may be read from, of which one must be there. A lone `train` is a whole log.
         rule: Feedback that tells a false positive: `rating`, `dwell_time` or `false_positive`.
         beam: Whether Apache Beam reads the files, in parallel.
+        settings: How values are read, where it is not as the defaults of `ingest` say: units and thresholds.
     """
 
     sources: Mapping[str, Sequence[Source]]
     rule: str
     beam: bool = False
+    settings: IngestConfig = dataclasses.field(default_factory=IngestConfig)
 
     @property
     def splits(self) -> list[str]:

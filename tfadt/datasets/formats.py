@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tfadt.config.ingest import MISSING
+from tfadt.data.database import text
 from tfadt.data.delimited import AUTHORS_COLUMNS, Layout, authors_sql, delimited_sql, fields_of
 from tfadt.data.json_objects import objects_sql
 from tfadt.data.tables import Source, Table
@@ -75,17 +76,20 @@ class Delimited:
         fields: Our name -> the column's.
         separator: One character; a comma comes with quotes.
         names: Columns of a file whose first line does not name them.
+        only: A column, what it says in the rows that count, and why the others are rejected; None if all count.
     """
 
     fields: Mapping[str, str]
     separator: str = ","
     names: tuple[str, ...] = ()
+    only: tuple[str, str, str] | None = None
 
     def header(self, first_line: bytes, path: str) -> tuple[str, ...]:
         """Returns the names in the first line if all columns of use are among them."""
         line = (decoded(first_line) or "").rstrip("\r\n")
         found = tuple(fields_of(line, self._layout(0), run)) if line.strip() and "\0" not in line else ()
-        missing = next((name for name in self.fields.values() if name not in found), None)
+        needed = [*self.fields.values(), *(self.only or ())[:1]]
+        missing = next((name for name in needed if name not in found), None)
         if missing is None:
             return found
         # Names in a line of names would be read by their place, and users might become items.
@@ -99,7 +103,12 @@ class Delimited:
         """Returns the columns of `fields` as text."""
         names = part.header or self.names
         columns = {ours: f"__c{names.index(theirs) + 1}" for ours, theirs in self.fields.items()}
-        return _source(part, delimited_sql(LINES, self._layout(len(names)), line=_NUMBERED), columns)
+        sql = delimited_sql(LINES, self._layout(len(names)), line=_NUMBERED)
+        if self.only is not None:
+            column, wanted, why = self.only
+            other = f"__defect IS NULL AND __c{names.index(column) + 1} IS DISTINCT FROM {text(wanted)}"
+            sql = f"SELECT * REPLACE (CASE WHEN {other} THEN {text(why)} ELSE __defect END AS __defect) FROM ({sql})"
+        return _source(part, sql, columns)
 
     def _layout(self, fields: int) -> Layout:
         return Layout(self.separator, quotes=self.separator == ",", fields=fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -59,16 +59,17 @@ class RowReader:
 
     Attributes:
         format: How lines are read.
-        rule: Feedback that tells a false positive, with the paper's thresholds (section 5): `rating` (below 3),
-            `dwell_time` (below 10 s) or `false_positive` (a flag).
+        rule: Feedback that tells a false positive: `rating`, `dwell_time` or `false_positive` (a flag).
         timed: Whether rows have a time.
         item_filter: Rows of other items are rejected.
+        settings: Units, and thresholds: by default the paper's (section 5), a rating below 3 and a dwell time below 10 s.
     """
 
     format: Format
     rule: str
     timed: bool
     item_filter: ItemFilter | None = None
+    settings: IngestConfig = field(default_factory=IngestConfig)
 
     def read(self, part: FileRange, account: Account) -> Iterator[tuple[int, Example]]:
         """Yields key and example of each good row of a range, in order.
@@ -97,5 +98,5 @@ class RowReader:
         source = self.format.source(part)
         if self.item_filter is not None:
             source = self.item_filter.apply(source)
-        rows = rows_sql(source, Rules(self.rule, self.timed, IngestConfig()))
+        rows = rows_sql(source, Rules(self.rule, self.timed, self.settings))
         return f"SELECT reason, {', '.join(features.values())} FROM ({rows}) ORDER BY line"

@@ -1,0 +1,1 @@
+"""KuaiRand-Pure: clicks on short videos, and how long each was watched."""

@@ -1,0 +1,1 @@
+"""KuaiRec: how much of each short video was watched."""
