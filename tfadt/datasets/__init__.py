@@ -1,6 +1,7 @@
 """TensorFlow Datasets builders of the paper's data sets, ModCloth and Kuaishou's two.
 
-Importing this package registers all of them. It imports TensorFlow Datasets, so nothing that trains without it may import it.
+Importing this package registers all of them. It imports TensorFlow Datasets, so nothing that trains without it may import
+it.
 """
 
 from tfadt.datasets.adressa.adressa_dataset_builder import Builder as Adressa
