@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from serving_cases import K, copy_export, renumber, seen_by_server
 
-import tfadt.serving.push
+import tfadt.serving.place
 from tfadt.components.component import Step
 from tfadt.components.push import push as push_component
 from tfadt.config import ExportConfig, PushConfig
@@ -266,9 +266,9 @@ def test_two_pipelines_that_export_in_one_second_both_push(versions_of, tmp_path
 
 def test_labels_move_before_a_version_is_removed(versions_of, tmp_path, monkeypatch):
     seen = []
-    remove = tfadt.serving.push.remove_version
+    remove = tfadt.serving.place.remove_version
     config = tmp_path / "gmf" / "server" / "models.config"
-    monkeypatch.setattr("tfadt.serving.push.remove_version", lambda *a: (seen.append(config.read_text()), remove(*a)))
+    monkeypatch.setattr("tfadt.serving.place.remove_version", lambda *a: (seen.append(config.read_text()), remove(*a)))
     for number in (13, 14, 15):
         push(versions_of(number), str(tmp_path), keep=2)
     assert 'key: "stable" value: 14' in seen[0]

@@ -12,7 +12,12 @@ from tfadt.cli.startup import load_tensorflow
 
 
 def push(
-    version: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a version, or of a model: its largest version.")],
+    version: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder of a version, or of a model: its largest version. With --rollback a model's name."
+        ),
+    ],
     to: Annotated[str, typer.Option(help="Directory of the served models: local, or any path of tf.io.gfile (gs://...).")],
     keep: Annotated[int | None, typer.Option(help="How many versions to keep there; default: all.")] = None,
     unless_worse_than: Annotated[
@@ -21,12 +26,23 @@ def push(
     metric: Annotated[str | None, typer.Option(help="What is compared; default: recall at the run's first k.")] = None,
     tolerance: Annotated[float, typer.Option(help="How much worse it may be.")] = 0.0,
     run: Annotated[Path | None, typer.Option(help="Folder of the run, if it was moved since the export.")] = None,
+    take_back: Annotated[
+        bool, typer.Option("--rollback", help="Take the newest version of the model back: the one before it answers again.")
+    ] = False,
 ) -> None:
-    """Push a blessed version into a serving directory, atomically, never over another.
+    """Push a blessed version into a serving directory, atomically, never over another; or take the newest one back.
 
     Example: tfadt push saved_models/gmf/2 --to /srv/models --keep 3 --unless-worse-than served
+
+    Example: tfadt push gmf --to /srv/models --rollback
     """
     load_tensorflow()
+    if take_back:
+        from tfadt.serving.rollback import rollback
+
+        answers, kept = rollback(str(version), to)
+        print_lines([f"{answers} answers again. What was taken back is kept in {kept}."])
+        return
     from tfadt.serving.push import push as copy
     from tfadt.serving.versions import find_version
 

@@ -34,7 +34,14 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError(f"{path} does not exist. Expected a version written by `tfadt export`.")
     with reading(path, "is damaged"):
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    return parse_metadata(text, path)
+
+
+def parse_metadata(text: str, path: Path | str) -> dict[str, Any]:
+    """Returns the details of a version that `text`, read from `path`, holds; raises DataError as `read_metadata` does."""
+    with reading(path, "is damaged"):
+        content = json.loads(text)
         schema = content["schema"]
     if schema != SCHEMA:
         raise DataError(f"{path} is of another version of tfadt. Expected schema {SCHEMA}. Received: {schema}.")
@@ -42,7 +49,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _check(content: dict[str, Any], path: Path) -> None:
+def _check(content: dict[str, Any], path: Path | str) -> None:
     """Refuses values that an export does not write: they become paths and lines of a shell script."""
     for key, (expected, fits) in _FIELDS.items():
         if key not in content or not fits(content[key]):

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from tfadt.atomic import write_text
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.experiments.saved import SavedRun
-from tfadt.serving.metadata import METADATA_FILE, fingerprint, read_metadata
-from tfadt.serving.remote import remote_versions, remove_remote_version, upload_version, write_remote
+from tfadt.serving.metadata import fingerprint, read_metadata
+from tfadt.serving.place import Place, served_fingerprint
 from tfadt.serving.served import served_metrics
-from tfadt.serving.server_files import server_files
 from tfadt.serving.verification.verify import blessing_path, read_blessing
-from tfadt.serving.versions import is_remote, locked, publishing, remove_version, versions
 
 SERVED = "served"
 
@@ -57,8 +51,8 @@ def push(
 
     Raises:
         ConfigError: If a setting cannot be used.
-        DataError: If the version is not blessed, is there already, would not be served, or is worse; or the directory
-            cannot be written.
+        DataError: If the version is not blessed, is there already, would not be served, was rolled back, or is worse; or
+            the directory cannot be written.
     """
     if keep is not None and keep < 1:
         raise ConfigError(f"The number of versions to keep must be at least 1. Received: {keep}.")
@@ -67,8 +61,14 @@ def push(
     blessing = read_blessing(folder)
     metadata = read_metadata(folder)
     version = metadata["version"]
-    place = _Place(f"{to.rstrip('/')}/{metadata['name']}")
+    place = Place(f"{to.rstrip('/')}/{metadata['name']}")
     present = place.versions()
+    for number, taken_back in place.rolled_back().items():
+        if served_fingerprint(taken_back) == fingerprint(folder):
+            raise DataError(
+                f"{folder} was pushed as version {number} and rolled back. Expected another export. Delete {taken_back} to "
+                "push it again."
+            )
     newest = max(present, default=0)
     is_newest = again and newest > 0 and served_fingerprint(present[newest]) == fingerprint(folder)
     if is_newest:
@@ -88,9 +88,7 @@ def push(
             place.write(blessing_path(Path(pushed)).name, json.dumps(blessing, indent=2) + "\n")
             there = list(place.versions())
             old = there[: -keep if keep else 0]
-            files = server_files(metadata["name"], there[len(old) :], metadata["tensorflow"], metadata["signatures"])
-            for name, text in files.items():
-                place.write(f"server/{name}", text)
+            place.write_server_files(metadata, there[len(old) :])
             for number in old:
                 place.remove(number)
                 say(f"Removed version {number}.")
@@ -112,65 +110,6 @@ def check_directory(to: str) -> None:
             f"TensorFlow reads no {scheme}:// here. Expected a directory on this machine or of one of: {known} (the package "
             f"tensorflow-io brings more, such as s3). Received: '{to}'."
         )
-
-
-def served_fingerprint(version: str) -> str | None:
-    """Returns the fingerprint of a version, anywhere that `tf.io.gfile` reaches; None where it has none."""
-    path = f"{version}/{METADATA_FILE}"
-    if not tf.io.gfile.exists(path):
-        return None
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
-
-
-class _Place:
-    """The folder of a model in a serving directory, on this machine or elsewhere."""
-
-    def __init__(self, folder: str):
-        self.folder = folder
-        self._remote = is_remote(folder)
-
-    def versions(self) -> dict[int, str]:
-        """Returns version -> its folder, ascending."""
-        if self._remote:
-            return remote_versions(self.folder)
-        return {number: str(path) for number, path in versions(Path(self.folder)).items()}
-
-    def locked(self) -> AbstractContextManager[object]:
-        """Keeps others from writing there, where the file system has locks."""
-        if self._remote:
-            return nullcontext()
-        Path(self.folder).mkdir(parents=True, exist_ok=True)
-        return locked(Path(self.folder))
-
-    def add(self, source: Path, version: int) -> str:
-        if self._remote:
-            return upload_version(source, self.folder, version)
-        with publishing(Path(self.folder), version) as (partial, target):
-            for path in sorted(source.rglob("*")):
-                if path.is_file():
-                    copy = partial / path.relative_to(source)
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(path, copy)
-        return str(target)
-
-    def remove(self, version: int) -> None:
-        blessing = f"{self.folder}/{blessing_path(Path(self.versions()[version])).name}"
-        if self._remote:
-            if tf.io.gfile.exists(blessing):
-                tf.io.gfile.remove(blessing)
-            remove_remote_version(self.folder, version)
-        else:
-            Path(blessing).unlink(missing_ok=True)
-            remove_version(Path(self.folder), version)
-
-    def write(self, name: str, text: str) -> None:
-        if self._remote:
-            write_remote(f"{self.folder}/{name}", text)
-        else:
-            path = Path(self.folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, text)
 
 
 def _other(wanted: str, present: dict[int, str], folder: str) -> str | None:

@@ -57,6 +57,19 @@ def remove_remote_version(folder: str, version: int) -> None:
     tf.io.gfile.rmtree(place)
 
 
+def hide_remote_version(folder: str, version: int, name: str) -> None:
+    """Moves a version to a name that a server ignores, `saved_model.pb` first; what was kept under it goes."""
+    place, target = remote_versions(folder)[version], f"{folder}/{name}"
+    if tf.io.gfile.exists(target):
+        tf.io.gfile.rmtree(target)
+    files = [f"{root}/{file}" for root, _, names in tf.io.gfile.walk(place) for file in names]
+    for file in sorted(files, key=lambda file: file != f"{place}/{_LAST}"):
+        moved = target + file.removeprefix(place)
+        tf.io.gfile.makedirs(moved.rpartition("/")[0])
+        tf.io.gfile.rename(file, moved, overwrite=True)
+    tf.io.gfile.rmtree(place)
+
+
 def write_remote(path: str, text: str) -> None:
     """Writes a file under another name and renames it."""
     folder, _, name = path.rpartition("/")

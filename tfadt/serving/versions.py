@@ -122,6 +122,13 @@ def remove_version(folder: Path, version: int) -> None:
     shutil.rmtree(hidden)
 
 
+def hide_version(folder: Path, version: int, name: str) -> None:
+    """Renames a version to a name that a server ignores; what was kept under it goes."""
+    shutil.rmtree(folder / name, ignore_errors=True)
+    versions(folder)[version].rename(folder / name)
+    sync_folder(folder)
+
+
 def locked(folder: Path) -> FileLock:
     """Returns the lock of a model's folder, for a `with`: one process writes there at a time.
 

@@ -1,0 +1,124 @@
+"""The folder of a model in a serving directory: its versions, and what a server needs beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfadt.atomic import write_text
+from tfadt.errors import DataError
+from tfadt.serving.metadata import METADATA_FILE, parse_metadata
+from tfadt.serving.remote import hide_remote_version, remote_versions, remove_remote_version, upload_version, write_remote
+from tfadt.serving.server_files import server_files
+from tfadt.serving.verification.verify import blessing_path
+from tfadt.serving.versions import hide_version, is_remote, locked, publishing, remove_version, versions
+
+_ROLLED_BACK = "rolled-back-"
+
+
+class Place:
+    """The folder of a model in a serving directory, on this machine or anywhere that `tf.io.gfile` reaches.
+
+    Args:
+        folder: Where.
+    """
+
+    def __init__(self, folder: str):
+        self.folder = folder
+        self._remote = is_remote(folder)
+
+    def versions(self) -> dict[int, str]:
+        """Returns version -> its folder, ascending."""
+        if self._remote:
+            return remote_versions(self.folder)
+        return {number: str(path) for number, path in versions(Path(self.folder)).items()}
+
+    def metadata(self, version: int) -> dict[str, Any]:
+        """Returns what a version says of itself.
+
+        Raises:
+            DataError: If it is no export of ours.
+        """
+        path = f"{self.versions()[version]}/{METADATA_FILE}"
+        if not tf.io.gfile.exists(path):
+            raise DataError(f"{path} does not exist. Expected a version written by `tfadt export`.")
+        with tf.io.gfile.GFile(path, "r") as file:
+            return parse_metadata(file.read(), path)
+
+    def rolled_back(self) -> dict[int, str]:
+        """Returns version -> the folder of each version that was taken back."""
+        names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.isdir(self.folder) else []
+        found = (re.fullmatch(rf"{_ROLLED_BACK}(\d+)/?", name) for name in names)
+        return {int(match[1]): f"{self.folder}/{match[0].rstrip('/')}" for match in found if match}
+
+    def locked(self) -> AbstractContextManager[object]:
+        """Keeps others from writing there, where the file system has locks."""
+        if self._remote:
+            return nullcontext()
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
+        return locked(Path(self.folder))
+
+    def add(self, source: Path, version: int) -> str:
+        """Copies a version, and returns where it lies now."""
+        if self._remote:
+            return upload_version(source, self.folder, version)
+        with publishing(Path(self.folder), version) as (partial, target):
+            for path in sorted(source.rglob("*")):
+                if path.is_file():
+                    copy = partial / path.relative_to(source)
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(path, copy)
+        return str(target)
+
+    def remove(self, version: int) -> None:
+        """Removes a version and its blessing."""
+        self._remove_blessing(version)
+        if self._remote:
+            remove_remote_version(self.folder, version)
+        else:
+            remove_version(Path(self.folder), version)
+
+    def take_back(self, version: int) -> str:
+        """Takes a version out of a server's sight, and returns the folder that it is kept in."""
+        name = f"{_ROLLED_BACK}{version}"
+        self._remove_blessing(version)
+        if self._remote:
+            hide_remote_version(self.folder, version, name)
+        else:
+            hide_version(Path(self.folder), version, name)
+        return f"{self.folder}/{name}"
+
+    def write_server_files(self, metadata: dict[str, Any], numbers: list[int]) -> None:
+        """Writes what a server needs beside these versions of the model that `metadata` is of, anew."""
+        files = server_files(metadata["name"], numbers, metadata["tensorflow"], metadata["signatures"])
+        for name, text in files.items():
+            self.write(f"server/{name}", text)
+
+    def write(self, name: str, text: str) -> None:
+        """Writes a file there, under another name first."""
+        if self._remote:
+            write_remote(f"{self.folder}/{name}", text)
+        else:
+            path = Path(self.folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_text(path, text)
+
+    def _remove_blessing(self, version: int) -> None:
+        path = f"{self.folder}/{blessing_path(Path(self.versions()[version])).name}"
+        if tf.io.gfile.exists(path):
+            tf.io.gfile.remove(path)
+
+
+def served_fingerprint(version: str) -> str | None:
+    """Returns the fingerprint of a version, anywhere that `tf.io.gfile` reaches; None where it has none."""
+    path = f"{version}/{METADATA_FILE}"
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
