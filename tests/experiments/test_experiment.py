@@ -12,6 +12,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.experiment import evaluate_again, run_experiment
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
+from tfadt.training.model_files import load_model
 
 SMALL = [
     "ingest.simulated.users=120",
@@ -126,10 +127,38 @@ def test_a_run_can_start_from_the_weights_of_an_earlier_one(finished, tmp_path):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-9)
 
 
-def test_starting_from_another_data_set_is_refused(finished, tmp_path):
-    out = finished[0]
-    with pytest.raises(DataError, match="was trained on other users"):
-        run_experiment(load_config(None, [*SMALL, f"adt.start_from={out}", "ingest.simulated.users=60"]), tmp_path / "x")
+def test_a_run_starts_from_an_earlier_one_of_other_users_and_items(tmp_path):
+    def log(name, users, items):
+        lines = [f"{u},{i},{5 - (u + i) % 5}" for u in users for i in items if (u * 7 + i) % 3]
+        (tmp_path / name).write_text("\n".join(["user_id,item_id,rating", *lines]) + "\n")
+
+    def trained(name, *more):
+        tiny = ["adt.models=gmf", "adt.policies=standard", "adt.epochs=1", "adt.selection=last", "model.gmf.embedding_dim=4"]
+        settings = load_config(None, [*tiny, f"ingest.data={tmp_path / name}.csv", *more])
+        data, _ = run_experiment(settings, tmp_path / name)
+        return data, load_model(tmp_path / name / "models" / "gmf-standard-0.keras")
+
+    log("monday.csv", range(20), range(12))
+    log("tuesday.csv", range(5, 25), range(2, 13))
+    before, old = trained("monday")
+    after, new = trained("tuesday", f"adt.start_from={tmp_path / 'monday'}", "adt.learning_rate=1e-12")
+    for kind, table in (("users", "user_table"), ("items", "item_table")):
+        found = getattr(before, kind).encode(getattr(after, kind).ids)
+        ours, theirs = (getattr(model, table).numpy() for model in (new, old))
+        np.testing.assert_allclose(ours[found >= 0], theirs[found[found >= 0]], atol=1e-9)
+        assert (np.abs(ours[found < 0]) > 0).any()
+    np.testing.assert_allclose(new.output_kernel.numpy(), old.output_kernel.numpy(), atol=1e-9)
+    assert after.manifest["notes"][-1].endswith(
+        "monday: 15 users taken over, 5 new, 5 gone; 10 items taken over, 1 new, 2 gone"
+    )
+    log("other.csv", range(100, 120), range(12))
+    with pytest.raises(DataError, match=r"knows none of the user_ids, .*Received, for example: 0 and 100\."):
+        trained("other", f"adt.start_from={tmp_path / 'monday'}")
+    with pytest.raises(DataError, match="has weights of other sizes"):
+        trained("tuesday", f"adt.start_from={tmp_path / 'monday'}", "model.gmf.embedding_dim=5")
+
+
+def test_starting_from_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(DataError, match="is not the folder of an earlier run"):
         run_experiment(load_config(None, [*SMALL, f"adt.start_from={tmp_path}"]), tmp_path / "x")
 

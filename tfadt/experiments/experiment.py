@@ -85,7 +85,7 @@ def run_experiment(
     _check_start(config, todo, out)
     folder = RunFolder(out)
     with folder.locked():  # before the data are read: a folder that cannot be had is told at once
-        data = ingest(config.ingest, listener.say, folder=out.absolute().parent)
+        data = _carried_over(ingest(config.ingest, listener.say, folder=out.absolute().parent), config)
         _check_data(data, config, todo)
         folder.begin(config)
         artifact.save(data, folder.data)
@@ -119,7 +119,7 @@ def resume_experiment(
         if artifact.is_artifact(folder.data):
             data = artifact.load(folder.data)
         else:  # cut while it read the data
-            data = ingest(config.ingest, listener.say, folder=out.absolute().parent)
+            data = _carried_over(ingest(config.ingest, listener.say, folder=out.absolute().parent), config)
             _check_data(data, config, todo)
             artifact.save(data, folder.data)
         return data, _train_all(folder, config, todo, data, listener, after_each)
@@ -154,7 +154,6 @@ def _checked_plans(config: Config) -> list[Plan]:
 
 
 def _check_data(data: InteractionData, config: Config, todo: Sequence[Plan]) -> None:
-    _check_vocabularies(data, config)
     check_selection(config.adt.selection, data)
     check_feedback(todo, data, config)
     config.collide.check_users(data.num_users)
@@ -220,13 +219,16 @@ def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:
         raise ConfigError(f"A run cannot start from and write to the same folder. Received: {out}.")
 
 
-def _check_vocabularies(data: InteractionData, config: Config) -> None:
-    if config.adt.start_from is None:
-        return
-    earlier = artifact.load(Layout(config.adt.start_from).data)
+def _carried_over(data: InteractionData, config: Config) -> InteractionData:
+    """Returns the data with a note on how many users and items the run that is started from knows."""
+    start = config.adt.start_from
+    if start is None:
+        return data
+    earlier = artifact.load(Layout(start).data)
+    counts = []
     for kind in ("users", "items"):
-        if not np.array_equal(getattr(data, kind).ids, getattr(earlier, kind).ids):
-            raise DataError(
-                f"{config.adt.start_from} was trained on other {kind}, so its weights cannot be the start. "
-                "Expected the same training ids."
-            )
+        ours, theirs = getattr(data, kind), getattr(earlier, kind)
+        known = int(np.count_nonzero(theirs.encode(ours.ids) >= 0))
+        counts.append(f"{known:,} {kind} taken over, {len(ours) - known:,} new, {len(theirs) - known:,} gone")
+    note = f"started from {start}: {'; '.join(counts)}"
+    return replace(data, manifest={**data.manifest, "notes": [*data.manifest["notes"], note]})

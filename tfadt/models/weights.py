@@ -49,7 +49,10 @@ class EmbeddingModel(keras.Model):
         return CSR(self.history_offsets.numpy(), self.history_items.numpy())
 
     def add_table(self, name: str, rows: int, dim: int, initializer: Any = None) -> keras.Variable:
-        """Makes an embedding table `[rows, dim]`, by default N(0, .01)."""
+        """Makes an embedding table `[rows, dim]`, by default N(0, .01): of users if its name says `user`, else of items.
+
+        Training that starts from an earlier model takes each row from the same user or item there.
+        """
         if dim < 1:
             raise ConfigError(f"The {name} table needs vectors of at least 1 number. Received: {dim}.")
         require_memory(f"The {name} table ({rows:,} x {dim:,} float32)", 4 * rows * dim, "the length of its vectors")
@@ -57,6 +60,7 @@ class EmbeddingModel(keras.Model):
         # autocast would cast the whole table at each use under mixed precision; `lookup` casts the rows read.
         table = self.add_weight(name=f"{name}_table", shape=(rows, dim), initializer=initializer, autocast=False)
         table.deferred = True  # for DeferredAdam
+        table.rows_of = "users" if "user" in name else "items"
         return table
 
     def normal(self, stddev: float) -> keras.initializers.Initializer:

@@ -8,7 +8,10 @@ import zipfile
 from pathlib import Path
 
 import keras
+import numpy as np
 
+from tfadt.data.account import escaped
+from tfadt.data.interactions import Vocabulary
 from tfadt.errors import DataError, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, POLICIES
@@ -35,14 +38,38 @@ def load_model(path: str | Path, compile: bool = True) -> Recommender:
 
 
 def start_from(model: Recommender, path: Path) -> None:
-    """Gives the model the weights of an earlier one.
+    """Gives the model the weights of an earlier one: the rows of users and items that both know, and all other weights.
+
+    Users and items are told by their ids, so the earlier model may have been trained on another log of the same kind. Rows
+    of new ones stay as they were initialised; those of ones that are gone are dropped.
 
     Raises:
-        DataError: If there is no such model or its sizes differ.
+        DataError: If there is no such model, its vectors are of other lengths, or it knows none of the users or items.
     """
     earlier = load_model(path, compile=False)
-    shapes = [[tuple(v.shape) for v in m.trainable_variables] for m in (model, earlier)]
+    ours, theirs = model.trainable_variables, earlier.trainable_variables
+    shapes = [[tuple(v.shape[hasattr(v, "rows_of") :]) for v in variables] for variables in (ours, theirs)]
     if shapes[0] != shapes[1]:
-        raise DataError(f"{path} has weights of other sizes. Expected: {shapes[0]}. Received: {shapes[1]}.")
-    for variable, value in zip(model.trainable_variables, earlier.trainable_variables, strict=True):
+        raise DataError(
+            f"{path} has weights of other sizes (users and items apart). Expected: {shapes[0]}. Received: {shapes[1]}."
+        )
+    rows = {kind: _rows(getattr(earlier, kind), getattr(model, kind)) for kind in ("users", "items")}
+    for variable, value in zip(ours, theirs, strict=True):
+        if hasattr(variable, "rows_of"):
+            found = rows[variable.rows_of]
+            value = np.where((found >= 0)[:, None], value.numpy()[found], variable.numpy())
         variable.assign(value)
+
+
+def _rows(theirs: Vocabulary | None, ours: Vocabulary | None) -> np.ndarray:
+    """Returns the code that each of our codes has there, int64; -1 for none."""
+    if theirs is None or ours is None:
+        raise DataError("Weights are taken over by ids. Expected models that were built by from_interactions.")
+    found = theirs.encode(ours.ids)
+    if not (found >= 0).any():
+        example = " and ".join(escaped(str(ids[0])) for ids in (theirs.ids, ours.ids))
+        raise DataError(
+            f"The earlier model knows none of the {ours.name}s, so its weights are no start. Expected one of an earlier log of "
+            f"the same kind. Received, for example: {example}."
+        )
+    return found
