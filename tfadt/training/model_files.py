@@ -69,7 +69,7 @@ def _rows(theirs: Vocabulary | None, ours: Vocabulary | None) -> np.ndarray:
     if not (found >= 0).any():
         example = " and ".join(escaped(str(ids[0])) for ids in (theirs.ids, ours.ids))
         raise DataError(
-            f"The earlier model knows none of the {ours.name}s, so its weights are no start. Expected one of an earlier log of "
+            f"The earlier model knows none of the {ours.name}s: its weights are no start. Expected one of an earlier log of "
             f"the same kind. Received, for example: {example}."
         )
     return found
