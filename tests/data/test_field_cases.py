@@ -261,7 +261,7 @@ def test_half_of_the_ratings_that_mean_none_are_warned_of(none: str, tmp_path: P
 
 
 def test_too_few_rows_are_told_with_the_doubtful_feedback(tmp_path: Path) -> None:
-    rows = [["1", "1", "0"], ["1", "2", "0"], ["2", "1", "0"], ["2", "2", "9"], ["3", "1", "0"], ["3", "2", "0"]]
+    rows = [["1", "1", "0"], ["1", "2", "0"], ["2", "1", "0"], ["4", "2", "9"], ["3", "1", "0"], ["3", "2", "0"]]
     with pytest.raises(DataError, match=r"The most common values: 0 \(83%\).*missing_values\.rating = \['0'\]"):
         ingest(write(tmp_path / "log.csv", rows))
 

@@ -90,6 +90,22 @@ def test_random_shares_hold_for_users_with_few_rows_and_the_smallest_log_is_test
     assert (small["kept"]["test"], small["kept"]["valid"]) == (1, 1)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_smallest_log_tests_a_pair_that_counts_where_it_has_one(seed: int) -> None:
+    # Users 1 and 2 share item 2, which user 2 likes: no other pair can be tested.
+    log = pd.DataFrame({"user_id": [1, 2, 2], "item_id": [2, 1, 2], "rating": [2, 3, 5]})
+    data = from_frame(log, IngestConfig(split=Split(seed=seed)))
+    assert data.manifest["rows"]["kept"] == {"train": 2, "valid": 0, "test": 1, "test_disliked": 0}
+    assert (data.users.decode(data.test.user), data.items.decode(data.test.item)) == ([2], [2])
+
+
+def test_a_log_without_a_pair_that_counts_is_refused() -> None:
+    log = pd.DataFrame({"user_id": [1, 1, 1, 2, 2, 2], "item_id": [1, 2, 3, 1, 2, 3], "rating": 1})
+    with pytest.raises(DataError, match="No test row of"):
+        from_frame(log)
+    assert from_frame(log, IngestConfig(clean_test=False)).manifest["rows"]["kept"]["test"] == 1
+
+
 def test_random_depends_on_the_ids_and_the_seed_alone() -> None:
     log = pd.DataFrame({"user_id": np.repeat(np.arange(50), 10), "item_id": np.tile(np.arange(10), 50)})
     first, shuffled, other = (

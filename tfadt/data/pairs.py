@@ -9,7 +9,7 @@ from tfadt.config.ingest import IngestConfig
 from tfadt.data.cleaning import DISLIKED_OF, FILE_OF, NO_TIME, TIME_OF, UNTIMED, Account, Rows
 from tfadt.data.database import Database
 from tfadt.data.files import SPLITS
-from tfadt.data.splits import split_sql
+from tfadt.data.splits import keep_a_test_pair, split_sql
 from tfadt.errors import DataError
 
 DUPLICATE = "duplicate pair"
@@ -86,6 +86,8 @@ def split(config: IngestConfig, names: str, is_log: bool, on_overlap: str, datab
     """Makes the table `parted` (`user`, `item`, `key`, `part`) of a log, or of given splits that share no pair."""
     if is_log:
         database.run(f"CREATE TABLE parted AS {split_sql(config.split, names, database)}")
+        if config.split.method == "random":
+            keep_a_test_pair(config.clean_test, database)
         return
     couples = (
         "SELECT a.part AS first, b.part AS second, b.user, b.item, b.key "

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tfadt.config.ingest import Split
-from tfadt.data.cleaning import TIME_OF
+from tfadt.data.cleaning import DISLIKED_OF, TIME_OF
 from tfadt.data.database import Database
 from tfadt.data.ids import draw
 from tfadt.errors import ConfigError, DataError
+
+_FEW = 1000
 
 
 def needs_time(config: Split) -> bool:
@@ -62,10 +64,33 @@ def _random(config: Split) -> str:
     return f"SELECT user, item, key, {part} FROM ({places}) JOIN ({users}) USING (user)"
 
 
+def keep_a_test_pair(clean_test: bool, database: Database) -> None:
+    """Tests a pair that counts, where a log of a handful of pairs has one and chance drew none.
+
+    Nothing is done where a test pair has its user and item in training, and is liked if the test is to be clean; nor for
+    more than 1,000 pairs, where that is no matter of chance. Else the first such pair by the draw is tested, and its user's
+    and its item's other pairs are trained on.
+
+    Args:
+        clean_test: Whether disliked pairs of test do not count.
+        database: Has the random split, `parted`, and the tables that it was made of.
+    """
+    counts = f"NOT {DISLIKED_OF}" if clean_test else "true"
+    in_training = " AND ".join(f"{ours} IN (SELECT {ours} FROM parted WHERE part = 0)" for ours in ("user", "item"))
+    tested = f"SELECT 1 FROM parted WHERE part = 2 AND {counts} AND {in_training} LIMIT 1"
+    if database.run("SELECT count(*) FROM parted")[0][0] > _FEW or database.run(tested):
+        return
+    first = f"SELECT user, item FROM ({_drawn()}) WHERE {counts} AND least(of_user, of_item) > 1 ORDER BY chance, user, item LIMIT 1"
+    for user, item in database.run(first):
+        part = f"CASE WHEN user = {user} AND item = {item} THEN 2 ELSE 0 END"
+        database.run(f"UPDATE parted SET part = {part} WHERE user = {user} OR item = {item}")
+
+
 def _drawn() -> str:
-    """Returns a SELECT of the pairs with a chance each."""
+    """Returns a SELECT of the pairs with a chance each, and how many pairs its user and its item have."""
     joined = "pairs AS p JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code"
-    return f"SELECT p.user, p.item, p.key, {draw('split')} AS chance FROM {joined}"
+    counts = "u.n AS of_user, i.n AS of_item"
+    return f"SELECT p.user, p.item, p.key, {draw('split')} AS chance, {counts} FROM {joined}"
 
 
 def _leave_last_out(config: Split) -> str:
