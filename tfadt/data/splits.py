@@ -80,8 +80,8 @@ def keep_a_test_pair(clean_test: bool, database: Database) -> None:
     tested = f"SELECT 1 FROM parted WHERE part = 2 AND {counts} AND {in_training} LIMIT 1"
     if database.run("SELECT count(*) FROM parted")[0][0] > _FEW or database.run(tested):
         return
-    first = f"SELECT user, item FROM ({_drawn()}) WHERE {counts} AND least(of_user, of_item) > 1 ORDER BY chance, user, item LIMIT 1"
-    for user, item in database.run(first):
+    shared = f"SELECT user, item FROM ({_drawn()}) WHERE {counts} AND of_user > 1 AND of_item > 1"
+    for user, item in database.run(f"{shared} ORDER BY chance, user, item LIMIT 1"):
         part = f"CASE WHEN user = {user} AND item = {item} THEN 2 ELSE 0 END"
         database.run(f"UPDATE parted SET part = {part} WHERE user = {user} OR item = {item}")
 

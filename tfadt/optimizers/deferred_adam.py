@@ -221,9 +221,14 @@ class DeferredAdam(keras.optimizers.Adam):
         steps = np.arange(1, self._horizon + 1, dtype=np.float64)
         if self._scheduled:
             counted = tf.range(self._horizon, dtype=tf.int64)  # Keras evaluates a schedule at the steps made before
-            rates = tf.map_fn(
-                lambda s: tf.cast(self._learning_rate(s), tf.float32), counted, fn_output_signature=tf.float32
-            ).numpy()
+
+            @tf.function  # Step by step outside of a graph, a long table takes many seconds.
+            def evaluate() -> tf.Tensor:
+                return tf.map_fn(
+                    lambda s: tf.cast(self._learning_rate(s), tf.float32), counted, fn_output_signature=tf.float32
+                )
+
+            rates = evaluate().numpy()
         else:
             rates = np.full(self._horizon, float(self._learning_rate.numpy()))
         sizes = rates * np.sqrt(1 - self.beta_2**steps) / (1 - self.beta_1**steps)
