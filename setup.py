@@ -21,6 +21,7 @@ setup(
     package_dir={"tfadt": "tfadt", **MAPPED},
     package_data={
         "tfadt": ["py.typed", "*.pyi"],
+        "tfadt.report": ["templates/*"],
         "tfadt.serving.verification": ["*.cc"],
         "tfadt.datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
         **{package: ["*"] for package in dummy_data},

@@ -21,13 +21,23 @@ LAYERS = (
     ("training",),
     ("inference",),
     ("experiments",),
+    ("report",),
     ("serving",),
     ("tuning",),
     ("components",),
     ("pipelines",),
     ("cli",),
 )
-RUN_FOLDER = {".tfadt-run", "results.json", "results.md", "training.parquet", "per_user", "trainings"}
+RUN_FOLDER = {
+    ".tfadt-run",
+    "results.json",
+    "results.md",
+    "report.html",
+    "figures",
+    "training.parquet",
+    "per_user",
+    "trainings",
+}
 """Names inside the folder of a run."""
 
 

@@ -100,6 +100,11 @@ def is_out_of_reach(policy: str | None) -> bool:
     return policy is not None and policy in POLICIES and bool(POLICIES.resolve(policy).out_of_reach)
 
 
+def is_control(policy: str | None) -> bool:
+    """Returns whether a policy is there to be compared with, and no way to denoise."""
+    return policy is not None and policy in POLICIES and bool(POLICIES.resolve(policy).control)
+
+
 def policy_label(policy: str | None) -> str:
     """Returns what tables call a policy: its name, an oracle marked as out of reach; empty for none."""
     return f"{policy} (oracle, out of reach)" if is_out_of_reach(policy) else policy or ""

@@ -63,6 +63,7 @@ def run(
     from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
     from tfadt.experiments.folder import RunFolder
     from tfadt.experiments.saved import SavedRun
+    from tfadt.report.page import write_page
 
     if resume is not None:
         settings = RunFolder(resume).config()
@@ -94,11 +95,8 @@ def run(
         print_lines(["", "Training with extra feedback"])
         print_table(*training_table(runs, settings.evaluate.k), keys=3)
     if collided:
-        report.write_report(settings, interactions, runs, out, collided)
         print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
         print_table(*colliding_table(collided, settings.evaluate.k), keys=4)
-        try:
-            draw_curves(collided, settings.evaluate.selection_k, out / "collide" / "lambda.png")
-        except ConfigError as error:
-            print_lines([str(error)])
-    print_lines([f"Written to {out}: results.md, results.json, models, per_user, logs (TensorBoard)."])
+        draw_curves(collided, settings.evaluate.selection_k, out / "collide" / "lambda.png")
+    write_page(report.write_report(settings, interactions, runs, out, collided), out)
+    print_lines([f"Written to {out}: report.html, results.md, results.json, models, per_user, logs (TensorBoard)."])

@@ -53,6 +53,8 @@ class DenoisingPolicy(ABC):
     """Whether the policy asks which training clicks are false positives."""
     out_of_reach: ClassVar[bool] = False
     """Whether the policy is an oracle: it shows what could be reached at best, tables mark it, and it is never chosen."""
+    control: ClassVar[bool] = False
+    """Whether the policy is there to be compared with alone: it tells no interaction from another, and nobody deploys it."""
     settings_of: ClassVar[str | None] = None
     """The policy whose settings in a configuration are this one's, too, unless it has its own."""
 

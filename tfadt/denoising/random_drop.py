@@ -22,6 +22,7 @@ class RandomDrop(TCE):
     that a resumed run repeats them; which interactions these rows are is a matter of the model's seed.
     """
 
+    control: ClassVar[bool] = True
     settings_of: ClassVar[str | None] = "t_ce"
 
     def hardness(self, rows: Rows, step: tf.Tensor) -> tf.Tensor:

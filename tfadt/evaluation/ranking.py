@@ -148,23 +148,24 @@ def rank(scorer: Scorer, users: np.ndarray, k: int, exclude: CSR | None = None, 
     return Ranker(scorer, k, exclude, block)(users)
 
 
-def activity_groups(interactions: np.ndarray) -> np.ndarray:
-    """Sorts users by their number of interactions and cuts them into four groups of equal total interactions.
+def activity_groups(interactions: np.ndarray, groups: int = NUM_GROUPS) -> np.ndarray:
+    """Sorts users by their number of interactions and cuts them into groups of equal total interactions.
 
     Args:
         interactions: int64 `[U]`, training interactions of each user.
+        groups: How many; default four, as in the paper's Figure 7.
 
     Returns:
-        int64 `[U]`: 0 for the least active group to 3. A user belongs to the quarter of the interactions in which the
+        int64 `[U]`: 0 for the least active group to `groups` - 1. A user belongs to the part of the interactions in which the
         middle of its own lies; users of equal activity are ordered by position.
     """
     order = np.argsort(interactions, kind="stable")
     ends = np.cumsum(interactions[order])
     total = max(int(ends[-1]), 1) if len(ends) else 1
     middle = ends - interactions[order] / 2
-    groups = np.empty(len(interactions), np.int64)
-    groups[order] = np.minimum((middle * NUM_GROUPS / total).astype(np.int64), NUM_GROUPS - 1)
-    return groups
+    found = np.empty(len(interactions), np.int64)
+    found[order] = np.minimum((middle * groups / total).astype(np.int64), groups - 1)
+    return found
 
 
 @dataclass(frozen=True)

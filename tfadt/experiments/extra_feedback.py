@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from tfadt.errors import ConfigError
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
 from tfadt.experiments.collide import Collided, Group
 from tfadt.experiments.comparison import methods, paired, verdict
@@ -92,14 +91,9 @@ def draw_curves(collided: Sequence[Collided], k: int, path: Path) -> None:
         collided: What the stage found.
         k: The cut-off that was chosen by.
         path: The picture, such as a .png file.
-
-    Raises:
-        ConfigError: If matplotlib, of the extra `report`, is not installed.
     """
-    try:
-        from matplotlib.figure import Figure  # no window, no global state
-    except ImportError as error:
-        raise ConfigError("The picture needs matplotlib: pip install 'tfadt[report]'.") from error
+    from matplotlib.figure import Figure  # no window, no global state
+
     grouped = _by_group(collided)
     trainings = list(dict.fromkeys(training for training, _ in grouped))
     figure = Figure(figsize=(5.5 * len(trainings), 4.2), layout="constrained")

@@ -12,6 +12,8 @@ collide/               colliding inference
 diverged/              batches whose loss was not finite
 training.parquet       one row an epoch
 results.json, .md      what came out
+report.html            the same as a page with pictures
+figures/               each picture of it as SVG, its numbers as CSV
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ CONFIG = "config.json"
 RESULTS = "results.json"
 REPORT = "results.md"
 EPOCHS = "training.parquet"
-FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "collide", "diverged")
-FILES = (CONFIG, RESULTS, REPORT, EPOCHS)
+PAGE = "report.html"
+FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "collide", "diverged", "figures")
+FILES = (CONFIG, RESULTS, REPORT, EPOCHS, PAGE)
 
 
 class Layout:
@@ -41,6 +44,11 @@ class Layout:
     def data(self) -> Path:
         """The data set."""
         return self.out / "data"
+
+    @property
+    def figures(self) -> Path:
+        """The pictures of the page."""
+        return self.out / "figures"
 
     def model(self, name: str) -> Path:
         """The model of a training."""

@@ -20,8 +20,9 @@ from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparisons, rows, tested_metrics
 from tfadt.experiments.disliked import gap_table, variety_table
 from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
-from tfadt.experiments.layout import REPORT, RESULTS
+from tfadt.experiments.layout import PAGE, REPORT, RESULTS
 from tfadt.experiments.run import POPULAR, SCHEMA, Run
+from tfadt.experiments.summary import summary as summarised
 from tfadt.registry import policy_label
 from tfadt.training.plan import ADT_ALONE, is_closed_form
 from tfadt.versions import versions
@@ -46,7 +47,8 @@ def write_report(
 
     Returns:
         What `results.json` holds: `runs`, `methods` (means and intervals), `comparisons`, `colliding`, `left_out` (metrics
-        that could not be measured, and why), `activity_groups`, `data`, `config`, `versions`.
+        that could not be measured, and why), `activity_groups`, `summary` (what the page shows), `data`, `config`,
+        `versions`.
     """
     first = config.evaluate.k[0]
     tests = comparisons(runs, tested_metrics(runs, config.evaluate.k))
@@ -59,6 +61,7 @@ def write_report(
         "colliding": [each.as_dict() for each in collided],
         "left_out": {f"{name}@k": why for name in LESS_IS_BETTER if (why := why_no_disliked(data)) is not None},
         "activity_groups": {run.name: run.evaluation.by_group(f"recall@{first}") for run in runs},
+        "summary": summarised(config, data, runs, table, tests, out),
         "data": data.manifest,
         "config": dump(config),
         "versions": versions(),
@@ -152,6 +155,7 @@ def markdown(
     parts = [
         title,
         _escaped(data_line(data)),
+        f"With pictures, once the run is over: [{PAGE}]({PAGE}).",
         f"Full ranking over all items, seen items masked ({config.evaluate.mask}). Checkpoints of every policy by "
         f"`{config.adt.selection}`. "
         + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
