@@ -156,8 +156,8 @@ def activity_groups(interactions: np.ndarray, groups: int = NUM_GROUPS) -> np.nd
         groups: How many; default four, as in the paper's Figure 7.
 
     Returns:
-        int64 `[U]`: 0 for the least active group to `groups` - 1. A user belongs to the part of the interactions in which the
-        middle of its own lies; users of equal activity are ordered by position.
+        int64 `[U]`: 0 for the least active group to `groups` - 1. A user belongs to the part of the interactions in which
+        the middle of its own lies; users of equal activity are ordered by position.
     """
     order = np.argsort(interactions, kind="stable")
     ends = np.cumsum(interactions[order])

@@ -46,8 +46,8 @@ def summary(
 
     Returns:
         `k`, the cut-off of what follows; `roles` of the policies (see `role`); `deploy` and `denoising` (see
-        `tfadt.experiments.choice`), each with the command that exports it; `data`; `false_positives` (where they are, None without feedback); `oracle_gap`; `groups` (recall by
-        activity); `losses` and `dropped` (see `tfadt.experiments.curves`); `settings`; `cost`; `not_done`.
+        `tfadt.experiments.choice`), each with the command that exports it; `data`;
+        `false_positives` (where they are, None without feedback); `oracle_gap`; `groups` (recall by activity); `losses` and `dropped` (see `tfadt.experiments.curves`); `settings`; `cost`; `not_done`.
     """
     k = config.evaluate.k[0]
     epochs = _epochs(out)
@@ -109,8 +109,8 @@ def false_positives(data: InteractionData) -> dict[str, Any] | None:
 
     Returns:
         `share` of all training clicks; `by_popularity` and `by_activity`: up to ten groups of equal clicks, the least
-        popular or active first, with `members` (items or users), `least` and `most` clicks of a member, `clicks` and the `share` of
-        false positives among them. None without feedback.
+        popular or active first, with `members` (items or users), `least` and `most` clicks of a member, `clicks`
+        and the `share` of false positives among them. None without feedback.
     """
     flags = data.train.false_positive
     if flags is None or not len(flags):

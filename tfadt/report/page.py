@@ -56,7 +56,7 @@ def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], command
         undefined=StrictUndefined,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update(FILTERS, printable=printable)
     summary, source = results["summary"], results["data"]["source"]
     name = "simulated clicks" if source["simulated"] else printable(source["name"])
     rows = _rows(results)
@@ -69,6 +69,7 @@ def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], command
         pictures=drawn,
         rows=rows,
         settings=_settings(summary["settings"]),
+        rejected=_rejected(results["data"]["rows"]),
         chosen=chosen,
         oracle=next(iter([*of_chosen, *oracles]), None),
         title=f"{command} · {name}",
@@ -101,6 +102,12 @@ def _settings(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         else:
             same["methods"].append(method_label(each))
     return found
+
+
+def _rejected(account: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns for each reason `why` rows of the log were left out how many `rows` these were, and a `sample` if there is one."""
+    samples = {why: found[0] for source in account["sources"] for why, found in source.get("samples", {}).items() if found}
+    return [{"why": why, "rows": rows, "sample": samples.get(why)} for why, rows in account["rejected"].items()]
 
 
 def _key(method: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -105,7 +105,7 @@ def oracle_gap(summary: Results) -> Picture | None:
     axis.invert_yaxis()
     axis.grid(False)
     axis.margins(x=0.15)
-    axis.set_xlabel("% of the way from plain training to the oracle")
+    axis.set_xlabel("% of the gap to the oracle closed")
     legend(figure, handles([names[kind] for kind in kinds]), 2)
     said = "; ".join(
         f"{label} {names[m]} {share:.0f} per cent" for label, m, share in zip(labels, metrics, shares, strict=True)
