@@ -75,6 +75,9 @@ def test_the_wheel_holds_every_source_and_data_file(wheel: Path) -> None:
     configs = {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / "pipelines" / "configs").glob("*.toml")}
     assert "tfadt/pipelines/configs/default.toml" in configs
     assert sources | configs | {"tfadt/py.typed"} <= names
+    templates = {path.name for path in (ROOT / "tfadt" / "report" / "templates").iterdir()}
+    assert {f"tfadt/report/templates/{name}" for name in templates} <= names
+    assert "page.html.j2" in templates
     # TFDS reads what stands beside a builder; the made-up data lets a user try it before the download.
     kinds = ("README.md", "CITATIONS.bib", "TAGS.txt", "dummy_data/**/*")
     datasets = {path for kind in kinds for path in (ROOT / "tfadt" / "datasets").glob(f"*/{kind}") if path.is_file()}

@@ -46,8 +46,9 @@ def summary(
 
     Returns:
         `k`, the cut-off of what follows; `roles` of the policies (see `role`); `deploy` and `denoising` (see
-        `tfadt.experiments.choice`), each with the command that exports it; `data`;
-        `false_positives` (where they are, None without feedback); `oracle_gap`; `groups` (recall by activity); `losses` and `dropped` (see `tfadt.experiments.curves`); `settings`; `cost`; `not_done`.
+        `tfadt.experiments.choice`), each with the command that exports it; `data`; `false_positives` (where they are, None
+        without feedback); `oracle_gap`; `groups` (recall by activity); `losses` and `dropped` (see
+        `tfadt.experiments.curves`); `settings`; `cost`; `not_done`.
     """
     k = config.evaluate.k[0]
     epochs = _epochs(out)

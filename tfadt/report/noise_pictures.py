@@ -65,7 +65,7 @@ def loss_pictures(summary: Mapping[str, Any]) -> list[Picture]:
                 figure,
                 f"Loss of true and of false positives over the epochs of {model_label(model)}, for "
                 f"{', '.join(_policy(curve) for curve in shown)}.",
-                f"{model_label(model)}: where the loss tells false positives, the dashed line is above the solid one early on.",
+                f"{model_label(model)}: where the loss tells false positives, the dashed lines are above the solid ones.",
                 _lines(shown),
             )
         )

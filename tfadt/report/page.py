@@ -73,7 +73,6 @@ def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], command
         chosen=chosen,
         oracle=next(iter([*of_chosen, *oracles]), None),
         title=f"{command} · {name}",
-        rule=_rule(results["data"]["feedback"]),
     )
     return page.lstrip()
 
@@ -105,19 +104,13 @@ def _settings(settings: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _rejected(account: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns for each reason `why` rows of the log were left out how many `rows` these were, and a `sample` if there is one."""
+    """Returns `why` rows of the log were left out, how many `rows` for each reason, and a `sample` where there is one."""
     samples = {why: found[0] for source in account["sources"] for why, found in source.get("samples", {}).items() if found}
     return [{"why": why, "rows": rows, "sample": samples.get(why)} for why, rows in account["rejected"].items()]
 
 
 def _key(method: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(method[name] for name in METHOD)
-
-
-def _rule(feedback: Mapping[str, Any]) -> str:
-    if feedback["threshold"] is None:
-        return "by a flag"
-    return f"{feedback['rule'].replace('_', ' ')} below {feedback['threshold']:g}"
 
 
 def _write_picture(picture: Picture, folder: Path) -> None:
