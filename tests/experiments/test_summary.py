@@ -65,7 +65,7 @@ def test_without_validation_nothing_is_chosen_unless_there_is_no_choice():
 
 
 def test_the_floor_is_compared_over_users():
-    runs = [popular(0.1), run("standard", recall=0.25)]
+    runs = [popular(0.1), run("standard", 0, recall=0.2), run("standard", 1, recall=0.3)]
     found = against_popularity(runs, deployed(runs), 5)
     assert found["recall"] == pytest.approx(0.1)
     assert found["difference"] == pytest.approx(0.15)

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tfadt.experiments.comparison import Comparison, Row, methods, paired
+from tfadt.evaluation.significance import mean_over_seeds, paired_test
+from tfadt.experiments.comparison import Comparison, Row, methods
 from tfadt.experiments.run import POPULAR, Run
 from tfadt.registry import PLAIN, is_control, is_out_of_reach
 from tfadt.training.plan import ADT_ALONE
@@ -96,7 +97,8 @@ def against_popularity(runs: Sequence[Run], chosen: Deployed, k: int) -> dict[st
     own = by_method[chosen.model, chosen.policy, chosen.plan]
     floor = next(found for (model, _, _), found in by_method.items() if model == POPULAR)
     metric = f"recall@{k}"
-    test, _ = paired(own, floor, metric)
+    by_user = [mean_over_seeds([run.evaluation.per_user for run in group], metric) for group in (own, floor)]
+    test = paired_test(*by_user)
     recall = floor[0].metrics[metric]
     return {
         "recall": recall,
@@ -165,7 +167,7 @@ def effects_of(
         value = plain.metrics[test.metric][0]
         t = test.test
         by_seed = _seed_differences(runs, own, plain, test.metric)
-        changes = [d / value for d in (t.difference, t.ci_low, t.ci_high)] if value else [None] * 3
+        change, low, high = (d / value if value else None for d in (t.difference, t.ci_low, t.ci_high))
         found.append(
             Effect(
                 test.metric,
@@ -174,7 +176,9 @@ def effects_of(
                 t.difference,
                 t.ci_low,
                 t.ci_high,
-                *changes,
+                change,
+                low,
+                high,
                 test.p_holm,
                 test.verdict,
                 len(by_seed),

@@ -65,4 +65,4 @@ def _curves(epochs: pd.DataFrame, columns: Sequence[str], needed: str) -> list[d
         means = own.groupby("epoch")[list(columns)].mean()
         lists = {name: [float(value) for value in means[name]] for name in columns}
         found.append({"model": model, "policy": policy, "plan": plan, "epoch": [int(e) + 1 for e in means.index], **lists})
-    return [curve for curve in found if np.isfinite([curve[name] for name in columns]).all()]
+    return [curve for curve in found if np.isfinite(np.array([curve[name] for name in columns], float)).all()]

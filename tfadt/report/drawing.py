@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 COLOURS = ("#2f6fde", "#c2691a", "#2e8b57", "#8e5bd0", "#cf4b4b", "#16858f", "#c04a9b", "#7a8594")
 """Each has a contrast of at least 3 on the page's ground, light and dark."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-DASHES = ("-", "--", "-.", ":")
+DASHES: tuple[Any, ...] = ("-", "--")
 
 TEXT = "#010203"
 """Stands for `currentColor`, which matplotlib does not know."""
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.edgecolor": TEXT,
     "axes.labelcolor": TEXT,
     "axes.spines.right": False,

@@ -56,7 +56,7 @@ def loss_pictures(summary: Mapping[str, Any]) -> list[Picture]:
             for name, dash in zip(("true_positive_loss", "false_positive_loss"), DASHES, strict=False):
                 axis.plot(curve["epoch"], curve[name], color=colour, linestyle=dash, marker=_point(curve))
         axis.set(xlabel="epoch", ylabel="mean loss of a click")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.locator_params(axis="x", integer=True)
         labels = handles(["true positives", "false positives"], dashes=True)
         legend(figure, [*handles([_policy(curve) for curve in shown]), *labels], 2)
         found.append(
@@ -86,7 +86,7 @@ def dropped_pictures(summary: Mapping[str, Any]) -> list[Picture]:
                     values = [100 * value for value in curve[f"{kind}_{measure}"]]
                     axis.plot(curve["epoch"], values, color=colour, linestyle=dash, marker=_point(curve))
             axis.set(xlabel="epoch", ylabel=f"{measure}, %")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.locator_params(axis="x", integer=True)
         labels = handles(["what was dropped", "as many at random"], dashes=True)
         legend(figure, [*handles([_policy(curve) for curve in shown]), *labels], 2)
         found.append(

@@ -25,12 +25,17 @@ _MODELS = {
 }
 _POLICIES = {
     "clean_only": "oracle (out of reach)",
+    "dcf": "DCF",
+    "eard": "EARD",
     "noise_model": "noise model",
     "nr": "NR",
+    "pld": "PLD",
     "r_ce": "R-CE",
     "random_drop": "random drop (control)",
+    "sgdl": "SGDL",
     "standard": "plain",
     "t_ce": "T-CE",
+    "udt": "UDT",
 }
 
 
