@@ -71,8 +71,8 @@ def test_run_prints_plain_lines_where_there_is_no_terminal(run_folder):
 
 
 def test_quiet_prints_the_result_alone(tmp_path):
-    result = tfadt("run", "--model", "gmf", "--policy", "standard", *SMALL, "--out", tmp_path / "run", "--quiet")
-    assert result.returncode == 0
+    result = invoke("run", "--model", "gmf", "--policy", "standard", *SMALL, "--out", tmp_path / "run", "--quiet")
+    assert result.exit_code == 0
     assert result.stdout.startswith("model ")
     assert "training, " not in result.stdout.split("Simulated data")[0]
 
