@@ -14,7 +14,7 @@ test: lint typecheck
 
 # What `make test` does a few times, done often: kills at random moments, each time with another seed, and malformed files.
 soak: $(VENV)/.installed-dev
-	TFADT_SOAK_FILES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py
+	TFADT_SOAK_FILES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
 	TFADT_SOAK_KILLS=30 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/serving/test_kills.py
