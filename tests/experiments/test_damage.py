@@ -13,6 +13,8 @@ from tfadt.atomic import write_text
 from tfadt.config.loading import load_config
 from tfadt.errors import DataError
 from tfadt.experiments.experiment import resume_experiment, run_experiment
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
 
@@ -52,16 +54,15 @@ def resume(out, config):
     return resume_experiment(out, after_each=lambda data, runs: write_report(config, data, runs, out))[1]
 
 
-@pytest.mark.parametrize("file", [f"models/{NAME}.keras", f"per_user/{NAME}.parquet", f"warmup/{NAME}.npy"])
-@pytest.mark.parametrize("damage", ["truncated", "missing"])
-def test_resume_names_a_damaged_file_and_trains_what_it_belongs_to_again(file, damage, finished, copy):
+FILES = pytest.mark.parametrize("file", [f"models/{NAME}.keras", f"per_user/{NAME}.parquet", f"warmup/{NAME}.npy"])
+
+
+@FILES
+def test_resume_names_a_damaged_file_and_trains_what_it_belongs_to_again(file, finished, copy):
     path = copy / file
-    if damage == "missing":
-        path.unlink()
-    else:
-        path.write_bytes(path.read_bytes()[:-7])
-    word = "does not exist" if damage == "missing" else "is not the file that the training wrote"
-    with pytest.warns(UserWarning, match=rf"{re.escape(NAME)} is trained again.*{re.escape(path.name)} {word}"):
+    path.write_bytes(path.read_bytes()[:-7])
+    told = rf"{re.escape(NAME)} is trained again.*{re.escape(path.name)} is not the file that the training wrote"
+    with pytest.warns(UserWarning, match=told):
         runs = resume(copy, finished[1])
     assert runs[-1].metrics == SavedRun.open(finished[0]).run(NAME).metrics
     mended, whole = (SavedRun.open(folder).load_model(NAME) for folder in (copy, finished[0]))
@@ -69,10 +70,25 @@ def test_resume_names_a_damaged_file_and_trains_what_it_belongs_to_again(file, d
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@FILES
+def test_a_missing_file_is_named_and_its_training_counts_as_not_made(file, finished, copy):
+    (copy / file).unlink()
+    with pytest.warns(UserWarning, match=rf"{re.escape(NAME)} is trained again.*{re.escape(file)} does not exist"):
+        assert RunFolder(copy).finished(plans(finished[1])[-1]) is None
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"run": {"model": 3}, "epochs": {}, "files": {}}', "[" * 3000])
-def test_resume_names_a_damaged_record_and_trains_again(content, finished, copy):
+def test_a_damaged_record_is_named_and_its_training_counts_as_not_made(content, finished, copy):
     path = copy / "trainings" / f"{NAME}.json"
     path.write_text(content)
+    with pytest.warns(UserWarning, match=r"is trained again.*trainings/gmf-t_ce"):
+        assert RunFolder(copy).finished(plans(finished[1])[-1]) is None
+    assert not path.exists()
+
+
+def test_resume_trains_again_what_has_a_damaged_record(finished, copy):
+    path = copy / "trainings" / f"{NAME}.json"
+    path.write_text("{")
     with pytest.warns(UserWarning, match=r"is trained again.*trainings/gmf-t_ce"):
         resume(copy, finished[1])
     assert json.loads(path.read_text())["run"]["model"] == "gmf"
