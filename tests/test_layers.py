@@ -24,6 +24,7 @@ LAYERS = (
     ("report",),
     ("serving",),
     ("tuning",),
+    ("study",),
     ("components",),
     ("pipelines",),
     ("cli",),

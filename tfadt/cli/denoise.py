@@ -28,6 +28,7 @@ def denoise(
 
     load_tensorflow()
     from tfadt.experiments.denoise import finds_noise, noise_scores
+    from tfadt.experiments.plans import settings_of
     from tfadt.experiments.recommend import to_csv
     from tfadt.experiments.saved import SavedRun
     from tfadt.training.plan import make_policy
@@ -36,8 +37,9 @@ def denoise(
     name = model or saved.best()
     record = saved.run(name)
     policy_name = str(record.policy)
-    policy = make_policy(policy_name, saved.config)
-    scores = noise_scores(saved.load_model(name), saved.data, saved.config.adt, policy, record.adt_step)
+    settings = settings_of(saved.config, record.model, policy_name)
+    policy = make_policy(policy_name, settings)
+    scores = noise_scores(saved.load_model(name), saved.data, settings.adt, policy, record.adt_step)
     try:
         if out.suffix == ".csv":
             out.write_text(to_csv(scores), encoding="utf-8")

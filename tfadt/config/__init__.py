@@ -56,6 +56,9 @@ class Config(Section):
     """Settings of a model, such as `[model.gmf] embedding_dim = 32`."""
     policy: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of a policy, such as `[policy.t_ce] max_drop_rate = 0.1`."""
+    method: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of one model under one policy alone, under their own names: `[method.gmf-t_ce] "adt.learning_rate" = 0.003`.
+    They win over the others, and may be of `adt`, `model` and `policy`."""
 
     @model_validator(mode="after")
     def _fill_from_preset(self) -> Config:

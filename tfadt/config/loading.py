@@ -16,7 +16,10 @@ from tfadt.errors import ConfigError
 
 
 def load_config(
-    path: str | Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
+    below: Mapping[str, Any] | None = None,
 ) -> Config:
     """Returns the configuration of a run.
 
@@ -27,16 +30,19 @@ def load_config(
             and as plain text where it is not valid TOML.
         base: Nested settings that win over the file and lose against `overrides` (what the command line's own options
             say).
+        below: Nested settings that lose against all of these.
 
     Raises:
         ConfigError: If the file or a setting cannot be used; names the file or the key, what was expected and what was
             received.
     """
     settings: dict[str, Any] = {}
+    _merge(settings, below or {})
     if path is not None:
-        settings = _read_toml(Path(path))
+        file = _read_toml(Path(path))
         # Alone first, so that a mistake is laid at the file's door only where the file made it.
-        _validate(settings, f"{path}: ")
+        _validate(file, f"{path}: ")
+        _merge(settings, file)
     _merge(settings, base or {})
     for override in overrides:
         _set(settings, override)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +41,22 @@ _LESS = (
 
 
 def write_report(
-    config: Config, data: InteractionData, runs: Sequence[Run], out: Path, collided: Sequence[Collided] = ()
+    config: Config,
+    data: InteractionData,
+    runs: Sequence[Run],
+    out: Path,
+    collided: Sequence[Collided] = (),
+    tuned: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes `results.json` and `results.md`, each under a temporary name first.
+
+    Args:
+        config: The settings.
+        data: The data set.
+        runs: The runs so far.
+        out: The run's folder.
+        collided: What colliding inference found.
+        tuned: What a search found before, for the page; None where there was none.
 
     Returns:
         What `results.json` holds: `runs`, `methods` (means and intervals), `comparisons`, `colliding`, `left_out` (metrics
@@ -62,6 +75,7 @@ def write_report(
         "left_out": {f"{name}@k": why for name in LESS_IS_BETTER if (why := why_no_disliked(data)) is not None},
         "activity_groups": {run.name: run.evaluation.by_group(f"recall@{first}") for run in runs},
         "summary": summarised(config, data, runs, table, tests, out),
+        "tuned": tuned,
         "data": data.manifest,
         "config": dump(config),
         "versions": versions(),

@@ -21,6 +21,7 @@ from tfadt.experiments.choice import against_popularity, denoising, deployed
 from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, methods
 from tfadt.experiments.curves import dropped_curves, loss_curves, solved_settings
 from tfadt.experiments.layout import EPOCHS
+from tfadt.experiments.plans import settings_of
 from tfadt.experiments.run import Run
 from tfadt.registry import MODELS, PLAIN, POLICIES, is_control, is_out_of_reach
 from tfadt.training.plan import ADT_ALONE, build_settings, is_closed_form
@@ -239,6 +240,7 @@ def _method(row: Row) -> dict[str, Any]:
 def _settings(config: Config, row: Row, epochs: pd.DataFrame) -> dict[str, Any]:
     """Returns the settings that a method trained with: those given to its model and policy, and those of training."""
     policy = str(row.policy)
+    config = settings_of(config, row.model, policy)
     settings: dict[str, Any] = {}
     for section, registry, name in (("model", MODELS, row.model), ("policy", POLICIES, policy)):
         given = build_settings(section, registry, name, config)[1]

@@ -1,0 +1,50 @@
+"""`tfadt study`: from a log to a tuned comparison of every row, and a page that says what to deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tfadt.cli import options
+from tfadt.cli.console import print_lines, progress
+from tfadt.cli.search_table import search_progress
+from tfadt.cli.startup import load_tensorflow
+from tfadt.config.loading import load_config
+from tfadt.data.check import check_source
+from tfadt.errors import ConfigError, InterruptedRunError
+from tfadt.study.budget import BUDGETS, defaults
+
+
+@options.reads_log
+def study(
+    config: options.Config = None,
+    *,
+    source: options.Source,
+    budget: Annotated[str, typer.Option(help="small, medium or large: trials and seeds of every row.")] = "small",
+    set_: options.Sets = None,
+    out: Annotated[Path, typer.Option(help="Output folder; a study that was begun there goes on.")] = Path("study"),
+    quiet: options.Quiet = False,
+) -> None:
+    """Tune, train and compare every model with and without denoising; write a page that says what to deploy.
+
+    Example: tfadt study --data clicks.csv --out study
+    """
+    if budget not in BUDGETS:
+        raise ConfigError(f"--budget expects one of {', '.join(BUDGETS)}. Received: '{budget}'.")
+    settings = load_config(config, set_ or [], {"ingest": source}, below=defaults(budget))
+    check_source(settings.ingest)
+    load_tensorflow()
+    from tfadt.study.study import run_study
+
+    def say(text: str) -> None:
+        if not quiet:
+            print_lines([text])
+
+    try:
+        page = run_study(settings, out, lambda: search_progress(quiet), lambda: progress(quiet), say)
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        code = error.exit_code if isinstance(error, InterruptedRunError) else 130
+        raise InterruptedRunError(f"{str(error) or 'Stopped.'} The same command goes on with the study.", code) from error
+    print_lines([f"Written to {out}. Open {page}"])

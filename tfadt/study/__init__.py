@@ -1,0 +1,1 @@
+"""A study: one command from a log to a tuned comparison of every row, and what to deploy."""

@@ -1,0 +1,40 @@
+"""How much a study tries, and what it compares. Importing this does not import TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tfadt.registry import POLICIES
+
+ROWS: dict[str, list[str]] = {
+    "models": ["popular", "ease", "ials", "gmf", "neumf", "cdae"],
+    "policies": ["standard", "t_ce", "r_ce", "noise_model", "random_drop", "clean_only"],
+}
+"""What a study compares unless it is told otherwise, as far as it is registered and the data allow it."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every row gets.
+
+    Attributes:
+        trials: Of the search.
+        seeds: With which the winner is trained.
+    """
+
+    trials: int
+    seeds: int
+
+
+BUDGETS: dict[str, Budget] = {"small": Budget(3, 5), "medium": Budget(10, 5), "large": Budget(30, 10)}
+
+
+def defaults(budget: str) -> dict[str, Any]:
+    """Returns the settings that a study has unless it is told otherwise."""
+    chosen = BUDGETS[budget]
+    policies = [policy for policy in ROWS["policies"] if policy in POLICIES]
+    return {
+        "adt": {"models": ROWS["models"], "policies": policies, "seeds": chosen.seeds},
+        "tune": {"trials": chosen.trials},
+    }

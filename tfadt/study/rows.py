@@ -1,0 +1,61 @@
+"""Which rows a study has, whose settings they train with, and how long a training of each model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfadt.config import Config
+from tfadt.config.loading import with_settings
+from tfadt.data.interactions import InteractionData
+from tfadt.registry import PLAIN, POLICIES
+from tfadt.training.plan import Plan, applicable, build_settings, closed_form
+from tfadt.training.stages import train
+
+
+def impossible(policies: Sequence[str], data: InteractionData, config: Config) -> dict[str, str]:
+    """Returns the policies that the data do not allow, and why."""
+    extra = data.extra_feedback is not None and len(data.extra_feedback) > 0
+    found = {}
+    for policy in policies:
+        cls, _ = build_settings("policy", POLICIES, policy, config)
+        if cls.needs_feedback and data.train.false_positive is None:
+            found[policy] = "it needs feedback on the clicks, and there is none"
+        elif cls.needs_extra_feedback and not extra:
+            found[policy] = "it needs clicks of which it is known whether they were liked, and there are none"
+    return found
+
+
+def searched(config: Config) -> list[tuple[str, str]]:
+    """Returns which models and policies are searched for: all but those that take their settings from another policy."""
+    pairs = []
+    for model in config.adt.models:
+        for policy in applicable(model, config.adt.policies, config):
+            if _source(policy, config) not in config.adt.policies:
+                pairs.append((model, policy))
+    return list(dict.fromkeys(pairs))
+
+
+def taken_over(model: str, policy: str, config: Config) -> tuple[str, str]:
+    """Returns the search whose settings a row trains with: its own, or that of the policy whose settings are its."""
+    source = _source(policy, config)
+    return (model, source) if source is not None and source in config.adt.policies else (model, policy)
+
+
+def seconds_of_training(model: str, data: InteractionData, config: Config) -> float:
+    """Returns about how long one plain training of a model takes: measured on two epochs, or on all of a closed form."""
+    plan = Plan(model, PLAIN, config.adt.seed)
+    if closed_form(model, config) is not None:
+        return train(plan, data, config).seconds
+    short = [train(plan, data, with_settings(config, {"adt.epochs": epochs})).seconds for epochs in (1, 2)]
+    return short[0] + max(short[1] - short[0], 0.0) * (config.adt.epochs - 1)
+
+
+def _source(policy: str, config: Config) -> str | None:
+    source: str | None = build_settings("policy", POLICIES, policy, config)[0].settings_of
+    return source
+
+
+def is_seeded(model: str, config: Config) -> bool:
+    """Returns whether another seed gives another model."""
+    cls = closed_form(model, config)
+    return cls is None or cls.seeded

@@ -1,0 +1,187 @@
+"""`tfadt study`: searches for the settings of every row, trains the winners with several seeds, and writes the page.
+
+The folder of a study is that of a run (`tfadt.experiments.layout`), and holds besides:
+
+study.json   what was asked for
+seconds.json how long a training of each model takes here
+search/      the search (`tfadt.tuning.results`), with the data set
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from tfadt.atomic import write_text
+from tfadt.config import Config
+from tfadt.config.loading import dump, with_settings
+from tfadt.data import artifact
+from tfadt.data.ingest import ingest
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import ConfigError, DataError, reading
+from tfadt.experiments.experiment import resume_experiment, run_experiment
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.report import write_report
+from tfadt.experiments.run import Run
+from tfadt.report.page import write_page
+from tfadt.study.progress import Countdown, CountedSearch, duration
+from tfadt.study.rows import impossible, is_seeded, searched, seconds_of_training, taken_over
+from tfadt.training.plan import applicable
+from tfadt.training.progress import Progress
+from tfadt.tuning.progress import SearchProgress
+from tfadt.tuning.results import Hyperparameters
+from tfadt.tuning.search import can_go_on, resume_search, run_search
+
+_ASKED = "study.json"
+_SECONDS = "seconds.json"
+_SEARCH = "search"
+
+Listening = Callable[[], AbstractContextManager[Any]]
+
+
+def run_study(config: Config, out: Path, searching: Listening, running: Listening, say: Callable[[str], None]) -> Path:
+    """Makes a study, or goes on with the one that was begun in the folder with the same settings.
+
+    Args:
+        config: The settings: models, policies and seeds of `adt`, trials of `tune`.
+        out: Its folder.
+        searching: Gives a listener of the search, for as long as it lasts.
+        running: Gives a listener of the trainings with the winners.
+        say: Hears how the study goes on.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: If a setting cannot be used, or the folder holds a study with other settings.
+        DataError: If the data cannot be used, or every trial failed.
+        DivergedError, InterruptedRunError, OutOfMemoryError: As in `run_experiment`.
+    """
+    with RunFolder(out).locked():
+        _begin(config, out)
+    search = out / _SEARCH
+    goes_on = can_go_on(search)
+    data = artifact.load(search / "data") if goes_on else ingest(config.ingest, say, folder=out.absolute().parent)
+    left_out = impossible(config.adt.policies, data, config)
+    policies = [policy for policy in config.adt.policies if policy not in left_out]
+    asked = with_settings(config, {"adt.policies": policies})
+    for policy, why in left_out.items():
+        say(f"{policy} is left out: {why}.")
+    countdown = _countdown(asked, data, out, say)
+    with searching() as listener:
+        found = _search(asked, data, search, goes_on, CountedSearch(listener, countdown))
+    winners = with_winners(asked, found, search)
+    tuned = _told(asked, found, left_out)
+
+    def keep_report(data: InteractionData, runs: list[Run]) -> None:
+        write_report(winners, data, runs, out, tuned=tuned)
+        countdown.training_over(runs[-1].model)
+
+    with running() as listener:
+        data, runs = _train(winners, out, listener, keep_report)
+    return write_page(write_report(winners, data, runs, out, tuned=tuned), out, "tfadt study")
+
+
+def with_winners(config: Config, found: Hyperparameters, search: Path) -> Config:
+    """Returns the settings of the run: each row with those of its best trial; a row whose trials all failed is left out.
+
+    Args:
+        config: The settings of the study.
+        found: What the search found.
+        search: Its folder, whose data set the run takes.
+    """
+    best = {(each.model, each.policy): each.best for each in found.searches}
+    rows = {}
+    for model in config.adt.models:
+        for policy in applicable(model, config.adt.policies, config):
+            trial = best.get(taken_over(model, policy, config))
+            if trial is not None:
+                rows[f"{model}-{policy}"] = trial.settings
+    return with_settings(
+        config,
+        {
+            **{f"ingest.{name}": None for name in ("train", "valid", "test", "dataset")},
+            "ingest.simulate": False,
+            "ingest.data": [str(search / "data")],
+            "adt.trainings": list(rows),
+            "method": rows,
+        },
+    )
+
+
+def _begin(config: Config, out: Path) -> None:
+    path = out / _ASKED
+    asked = json.loads(json.dumps(dump(config)))
+    if not path.is_file():
+        write_text(path, json.dumps(asked, indent=2) + "\n")
+        return
+    with reading(path):
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    if earlier != asked:
+        raise ConfigError(
+            f"{out} holds a study with other settings ({path}). Expected a new folder, or the same settings to go on."
+        )
+
+
+def _search(config: Config, data: InteractionData, folder: Path, goes_on: bool, listener: SearchProgress) -> Hyperparameters:
+    pairs = searched(config)
+    own = with_settings(config, {"adt.policies": list(dict.fromkeys(policy for _, policy in pairs))})
+    found = resume_search(folder, None, listener) if goes_on else run_search(own, folder, listener, data, overwrite=True)
+    if found is None:
+        raise DataError("A study searches in one process. Expected no chief of keras-tuner in the environment.")
+    return found
+
+
+def _train(
+    config: Config, out: Path, listener: Progress, keep_report: Callable[[InteractionData, list[Run]], None]
+) -> tuple[InteractionData, list[Run]]:
+    if RunFolder(out).holds(config):
+        return resume_experiment(out, listener, keep_report)
+    return run_experiment(config, out, listener, keep_report)
+
+
+def _countdown(config: Config, data: InteractionData, out: Path, say: Callable[[str], object]) -> Countdown:
+    """Measures, once for a study, what a training of each model takes, and says how long the study is about to take."""
+    path = out / _SECONDS
+    if not path.is_file():
+        measured = {model: seconds_of_training(model, data, config) for model in config.adt.models}
+        write_text(path, json.dumps(measured) + "\n")
+    with reading(path):
+        seconds = json.loads(path.read_text(encoding="utf-8"))
+    trials = {f"{model}-{policy}": config.tune.trials for model, policy in searched(config)}
+    trainings = {
+        model: len(applicable(model, config.adt.policies, config)) * (config.adt.seeds if is_seeded(model, config) else 1)
+        for model in config.adt.models
+    }
+    countdown = Countdown(seconds, trials, trainings, say)
+    say(
+        f"{sum(trials.values())} trials of {len(trials)} rows, then {sum(trainings.values())} trainings with the settings "
+        f"that won: about {duration(countdown.expected())} on this machine."
+    )
+    return countdown
+
+
+def _told(config: Config, found: Hyperparameters, left_out: dict[str, str]) -> dict[str, Any]:
+    """Returns what `results.json` says of the search."""
+    searches = [
+        {
+            "model": each.model,
+            "policy": each.policy,
+            "plan": "adt",
+            "trials": len(each.trials),
+            "failed": sum(trial.score is None for trial in each.trials),
+            "score": None if each.best is None else each.best.score,
+            "reason": next((trial.reason for trial in each.trials if trial.reason), None),
+        }
+        for each in found.searches
+    ]
+    return {
+        "objective": found.objective,
+        "trials": config.tune.trials,
+        "seeds": config.adt.seeds,
+        "left_out": left_out,
+        "searches": searches,
+    }
