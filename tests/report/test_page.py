@@ -17,7 +17,7 @@ from tfadt.report.page import write_page
 
 RUNS = ("judged", "unjudged")
 UNITS = {"%": 100, "s": 1, "min": 1 / 60, "h": 1 / 3600, "": 1}
-KNOWN_TEXTS = ("95 % interval", "95 % intervals", "--seeds 5", "ingest.split.valid=0.1", "100 % (dotted)")
+KNOWN_TEXTS = ("95 % interval", "95 % intervals", "adt.seeds=5", "ingest.split.valid=0.1", "100 % (dotted)")
 
 
 @pytest.fixture(params=RUNS)

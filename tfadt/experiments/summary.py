@@ -199,7 +199,7 @@ def not_done(data: InteractionData, runs: Sequence[Run], table: Sequence[Row]) -
         found.append(
             {
                 "what": "The luck of training is not in the verdict",
-                "why": f"it needs {ENOUGH_SEEDS} seeds (--seeds {ENOUGH_SEEDS}), and this run has {seeds}",
+                "why": f"it needs {ENOUGH_SEEDS} seeds (--set adt.seeds={ENOUGH_SEEDS}), and this run has {seeds}",
             }
         )
     with_policy = {row.model for row in trained if row.policy != PLAIN}

@@ -56,7 +56,8 @@ class Countdown:
     def _tell(self, model: str) -> None:
         self._done += self._seconds[model]
         left = sum(self._trials.values()) + sum(self._trainings.values())
-        self._say(f"{left} trainings left, about {duration(self.expected())}" if left else "All trainings are done")
+        if left:
+            self._say(f"{left} training{'s' if left > 1 else ''} left, about {duration(self.expected())}")
 
 
 class CountedSearch(SearchProgress):

@@ -1,0 +1,194 @@
+"""A study: every row with one budget, gone on with after a kill to the same figures, and its page."""
+
+import json
+
+import pandas as pd
+import pytest
+from report_cases import Page
+from typer.testing import CliRunner
+
+from tfadt.cli.main import app
+from tfadt.config.loading import load_config
+from tfadt.data.ingest import ingest
+from tfadt.errors import ConfigError
+from tfadt.experiments.plans import plans, settings_of
+from tfadt.study.budget import BUDGETS, ROWS, defaults
+from tfadt.study.progress import Countdown, CountedSearch, duration
+from tfadt.study.rows import impossible, searched, taken_over
+from tfadt.tuning.progress import SearchProgress
+
+SMALL = (
+    "ingest.simulated.users=100",
+    "ingest.simulated.items=50",
+    "ingest.simulated.interactions=2000",
+    "adt.models=ease,gmf",
+    "adt.policies=standard,t_ce,random_drop",
+    "adt.epochs=1",
+    "adt.seeds=2",
+    "tune.trials=1",
+    "tune.over=policy",
+    "evaluate.k=5",
+)
+
+
+def study(out, *settings):
+    given = [argument for setting in (*SMALL, *settings) for argument in ("--set", setting)]
+    return CliRunner().invoke(app, ["study", "--simulate", *given, "--out", str(out)])
+
+
+class Killed(BaseException):
+    """What no handler of ours catches: the process is gone."""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study") / "study"
+    result = study(out)
+    assert result.exit_code == 0, result.output
+    return out, result.output
+
+
+def test_a_study_says_what_it_will_do_and_trains_every_row_with_its_best_settings(finished):
+    out, printed = finished
+    assert "3 trials of 3 rows, then 7 trainings with the settings that won: about " in printed
+    assert "1 training left, about " in printed
+    results = json.loads((out / "results.json").read_text())
+    trained = {(run["model"], run["policy"], run["seed"]) for run in results["runs"] if run["policy"] is not None}
+    seeded = {("gmf", policy, seed) for policy in ("standard", "t_ce", "random_drop") for seed in (0, 1)}
+    assert trained == seeded | {("ease", "standard", 0)}
+    settings = {(each["model"], each["policy"]): each["settings"] for each in results["summary"]["settings"]}
+    drop = settings["gmf", "t_ce"]["policy.t_ce.max_drop_rate"]
+    assert results["config"]["method"]["gmf-t_ce"]["policy.t_ce.max_drop_rate"] == drop
+    # The control drops as many.
+    assert settings["gmf", "random_drop"]["policy.random_drop.max_drop_rate"] == drop
+    assert [each["trials"] for each in results["tuned"]["searches"]] == [1, 1, 1]
+
+
+def test_the_page_of_a_study_tells_of_the_search(finished):
+    out, _ = finished
+    page = Page(out / "report.html")
+    assert page.source.startswith("<!doctype html>")
+    assert "How they were found" in [text for _, text in page.headings]
+    assert "tfadt study · simulated clicks" in page.text
+
+
+def figures(out):
+    """Returns what `results.json` holds but for times."""
+
+    def untimed(content):
+        if isinstance(content, dict):
+            return {key: untimed(value) for key, value in content.items() if key != "seconds"}
+        return [untimed(value) for value in content] if isinstance(content, list) else content
+
+    return untimed(json.loads((out / "results.json").read_text()))
+
+
+def test_the_same_command_trains_nothing_twice(finished, monkeypatch):
+    out, _ = finished
+    before = figures(out)
+    for training in ("tuning.hypermodel.train_stage", "experiments.experiment.train", "study.rows.train"):
+        monkeypatch.setattr(f"tfadt.{training}", None)
+    result = study(out)
+    assert result.exit_code == 0, result.output
+    assert figures(out) == before
+
+
+def test_a_study_that_was_killed_in_every_phase_ends_with_the_same_figures(finished, tmp_path):
+    out, expected = tmp_path / "study", figures(finished[0])
+    # Before the search, after it, in the midst of the trainings, and before the page.
+    for place in (
+        "study.study._countdown",
+        "study.study._train",
+        "experiments.experiment.measure",
+        "study.study.write_page",
+    ):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(f"tfadt.{place}", kill)
+            with pytest.raises(Killed):
+                study(out)
+        assert not (out / "report.html").exists()
+    result = study(out)
+    assert result.exit_code == 0, result.output
+    found = figures(out)
+    found["summary"]["deploy"]["command"] = expected["summary"]["deploy"]["command"]
+    found["summary"]["denoising"]["command"] = expected["summary"]["denoising"]["command"]
+    found["config"]["ingest"]["data"] = expected["config"]["ingest"]["data"]
+    assert found == expected
+
+
+def kill(*_, **__):
+    raise Killed
+
+
+def test_other_settings_in_the_folder_of_a_study_are_refused(finished):
+    out, _ = finished
+    result = study(out, "adt.seeds=3")
+    assert isinstance(result.exception, ConfigError)
+    assert "holds a study with other settings" in str(result.exception)
+
+
+def test_an_unknown_budget_is_refused():
+    result = CliRunner().invoke(app, ["study", "--simulate", "--budget", "huge"])
+    assert "--budget expects one of small, medium, large. Received: 'huge'." in str(result.exception)
+
+
+def test_every_row_has_the_same_budget_and_settings_of_ones_own_win():
+    for name, budget in BUDGETS.items():
+        config = load_config(base={"adt": {"models": ["gmf"]}}, below=defaults(name))
+        assert (config.tune.trials, config.adt.seeds, config.adt.models) == (budget.trials, budget.seeds, ("gmf",))
+        assert set(config.adt.policies) <= set(ROWS["policies"])
+
+
+def test_a_control_is_not_searched_for_but_takes_the_settings_of_its_policy():
+    config = load_config(None, ["adt.models=gmf,ease", "adt.policies=standard,t_ce,random_drop,clean_only"])
+    assert ("gmf", "random_drop") not in searched(config)
+    assert taken_over("gmf", "random_drop", config) == ("gmf", "t_ce")
+    assert taken_over("gmf", "t_ce", config) == ("gmf", "t_ce")
+    assert [policy for model, policy in searched(config) if model == "ease"] == ["standard", "clean_only"]
+    alone = load_config(None, ["adt.models=gmf", "adt.policies=standard,random_drop"])
+    assert ("gmf", "random_drop") in searched(alone)
+
+
+def test_policies_that_the_data_do_not_allow_are_named_with_the_reason():
+    frame = pd.DataFrame({"user_id": [1, 1, 1, 2, 2, 2], "item_id": [1, 2, 3, 1, 2, 3]})
+    data = ingest(frame)
+    left = impossible(["standard", "clean_only", "nr"], data, load_config())
+    assert list(left) == ["clean_only", "nr"]
+    assert "needs feedback" in left["clean_only"]
+
+
+def test_settings_of_a_method_win_over_the_others_and_are_checked():
+    rows = {"gmf-t_ce": {"adt.learning_rate": 0.01, "policy.t_ce.max_drop_rate": 0.3}}
+    base = {"adt": {"models": ["gmf"], "policies": ["standard", "t_ce"]}}
+    config = load_config(base={**base, "method": rows})
+    assert len(plans(config)) == 2
+    assert settings_of(config, "gmf", "t_ce").adt.learning_rate == 0.01
+    assert settings_of(config, "gmf", "standard") is config
+    for wrong, message in (
+        ({"gmf-tce": {}}, "Unknown section 'method.gmf-tce'. Did you mean 'gmf-t_ce'"),
+        ({"gmf-t_ce": {"evaluate.k": 3}}, "all else is of the run"),
+        ({"gmf-t_ce": {"adt.learning_rat": 3}}, "Section 'method.gmf-t_ce'"),
+    ):
+        with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+            plans(load_config(base={**base, "method": wrong}))
+
+
+def test_the_countdown_counts_trials_and_trainings_at_the_pace_so_far(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("tfadt.study.progress.time.monotonic", lambda: clock[0])
+    lines = []
+    countdown = Countdown({"gmf": 10.0, "ease": 2.0}, {"gmf-t_ce": 2, "ease-standard": 3}, {"gmf": 5}, lines.append)
+    assert countdown.expected() == 2 * 10 + 3 * 2 + 5 * 10
+    heard = CountedSearch(SearchProgress(), countdown)
+    heard.begin("gmf-t_ce", "val_recall@20")
+    clock[0] = 20.0  # twice as slow as expected
+    heard.trial_end("0", 0.1, None, 20.0)
+    assert countdown.expected() == 2 * (10 + 6 + 50)
+    assert lines == ["9 trainings left, about 2 min"]
+    heard.end("gmf-t_ce")  # the other trial was made before a kill
+    assert countdown.expected() == 2 * (6 + 50)
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (5400, "1.5 h")])
+def test_times_are_short(seconds, text):
+    assert duration(seconds) == text
