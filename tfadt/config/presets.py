@@ -21,7 +21,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "neumf": {"item_bias": True},
         },
         # A tenth of a batch of seventeen rows a positive would be all of its positives.
-        "policy": {"t_ce": {"scope": "positives"}},
+        "policy": {"t_ce": {"scope": "positives"}, "dcf": {"scope": "positives"}},
     },
 }
 """Preset -> settings. `paper` is what the authors train with, which is what the fields have for defaults."""
