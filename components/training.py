@@ -15,10 +15,8 @@ from tfadt.config import Config
 def check_training(settings: Config) -> None:
     """Raises ConfigError if the settings of the model or the policy cannot be used."""
     from tfadt.experiments.plans import plans
-    from tfadt.training.plan import check_policy
 
-    for plan in plans(settings):
-        check_policy(plan.policy, settings)
+    plans(settings)
 
 
 def train_stage(

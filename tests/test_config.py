@@ -126,7 +126,10 @@ def test_dump_is_json_ready_and_loads_back() -> None:
         ("adt.epochs=0", "Setting 'adt.epochs': expected to be greater than or equal to 1. Received: 0."),
         ("adt.epochs.x=3", "Setting 'adt.epochs': expected to be a valid integer. Received: {'x': 3}."),
         ("ingest.clean_test=maybe", "Setting 'ingest.clean_test': expected to be a valid boolean. Received: 'maybe'."),
-        ("adt.negatives=hard", "Setting 'adt.negatives': expected to be 'uniform' or 'popularity'. Received: 'hard'."),
+        (
+            "adt.negatives=hard",
+            "Setting 'adt.negatives': expected to be 'uniform', 'popularity' or 'shared'. Received: 'hard'.",
+        ),
         ("ingest.data=3", "Setting 'ingest.data.0': expected to be a valid string. Received: 3."),
         ("model.gmf=3", "Setting 'model.gmf': expected to be an object. Received: 3."),
         ("evaluate.k=20,0", "Setting 'evaluate.k.1': expected to be greater than or equal to 1. Received: 0."),
@@ -244,6 +247,35 @@ def test_a_preset_lies_below_what_is_given():
     assert own.model["gmf"] == {"embedding_dim": 16, "item_bias": True}
     assert load_config(None, ["adt.preset=paper"]) == Config() == load_config(None, [])
     assert load_config(None, ["adt.preset=strong"]) == strong  # one use of a preset does not change the next
+
+
+def test_a_models_own_settings_win_over_those_for_all_and_lose_against_what_is_given():
+    strong = load_config(None, ["adt.preset=strong"])
+    gmf, neumf = strong.of_model("gmf").adt, strong.of_model("neumf").adt
+    assert (gmf.objective, gmf.negatives, gmf.num_negatives) == ("softmax", "shared", 512)
+    assert (neumf.objective, neumf.negatives, neumf.num_negatives) == ("binary_crossentropy", "uniform", 16)
+    assert gmf.per_model == {}
+    own = load_config(None, ["adt.preset=strong", "adt.num_negatives=8", "adt.per_model.gmf.epochs=3"])
+    assert (own.of_model("gmf").adt.num_negatives, own.of_model("gmf").adt.epochs) == (8, 3)
+    assert own.of_model("neumf").adt.epochs == 30
+    # A recipe goes with its objective: with another one for all, nothing is left of it.
+    other = load_config(None, ["adt.preset=strong", "adt.objective=bpr"])
+    assert other.of_model("gmf") == other
+    for config in (own, own.of_model("gmf")):
+        assert load_config(base=dump(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("adt.per_model.gmf.l2=-1", "Setting 'gmf.l2': expected to be greater than or equal to 0. Received: -1."),
+        ("adt.per_model.gmf.seeds=2", "gmf: seeds is not a model's own: expected some of epochs, batch_size"),
+        ("adt.per_model.gmf=3", "expected to be an object. Received: 3."),
+    ],
+)
+def test_a_models_own_settings_are_checked(override, expected):
+    assert expected in message(override)
+    assert "adt.per_model" in message(override)
 
 
 def test_a_preset_holds_for_sections_in_python():

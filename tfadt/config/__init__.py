@@ -63,11 +63,32 @@ class Config(Section):
     @model_validator(mode="after")
     def _fill_from_preset(self) -> Config:
         """Gives what was not set the preset's value."""
-        preset = PRESETS[self.adt.preset]
-        left = {name: value for name, value in preset["adt"].items() if name not in self.adt.model_fields_set}
+        preset, given = PRESETS[self.adt.preset], self.adt.model_fields_set
+        left = {name: value for name, value in preset["adt"].items() if name not in given}
+        left["per_model"] = _merged(_per_model(preset["per_model"], given), self.adt.per_model)
         filled: dict[str, Any] = {"adt": self.adt.model_copy(update=left)}
         for section in ("model", "policy"):
-            below, own = preset[section], getattr(self, section)
-            filled[section] = {name: {**below.get(name, {}), **own.get(name, {})} for name in {**below, **own}}
+            filled[section] = _merged(preset[section], getattr(self, section))
         self.__dict__.update(filled)  # the fields are frozen for everybody else
         return self
+
+    def of_model(self, model: str) -> Config:
+        """Returns the configuration that one model is trained with: `adt` has the model's own settings, and no others."""
+        own = {**self.adt.per_model.get(model, {}), "per_model": {}}
+        return self.model_copy(update={"adt": self.adt.model_copy(update=own)})
+
+
+def _per_model(recipes: dict[str, dict[str, Any]], given: set[str]) -> dict[str, dict[str, Any]]:
+    """Returns the recipes of single models without what is given for all models, which wins.
+
+    A recipe is made for its objective and negatives: where other ones are given, nothing of it is left.
+    """
+    if {"objective", "negatives"} & given:
+        return {}
+    return {model: {k: v for k, v in recipe.items() if k not in given} for model, recipe in recipes.items()}
+
+
+def _merged(below: dict[str, dict[str, Any]], above: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns settings by name, those `above` winning; names of which nothing is set are left out."""
+    both = {name: {**below.get(name, {}), **above.get(name, {})} for name in {**below, **above}}
+    return {name: settings for name, settings in both.items() if settings or name in above}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "paper": {"adt": {}, "model": {}, "policy": {}},
+    "paper": {"adt": {}, "per_model": {}, "model": {}, "policy": {}},
     "strong": {
         "adt": {
             "learning_rate": 0.003,
@@ -16,12 +16,24 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validations": 2,
             "patience": 10,
         },
+        "per_model": {
+            "gmf": {
+                "objective": "softmax",
+                "negatives": "shared",
+                "num_negatives": 512,
+                "batch_size": 1024,
+                "l2": 0.02,
+            },
+            "cdae": {"objective": "softmax", "epochs": 60},
+        },
         "model": {
             "gmf": {"embedding_dim": 64, "item_bias": True},
             "neumf": {"item_bias": True},
+            "cdae": {"activation": "tanh", "corruption": 0.5, "normalise": True, "user_vectors": False},
         },
         # A tenth of a batch of seventeen rows a positive would be all of its positives.
         "policy": {"t_ce": {"scope": "positives"}, "dcf": {"scope": "positives"}},
     },
 }
-"""Preset -> settings. `paper` is what the authors train with, which is what the fields have for defaults."""
+"""Preset -> settings: of `adt` for all models and for single ones, of models and of policies. `paper` is what the authors
+train with, which is what the fields have for defaults."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from tfadt.config.section import Section
+from tfadt.config.validation import validate
 from tfadt.errors import ConfigError
 
 
@@ -49,6 +50,27 @@ def check_plan(plan: str) -> str:
     return plan
 
 
+PER_MODEL = (
+    "epochs",
+    "batch_size",
+    "user_batch_size",
+    "learning_rate",
+    "learning_rate_schedule",
+    "l2",
+    "adam_beta_1",
+    "adam_beta_2",
+    "adam_epsilon",
+    "objective",
+    "num_negatives",
+    "negatives",
+    "negative_weight",
+    "eval_every",
+    "validations",
+    "patience",
+)
+"""The settings of `adt` that a model can have of its own."""
+
+
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
@@ -75,6 +97,8 @@ class ADTConfig(Section):
     """Users a step, for models that train by user (CDAE)."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Learning rate of Adam."""
+    learning_rate_schedule: Literal["constant", "cosine"] = "constant"
+    """How the learning rate of each stage moves: not at all, or along a half cosine to zero over the stage's epochs."""
     l2: float = Field(default=0.0, ge=0)
     """Weight of the L2 penalty on the table rows that a step reads: half the mean square length of the rows read from each
     table, added to the loss; biases are not penalised. The fewer clicks a user has, the more helps."""
@@ -84,12 +108,14 @@ class ADTConfig(Section):
     """Decay of Adam's velocity; its square root must be above `adam_beta_1`."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
     """Epsilon of Adam: the authors' (PyTorch's) 1e-8. Keras's own default is 1e-7, ten times as much."""
-    objective: Literal["binary_crossentropy", "square", "bpr"] = "binary_crossentropy"
-    """Loss that the policies act on."""
+    objective: Literal["binary_crossentropy", "square", "bpr", "softmax"] = "binary_crossentropy"
+    """Loss that the policies act on. `softmax` is a positive's against shared negatives, or for CDAE against all items."""
     num_negatives: int = Field(default=1, ge=1)
-    """Sampled negatives for each positive."""
-    negatives: Literal["uniform", "popularity"] = "uniform"
-    """How negatives are drawn."""
+    """Sampled negatives for each positive, or the items of a step that are shared."""
+    negatives: Literal["uniform", "popularity", "shared"] = "uniform"
+    """How negatives are drawn: for each positive, or items that all positives of a step share (GMF, CDAE)."""
+    negative_weight: float = Field(default=4.0, ge=0)
+    """What shared negatives weigh together under binary_crossentropy and square, a positive weighing 1."""
     exclude: Literal["train", "known"] = "train"
     """Negatives avoid the user's training items, or all items known of the user. `known` lets the test's pairs into
     training: it is for reproducing results that did so, never for an estimate."""
@@ -109,6 +135,24 @@ class ADTConfig(Section):
     """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
+    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of this section for one model, such as `[adt.per_model.cdae] objective = "softmax"`, which win over those
+    for all: how batches are drawn, what is minimised and how long."""
+
+    @field_validator("per_model")
+    @classmethod
+    def _settings_of_one_model(cls, per_model: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        checked: dict[str, dict[str, Any]] = {}
+        for model, settings in per_model.items():
+            try:
+                for name in settings:
+                    if name not in PER_MODEL:
+                        raise ConfigError(f"{model}: {name} is not a model's own: expected some of {', '.join(PER_MODEL)}")
+                adt = validate(cls, settings, name=model)
+            except ConfigError as error:
+                raise PydanticCustomError("per_model", str(error).replace("{", "{{").rstrip(".")) from error
+            checked[model] = {name: getattr(adt, name) for name in settings}
+        return checked
 
     @field_validator("plans")
     @classmethod

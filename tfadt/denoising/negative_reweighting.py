@@ -55,11 +55,12 @@ class NR(DenoisingPolicy):
         return tf.ones_like(rows.loss), num_rows(rows.loss)
 
     def prepare(self, total_steps: int, positive_share: float) -> None:
-        """Refuses pairs, in which an item that is a negative cannot stand."""
+        """Refuses pairs and positives against shared negatives, among which a click that is a negative cannot stand."""
         del total_steps
         if positive_share == 1.0:
             raise ConfigError(
-                "NR makes negatives of clicks, which pairs (BPR) have no place for. Expected another objective."
+                "NR makes negatives of clicks, which pairs (BPR) and positives against shared negatives (softmax) have no "
+                "place for. Expected another objective and negatives by row."
             )
 
     def get_config(self) -> dict[str, Any]:

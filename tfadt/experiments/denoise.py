@@ -37,11 +37,11 @@ def noise_scores(
     logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
     loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
-    positive_share = 1.0 if model.pairwise else 1.0 / (1.0 + adt.num_negatives)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
-    source = model.batch_source(train, model.negative_sampler(data), batch_size, adt.num_negatives)
-    policy.prepare(source.steps_per_epoch * adt.epochs, positive_share)
-    share = 0.0 if step is None else policy.dropped_share(positive_share, step - 1)
+    sampler = model.negative_sampler(data, adt.num_negatives, shared=adt.negatives == "shared")
+    source = model.batch_source(train, sampler, batch_size, adt.num_negatives)
+    policy.prepare(source.steps_per_epoch * adt.epochs, source.positive_share)
+    share = 0.0 if step is None else policy.dropped_share(source.positive_share, step - 1)
     columns = {
         "user_id": data.users.decode(train.user),
         "item_id": data.items.decode(train.item),

@@ -26,7 +26,7 @@ from tfadt.experiments.plans import plans, settings_of
 from tfadt.experiments.run import POPULAR, Run
 from tfadt.experiments.saved import SavedRun
 from tfadt.models.recommender import Recommender
-from tfadt.training.plan import Plan, check_feedback, check_policy
+from tfadt.training.plan import Plan, check_feedback
 from tfadt.training.progress import Progress
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Trained, train
@@ -81,7 +81,7 @@ def run_experiment(
         DivergedError, InterruptedRunError, OutOfMemoryError: As in `train`.
     """
     listener = progress or Progress()
-    todo = _checked_plans(config)
+    todo = plans(config)
     _check_start(config, todo, out)
     folder = RunFolder(out)
     with folder.locked():  # before the data are read: a folder that cannot be had is told at once
@@ -114,7 +114,7 @@ def resume_experiment(
     listener = progress or Progress()
     folder = RunFolder(out)
     config = folder.config()
-    todo = _checked_plans(config)
+    todo = plans(config)
     with folder.locked():
         if artifact.is_artifact(folder.data):
             data = artifact.load(folder.data)
@@ -144,13 +144,6 @@ def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config,
         untimed = replace(run, valid_recall=None, seconds=0.0)
         runs.append(measure(untimed, saved.load_model(name), saved.data, config, evaluator))
     return config, rows(runs)
-
-
-def _checked_plans(config: Config) -> list[Plan]:
-    todo = plans(config)
-    for model, policy in dict.fromkeys((plan.model, plan.policy) for plan in todo):
-        check_policy(policy, settings_of(config, model, policy))
-    return todo
 
 
 def _check_data(data: InteractionData, config: Config, todo: Sequence[Plan]) -> None:

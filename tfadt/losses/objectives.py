@@ -16,10 +16,13 @@ class Objective(NamedTuple):
     Attributes:
         loss: `(labels, logits) -> loss`, all float32 `[B]`.
         pairwise: Whether a row is a (positive, negative) pair and its logit the margin between the two.
+        listwise: Whether a row is a positive against items that the whole batch shares (`tfadt.losses.shared`); `loss` then
+            is that of one against one.
     """
 
     loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     pairwise: bool = False
+    listwise: bool = False
 
 
 def binary_crossentropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -42,6 +45,7 @@ OBJECTIVES: dict[str, Objective] = {
     "binary_crossentropy": Objective(binary_crossentropy),
     "square": Objective(square),
     "bpr": Objective(bpr, pairwise=True),
+    "softmax": Objective(bpr, listwise=True),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
@@ -13,6 +13,7 @@ from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError
 from tfadt.losses.objectives import get_objective
+from tfadt.losses.shared import Contrast, SharedLoss, pointwise, softmax
 from tfadt.models.arguments import as_list
 from tfadt.models.hooks import FitHook
 from tfadt.models.statistics import TrainingStatistics
@@ -43,12 +44,18 @@ class DenoisingModel(EmbeddingModel):
 
     policy: DenoisingPolicy
 
+    shared_negatives: ClassVar[bool] = False
+    """Whether logits are products of vectors, which `factors` gives: then all rows of a batch can share negatives."""
+    whole_catalogue: ClassVar[bool] = False
+    """Whether the softmax is over all items rather than over shared negatives."""
+
     def compile(
         self,
         optimizer: Any = None,
         policy: DenoisingPolicy | str | None = None,
         objective: str = "binary_crossentropy",
         l2: float = 0.0,
+        negative_weight: float = 4.0,
         **kwargs: Any,
     ) -> None:
         """Sets how the model trains.
@@ -57,25 +64,34 @@ class DenoisingModel(EmbeddingModel):
             optimizer: A Keras optimizer or its name; default `DeferredAdam` with learning rate .001 and the authors'
                 epsilon 1e-8.
             policy: A denoising policy or its registered name, such as `"t_ce"`; default plain training.
-            objective: `"binary_crossentropy"`, `"square"` or `"bpr"`.
+            objective: `"binary_crossentropy"`, `"square"`, `"bpr"` or, against shared negatives or all items, `"softmax"`.
             l2: Weight of the L2 penalty on the table rows that a step reads (`OptimizerStep.penalty`), at least 0.
+            negative_weight: What shared negatives weigh together, a positive weighing 1, at least 0; of no account under the
+                softmax and for negatives by row.
             **kwargs: None: for what else Keras takes, the error says what to do here.
 
         Raises:
-            ConfigError: If the objective or the policy is unknown, an argument does not apply, or a distribution strategy is
-                in use.
+            ConfigError: If the objective or the policy is unknown, the model does not take the objective, an argument does
+                not apply, or a distribution strategy is in use.
         """
         for name, value in kwargs.items():
             if name not in _NOT_COMPILED:
-                raise ConfigError(f"compile() takes optimizer, policy, objective and l2. Received: {name}={value!r}.")
+                raise ConfigError(
+                    f"compile() takes optimizer, policy, objective, l2 and negative_weight. Received: {name}={value!r}."
+                )
             if value:
                 raise ConfigError(f"compile() takes no {name}: {_NOT_COMPILED[name]}. Received: {name}={value!r}.")
         if tf.distribute.has_strategy():
             raise ConfigError("Models train on one device. Build and compile them outside of a distribution strategy.")
         if not l2 >= 0:
             raise ConfigError(f"l2 must be at least 0. Received: {l2}.")
+        if not negative_weight >= 0:
+            raise ConfigError(f"negative_weight must be at least 0. Received: {negative_weight}.")
         self.l2 = float(l2)
+        self.negative_weight = float(negative_weight)
         self._objective = get_objective(objective)
+        if self._objective.listwise:
+            self.check_shared(f"the objective '{objective}'")
         self.objective = objective
         self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
         self._statistics = TrainingStatistics()
@@ -90,6 +106,7 @@ class DenoisingModel(EmbeddingModel):
             "policy": keras.saving.serialize_keras_object(self.policy),
             "objective": self.objective,
             "l2": self.l2,
+            "negative_weight": self.negative_weight,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -98,7 +115,8 @@ class DenoisingModel(EmbeddingModel):
             optimizer=keras.saving.deserialize_keras_object(config["optimizer"]),
             policy=keras.saving.deserialize_keras_object(config["policy"]),
             objective=config["objective"],
-            l2=config.get("l2", 0.0),  # files of before there was one
+            # Files of before there were these have none.
+            **{name: config[name] for name in ("l2", "negative_weight") if name in config},
         )
 
     @property
@@ -110,6 +128,11 @@ class DenoisingModel(EmbeddingModel):
     def pairwise(self) -> bool:
         """Whether the objective's rows are (positive, negative) pairs."""
         return self._objective.pairwise
+
+    @property
+    def listwise(self) -> bool:
+        """Whether the objective's rows are positives against shared negatives or all items."""
+        return self._objective.listwise
 
     @property
     def iteration(self) -> tf.Tensor:
@@ -125,14 +148,69 @@ class DenoisingModel(EmbeddingModel):
         logits = self.logits(batch, training)
         return logits, self._objective.loss(batch.labels, logits)
 
+    @classmethod
+    def check_shared(cls, asking: str) -> None:
+        """Raises ConfigError if the model takes no shared negatives, which `asking` needs."""
+        if not cls.shared_negatives:
+            raise ConfigError(
+                f"{cls.__name__} scores pair by pair, not by one matrix product, so it takes no shared negatives and not "
+                f"{asking}. Expected negatives by row (uniform or popularity) and binary_crossentropy, square or bpr."
+            )
+
+    def factors(self, users: tf.Tensor, items: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns what the logits of a train step are the products of, for models with `shared_negatives`.
+
+        Args:
+            users: int64 `[U]`, distinct.
+            items: int64 `[n]`, repeats welcome.
+            training: Whether a train step asks.
+
+        Returns:
+            `(user_vectors, item_vectors, biases)`, `[U, d]`, `[n, d]` and `[n]`: the logit of a pair is the product of its
+            vectors and the item's bias.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no shared negatives.")
+
+    def contrast(self, batch: Batch, training: bool = False) -> Contrast:
+        """Returns the logits of a batch of positives and of the shared items, or all items, that they stand against."""
+        distinct, owner = tf.unique(batch.users, out_idx=tf.int64)
+        if batch.shared is None:
+            users, vectors, biases = self.factors(distinct, self.every_item(), training)
+            logits = tf.cast(tf.matmul(users, vectors, transpose_b=True) + biases, tf.float32)
+            positive = tf.gather(tf.reshape(logits, [-1]), owner * self.num_items + batch.items)
+            return Contrast(positive, logits, owner, tf.ones_like(batch.items, tf.bool))
+        sizes = [tf.size(batch.items), tf.size(batch.shared)]
+        users, vectors, biases = self.factors(distinct, tf.concat([batch.items, batch.shared], 0), training)
+        (own, others), (own_biases, other_biases) = tf.split(vectors, sizes), tf.split(biases, sizes)
+        positive = tf.reduce_sum(tf.gather(users, owner) * own, axis=1) + own_biases
+        logits = tf.matmul(users, others, transpose_b=True) + other_biases
+        place = tf.searchsorted(batch.shared, batch.items, out_type=tf.int64)
+        drawn = tf.equal(tf.gather(batch.shared, tf.minimum(place, tf.size(batch.shared, tf.int64) - 1)), batch.items)
+        return Contrast(tf.cast(positive, tf.float32), tf.cast(logits, tf.float32), owner, drawn)
+
+    def every_item(self) -> tf.Tensor:
+        """Returns the codes of all items, int64 `[num_items]`."""
+        return tf.cumsum(tf.ones([self.num_items], tf.int64), exclusive=True)
+
+    def shared_loss(self, batch: Batch, training: bool = False) -> SharedLoss:
+        """Returns the log odds and the loss of each positive, and what its shared negatives add beside the rows."""
+        contrast = self.contrast(batch, training)
+        if self._objective.listwise:
+            return softmax(contrast)
+        return pointwise(contrast, self._objective, self.negative_weight)
+
     def batch_loss(self, batch: Batch, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the policy's loss of a batch, the objective's loss of each row, and the rows' weights.
 
         This is the whole of denoising training: `sum(weights * loss) / divisor` (the paper's eqs. 2 and 4), with weights
-        that carry no gradient.
+        that carry no gradient. Shared negatives are no rows: what they cost is added as it is.
         """
         labels, importance = self.policy.relabel(batch.labels, batch.known_positive, batch.interactions)
-        logits, loss = self.row_loss(batch._replace(labels=labels), training)
+        beside = None
+        if self.listwise or batch.shared is not None:
+            logits, loss, beside = self.shared_loss(batch, training)
+        else:
+            logits, loss = self.row_loss(batch._replace(labels=labels), training)
         still = tf.stop_gradient(loss), tf.stop_gradient(logits)
         rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive, batch.false_positive, batch.interactions)
         weights, divisor = self.policy.weights(rows, self.iteration)
@@ -140,8 +218,8 @@ class DenoisingModel(EmbeddingModel):
             self.policy.observe(rows, weights, self.iteration)
         if importance is not None:
             weights *= importance
-        total = tf.reduce_sum(tf.stop_gradient(weights) * loss)
-        return tf.math.divide_no_nan(total, divisor), loss, weights
+        total = tf.math.divide_no_nan(tf.reduce_sum(tf.stop_gradient(weights) * loss), divisor)
+        return total if beside is None else total + beside, loss, weights
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes one step on a `Batch`, or on Keras's `((users, items), labels)`."""
@@ -187,6 +265,8 @@ class DenoisingModel(EmbeddingModel):
             raise ConfigError(
                 f"{type(self.policy).__name__} remembers each interaction. Expected an InteractionData. Received: arrays."
             )
+        if self.listwise:
+            raise ConfigError("The softmax needs positives alone, as fit(data) draws them. Expected an InteractionData.")
         return Batch(tf.cast(users, tf.int64), tf.cast(items, tf.int64), tf.cast(labels, tf.float32))
 
     def fit_source(

@@ -7,14 +7,10 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError
 from tfadt.models.recommender import Recommender
-from tfadt.sampling.batches import BatchSource
 from tfadt.sampling.hashing import derive_key, hash32, uniform
-from tfadt.sampling.negatives import NegativeSampler
 from tfadt.sampling.ragged import expand
-from tfadt.sampling.user_batches import UserSource
 from tfadt.search_space import Choices, SearchSpace
 
 _ACTIVATIONS = {"relu": tf.nn.relu, "sigmoid": tf.sigmoid, "tanh": tf.tanh}
@@ -37,6 +33,9 @@ class CDAE(Recommender):
         hidden_dim: Length of the hidden layer.
         corruption: Probability that an input item is dropped in training, in [0, 1).
         activation: `"relu"`, `"sigmoid"` or `"tanh"`.
+        normalise: Whether the sum over the user's items is divided by the square root of their number, as in Mult-DAE (Liang
+            et al., WWW'18).
+        user_vectors: Whether users have vectors V_u of their own; Mult-DAE does without.
         **kwargs: As in `Recommender`.
 
     Raises:
@@ -45,6 +44,8 @@ class CDAE(Recommender):
 
     user_batches: ClassVar[bool] = True
     affine_scores: ClassVar[bool] = True
+    shared_negatives: ClassVar[bool] = True
+    whole_catalogue: ClassVar[bool] = True
 
     search_space: ClassVar[SearchSpace] = {
         "hidden_dim": Choices(50, 100, 200, 400),
@@ -59,6 +60,8 @@ class CDAE(Recommender):
         hidden_dim: int = 200,
         corruption: float = 0.2,
         activation: str = "relu",
+        normalise: bool = False,
+        user_vectors: bool = True,
         **kwargs: Any,
     ):
         super().__init__(num_users, num_items, **kwargs)
@@ -69,7 +72,8 @@ class CDAE(Recommender):
         self.hidden_dim = int(hidden_dim)
         self.corruption = float(corruption)
         self.activation = activation
-        self.user_table = self.add_table("user", num_users, hidden_dim)
+        self.normalise = bool(normalise)
+        self.user_table = self.add_table("user", num_users, hidden_dim) if user_vectors else None
         self.encoder_table = self.add_table("encoder", num_items, hidden_dim)
         self.hidden_bias = self.add_weight(name="hidden_bias", shape=(hidden_dim,), initializer="zeros")
         # The decoder is the output layer of every item: uniform in +-sqrt(3 / fan_in), and its bias beside it.
@@ -95,8 +99,16 @@ class CDAE(Recommender):
             kept = tf.where(chance < self.corruption, 0.0, 1.0 / (1.0 - self.corruption))
             vectors *= tf.cast(kept, vectors.dtype)[:, None]
         total = tf.math.unsorted_segment_sum(vectors, owner, tf.size(users, tf.int64))
-        activation = _ACTIVATIONS[self.activation]
-        return activation(total + self.lookup(self.user_table, users) + tf.cast(self.hidden_bias, vectors.dtype))
+        total = self._scaled(total, counts)
+        if self.user_table is not None:
+            total += self.lookup(self.user_table, users)
+        return _ACTIVATIONS[self.activation](total + tf.cast(self.hidden_bias, vectors.dtype))
+
+    def _scaled(self, total: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """Returns sums `[n, hidden_dim]` over as many items as `counts` int64 `[n]` says, as the hidden layer takes them."""
+        if not self.normalise:
+            return total
+        return total * tf.math.rsqrt(tf.maximum(tf.cast(counts, total.dtype), 1.0))[:, None]
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the logits of the pairs; each distinct user is encoded once."""
@@ -105,6 +117,11 @@ class CDAE(Recommender):
         hidden = tf.gather(self.hidden(distinct, training), owner)
         product = tf.reduce_sum(hidden * self.lookup(self.decoder_table, items), axis=1)
         return tf.cast(product + self.lookup(self.decoder_bias, items)[:, 0], tf.float32)
+
+    def factors(self, users: tf.Tensor, items: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the hidden vectors, and the vectors and biases of the decoder."""
+        biases = self.lookup(self.decoder_bias, items)[:, 0]
+        return self.hidden(users, training), self.lookup(self.decoder_table, items), biases
 
     def score_histories(self, items: tf.Tensor) -> tf.Tensor:
         """Returns the logits of all items for users known by their items alone, whose own vector V_u counts as zero.
@@ -118,7 +135,8 @@ class CDAE(Recommender):
         cells = tf.where(items >= 0)
         vectors = self.lookup(self.encoder_table, tf.gather_nd(items, cells))
         total = tf.math.unsorted_segment_sum(vectors, cells[:, 0], tf.shape(items, tf.int64)[0])
-        hidden = _ACTIVATIONS[self.activation](tf.cast(total, tf.float32) + self.hidden_bias)
+        total = self._scaled(tf.cast(total, tf.float32), tf.math.count_nonzero(items >= 0, axis=1))
+        hidden = _ACTIVATIONS[self.activation](total + self.hidden_bias)
         return self.score_vectors(hidden)
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
@@ -133,21 +151,13 @@ class CDAE(Recommender):
         """Returns the logits of all items, one matrix product."""
         return tf.matmul(vectors, self.decoder_table.value, transpose_b=True) + self.decoder_bias.value[:, 0]
 
-    def batch_source(
-        self, rows: Interactions, sampler: NegativeSampler, batch_size: int | None = None, num_negatives: int = 1
-    ) -> BatchSource:
-        """Returns the source of batches by user."""
-        return UserSource(
-            rows,
-            sampler,
-            batch_size=batch_size or 128,
-            num_negatives=num_negatives,
-            pairwise=self.pairwise,
-            seed=self.seed,
-            numbered=self.policy.remembers_interactions,
-        )
-
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        config = {"hidden_dim": self.hidden_dim, "corruption": self.corruption, "activation": self.activation}
-        return {**super().get_config(), **config}
+        return {
+            **super().get_config(),
+            "hidden_dim": self.hidden_dim,
+            "corruption": self.corruption,
+            "activation": self.activation,
+            "normalise": self.normalise,
+            "user_vectors": self.user_table is not None,
+        }

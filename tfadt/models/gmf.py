@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
+from tfadt.errors import ConfigError
 from tfadt.models.recommender import Recommender
 from tfadt.search_space import Choices, SearchSpace
 
@@ -21,10 +22,13 @@ class GMF(Recommender):
         embedding_dim: Length d of the user and item vectors.
         item_bias: Whether each item has a bias b_i, which the penalty on rows leaves alone.
         init_stddev: Standard deviation of the initial vectors.
+        init_kernel: How h begins: `"uniform"`, or `"ones"`, which is plain matrix factorisation.
+        init_bias: How item biases begin: `"zeros"`, or `"popularity"`, the log of the item's clicks.
         **kwargs: As in `Recommender`.
     """
 
     affine_scores: ClassVar[bool] = True
+    shared_negatives: ClassVar[bool] = True
     search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(16, 32, 64, 128)}
 
     def __init__(
@@ -34,15 +38,25 @@ class GMF(Recommender):
         embedding_dim: int = 32,
         item_bias: bool = False,
         init_stddev: float = 0.01,
+        init_kernel: str = "uniform",
+        init_bias: str = "zeros",
         **kwargs: Any,
     ):
         super().__init__(num_users, num_items, **kwargs)
+        if init_kernel not in ("uniform", "ones"):
+            raise ConfigError(f"init_kernel must be 'uniform' or 'ones'. Received: {init_kernel!r}.")
+        self.init_kernel = init_kernel
+        self.init_bias = init_bias
         self.embedding_dim = int(embedding_dim)
         self.init_stddev = float(init_stddev)
         self.user_table = self.add_table("user", num_users, embedding_dim, self.normal(init_stddev))
         self.item_table = self.add_table("item", num_items, embedding_dim, self.normal(init_stddev))
         self.bias_table = self.add_item_bias() if item_bias else None
+        if init_bias == "popularity":
+            self.popularity_bias = self.bias_table
         self.output_kernel, self.output_bias = self.add_output(embedding_dim)
+        if init_kernel == "ones":
+            self.output_kernel.assign(tf.ones_like(self.output_kernel.value))
         self.built = True
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
@@ -52,6 +66,15 @@ class GMF(Recommender):
         product = self.lookup(self.user_table, users) * self.lookup(self.item_table, items)
         logits = self.project(product, self.output_kernel, self.output_bias)
         return logits if self.bias_table is None else logits + tf.cast(self.lookup(self.bias_table, items)[:, 0], tf.float32)
+
+    def factors(self, users: tf.Tensor, items: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns p_u with h folded in, q_i, and the biases."""
+        del training
+        folded = self.lookup(self.user_table, users) * tf.cast(self.output_kernel, self.compute_dtype)[:, 0]
+        biases = tf.fill(tf.shape(items), tf.cast(self.output_bias, self.compute_dtype)[0])
+        if self.bias_table is not None:
+            biases += self.lookup(self.bias_table, items)[:, 0]
+        return folded, self.lookup(self.item_table, items), biases
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns p_u."""
@@ -65,5 +88,11 @@ class GMF(Recommender):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        recipe = {"item_bias": self.bias_table is not None, "init_stddev": self.init_stddev}
-        return {**super().get_config(), "embedding_dim": self.embedding_dim, **recipe}
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "item_bias": self.bias_table is not None,
+            "init_stddev": self.init_stddev,
+            "init_kernel": self.init_kernel,
+            "init_bias": self.init_bias,
+        }

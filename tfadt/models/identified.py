@@ -44,6 +44,7 @@ class IdentifiedModel(DenoisingModel):
         model = cls(data.num_users, data.num_items, history_size=len(history.items), **settings)
         model.history_offsets.assign(history.offsets)
         model.history_items.assign(history.items)
+        model.read_popularity()
         model.users, model.items = data.users, data.items
         return model
 

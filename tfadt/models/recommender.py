@@ -20,6 +20,8 @@ from tfadt.models.identified import IdentifiedModel
 from tfadt.optimizers.steps import prepare
 from tfadt.sampling.batches import BatchSource, PairSource
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.sampling.shared import SharedSampler, SharedSource
+from tfadt.sampling.user_batches import UserSource
 from tfadt.search_space import SearchSpace
 
 _BLOCK_USERS = 8192
@@ -112,20 +114,43 @@ class Recommender(IdentifiedModel):
     def batch_source(
         self,
         rows: Interactions,
-        sampler: NegativeSampler,
+        sampler: NegativeSampler | SharedSampler,
         batch_size: int | None = None,
         num_negatives: int = 1,
+        validation: bool = False,
     ) -> BatchSource:
-        """Returns the source of this model's training batches."""
-        return PairSource(
-            rows,
-            sampler,
-            batch_size=batch_size or 1024,
-            num_negatives=num_negatives,
-            pairwise=self.pairwise,
-            seed=self.seed,
-            numbered=self.policy.remembers_interactions,
-        )
+        """Returns the source of this model's training batches.
+
+        Args:
+            rows: The interactions.
+            sampler: Draws negatives for each user, or items that all rows of a batch share.
+            batch_size: Rows a step, negatives by row counted (default 1,024); users a step for CDAE (default 128).
+            num_negatives: Negatives of each positive; a `SharedSampler` has a number of its own.
+            validation: Whether the rows are no training rows: then a step has rows of all users whatever the model, in an
+                order of their own.
+
+        Raises:
+            ConfigError: If the objective or the model does not go with such negatives.
+            DataError: If there is nothing to draw from.
+        """
+        by_user = self.user_batches and not validation
+        make, size = (UserSource, batch_size or 128) if by_user else (PairSource, batch_size or 1024)
+        seed = self.seed + 1 if validation else self.seed
+        numbered = self.policy.remembers_interactions and not validation
+        if isinstance(sampler, NegativeSampler) and not self.listwise:
+            return make(rows, sampler, size, num_negatives, self.pairwise, seed, numbered)
+        return self._shared_source(make(rows, None, size, 0, seed=seed, numbered=numbered), sampler)
+
+    def _shared_source(self, positives: BatchSource, sampler: NegativeSampler | SharedSampler) -> BatchSource:
+        """Returns batches of positives against items that all of them share: the sampler's, or the whole catalogue."""
+        self.check_shared("negatives that a batch shares")
+        if self.pairwise:
+            raise ConfigError("BPR needs a negative for each row. Expected negatives by row, or another objective.")
+        if self.listwise and self.whole_catalogue:
+            return SharedSource(positives, None)
+        if isinstance(sampler, NegativeSampler):
+            raise ConfigError("The softmax needs negatives that all rows share. Expected a SharedSampler.")
+        return SharedSource(positives, sampler)
 
     def training_rows(self, data: InteractionData) -> Interactions:
         """Returns the training split, with the known positives marked only if the model or its policy asks for them.
@@ -152,7 +177,7 @@ class Recommender(IdentifiedModel):
         batch_size: int | None = None,
         epochs: int = 1,
         num_negatives: int = 1,
-        sampler: NegativeSampler | None = None,
+        sampler: NegativeSampler | SharedSampler | None = None,
         steps_per_call: int = 200,
         validation_data: Any = None,
         k: Any = 20,
@@ -169,8 +194,8 @@ class Recommender(IdentifiedModel):
             y: Labels, when `x` is not a data set.
             batch_size: Rows a step (default 1,024), or users a step for CDAE (default 128).
             epochs: Passes over the training interactions.
-            num_negatives: Negatives for each positive.
-            sampler: Draws negatives; default uniform outside the user's training items.
+            num_negatives: Negatives for each positive; under the softmax, items that all rows of a step share.
+            sampler: Draws negatives; default uniform outside the user's training items, or the shared ones of the softmax.
             steps_per_call: Steps on the device between two callbacks.
             validation_data: A data set whose validation split is ranked after each epoch: the logs get `val_recall@20` and
                 so on, for callbacks such as `keras.callbacks.EarlyStopping("val_recall@20", mode="max")`.
@@ -211,7 +236,7 @@ class Recommender(IdentifiedModel):
             if not isinstance(validation_data, InteractionData):
                 raise ConfigError(f"fit(data) is validated on a data set. Received: {type(validation_data).__name__}.")
             others = [RankingValidation(self._evaluator(validation_data, "valid", k)), *others]
-        sampler = sampler or self.negative_sampler(x)
+        sampler = sampler or self.negative_sampler(x, num_negatives)
         rows = self.training_rows(x)
         self.policy.build(rows, self.num_users, self.num_items)
         source = self.batch_source(rows, sampler, batch_size, num_negatives)
@@ -269,6 +294,13 @@ class Recommender(IdentifiedModel):
                 f"Received: data of {data.num_users} users and {data.num_items} items."
             )
 
-    def negative_sampler(self, data: InteractionData) -> NegativeSampler:
-        """Returns the default sampler: uniform outside each user's training items."""
+    def negative_sampler(
+        self, data: InteractionData, num_negatives: int = 1, shared: bool = False
+    ) -> NegativeSampler | SharedSampler:
+        """Returns the default sampler: uniform outside each user's training items, or if `shared` items to share.
+
+        The softmax always has items to share.
+        """
+        if shared or self.listwise:
+            return SharedSampler(self.num_items, num_negatives, self.seed)
         return NegativeSampler(data.history(), self.num_items, seed=self.seed)

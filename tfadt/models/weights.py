@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfadt.data.interactions import CSR
@@ -26,6 +27,9 @@ class EmbeddingModel(keras.Model):
         seed: Seed of the initial weights and of every draw in training.
         **kwargs: As in `keras.Model`.
     """
+
+    popularity_bias: keras.Variable | None = None
+    """The table of item biases that begins at the items' popularity, for models that are told so."""
 
     _step: OptimizerStep | None = None  # the train step that is being made
 
@@ -78,6 +82,15 @@ class EmbeddingModel(keras.Model):
         table = self.add_table("bias", self.num_items, 1, "zeros")
         table.penalised = False  # for OptimizerStep
         return table
+
+    def read_popularity(self) -> None:
+        """Lets item biases begin at the log of the item's clicks, the mean item at 0, where the model is to know it.
+
+        A bias that begins at 0 takes hundreds of steps to get there, during which vectors learn what it should have said.
+        """
+        if self.popularity_bias is not None:
+            counts = np.bincount(self.history_items.numpy(), minlength=self.num_items) + 1.0
+            self.popularity_bias.assign(np.log(counts / counts.mean())[:, None])
 
     def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
         """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""

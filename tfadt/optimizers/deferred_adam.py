@@ -103,13 +103,13 @@ class DeferredAdam(keras.optimizers.Adam):
     def prepare(self, horizon: int) -> None:
         """Makes ready for a run that ends at step `horizon`; to be called before its train function is traced.
 
-        Only a learning-rate schedule needs a horizon: past the steps that are tabulated the rate counts as constant. A
-        constant rate is tabulated anew, as a restored state may have brought another.
+        Only a learning-rate schedule needs a horizon: past the steps that are tabulated the rate counts as constant. Rates
+        are tabulated anew: a restored state may have brought another, and a schedule may have learned how long the run is.
         """
         if self._scheduled and horizon > self._horizon:
             self._horizon = int(horizon)
             self._motion = tf.Variable(self._tabulate(), trainable=False, dtype=tf.float32)
-        elif self.built and not self._scheduled:
+        elif self.built:
             self._motion.assign(self._tabulate())
 
     @property

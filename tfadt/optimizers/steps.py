@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tfadt.optimizers.deferred_adam import DeferredAdam, TableRows, is_deferred
+from tfadt.optimizers.rates import CosineOverRun
 
 
 class OptimizerStep:
@@ -101,6 +102,9 @@ def begin_step(optimizer: Any, tape: tf.GradientTape) -> OptimizerStep:
 
 def prepare(optimizer: Any, horizon: int) -> None:
     """Makes an optimizer ready for a run that ends at step `horizon`, before its train function is traced."""
+    schedule = optimizer._learning_rate  # the property of that name gives today's rate
+    if isinstance(schedule, CosineOverRun):
+        schedule.prepare(horizon)
     if isinstance(optimizer, DeferredAdam):
         optimizer.prepare(horizon)
 

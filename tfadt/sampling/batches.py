@@ -25,6 +25,7 @@ class Batch(NamedTuple):
         known_positive: float32 `[B]`, 1 where extra feedback says that the observed item is liked; None where nobody asks.
         interactions: int64 `[B]`, which of the source's interactions a row shows, -1 for a sampled one; None where nobody
             asks.
+        shared: int64 `[M]`, distinct items, ascending, that all rows stand against; None without shared negatives.
     """
 
     users: tf.Tensor
@@ -34,6 +35,7 @@ class Batch(NamedTuple):
     false_positive: tf.Tensor | None = None
     known_positive: tf.Tensor | None = None
     interactions: tf.Tensor | None = None
+    shared: tf.Tensor | None = None
 
     @property
     def pairs(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -81,9 +83,9 @@ class PairSource:
 
     Args:
         rows: The interactions.
-        sampler: Draws negatives.
+        sampler: Draws negatives; None where no negative is asked for.
         batch_size: Rows a step, negatives counted.
-        num_negatives: Negatives for each positive.
+        num_negatives: Negatives for each positive; 0 for rows of positives alone.
         pairwise: Whether a row is a pair (BPR).
         seed: The seed of the order.
         numbered: Whether batches tell which interaction a row shows.
@@ -95,7 +97,7 @@ class PairSource:
     def __init__(
         self,
         rows: Interactions,
-        sampler: NegativeSampler,
+        sampler: NegativeSampler | None,
         batch_size: int = 1024,
         num_negatives: int = 1,
         pairwise: bool = False,
@@ -124,11 +126,12 @@ class PairSource:
         size = tf.minimum(self.num_rows - first[:, 0], self.batch_size)
         index = tf.minimum(first + self._arange, self.num_rows - 1)
         row = self._permutation(index, epoch)
+        if self._sampler is None or not columns.num_negative_rows:
+            users, items, *flags = columns.gather(row)
+            number = row if self._numbered else None
+            return users, items, tf.ones_like(users, tf.float32), None, *flags, number, size
         is_negative = row >= self._first_negative
-        if columns.num_negative_rows:
-            base = tf.where(is_negative, columns.eligible_row(row - self._first_negative), row)
-        else:
-            base = row
+        base = tf.where(is_negative, columns.eligible_row(row - self._first_negative), row)
         users, observed, *flags = columns.gather(base)
         number = tf.where(is_negative & (not self._pairwise), tf.constant(-1, tf.int64), base) if self._numbered else None
         if self._pairwise:

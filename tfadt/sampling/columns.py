@@ -17,7 +17,7 @@ class DeviceColumns:
 
     Args:
         rows: The interactions, at least one.
-        sampler: What will draw the negatives.
+        sampler: What will draw the negatives; None where none is drawn.
         num_negatives: Negatives for each positive.
         pairwise: Whether every row of a batch needs a negative.
 
@@ -25,10 +25,10 @@ class DeviceColumns:
         DataError: If there is no row, or no pair can be drawn.
     """
 
-    def __init__(self, rows: Interactions, sampler: NegativeSampler, num_negatives: int, pairwise: bool):
+    def __init__(self, rows: Interactions, sampler: NegativeSampler | None, num_negatives: int, pairwise: bool):
         if len(rows) == 0:
             raise DataError("There is nothing to train on. Expected at least one interaction. Received: 0.")
-        eligible = sampler.eligible[rows.user]
+        eligible = np.ones(len(rows), bool) if sampler is None else sampler.eligible[rows.user]
         self.num_positives = len(rows)
         self.num_eligible = int(np.count_nonzero(eligible))
         self.without_negative = self.num_positives - self.num_eligible

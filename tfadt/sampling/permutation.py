@@ -21,11 +21,13 @@ class KeyedPermutation:
     Args:
         size: n, at least 1.
         seed: The seed; each epoch has a permutation of its own.
+        stream: What the permutation is for: another stream has permutations of its own.
     """
 
-    def __init__(self, size: int, seed: int):
+    def __init__(self, size: int, seed: int, stream: int = _STREAM):
         self.size = size
         self.seed = seed
+        self._stream = stream
         self._rows = math.isqrt(size - 1) + 1
         self._columns = -(-size // self._rows)
 
@@ -55,7 +57,7 @@ class KeyedPermutation:
         return tf.reshape(tf.tensor_scatter_nd_update(flat, outside, walked), tf.shape(out))
 
     def _keys(self, epoch: tf.Tensor) -> list[tf.Tensor]:
-        return [derive_key(self.seed, _STREAM + r, epoch) for r in range(_ROUNDS)]
+        return [derive_key(self.seed, self._stream + r, epoch) for r in range(_ROUNDS)]
 
     def _encrypt(self, x: tf.Tensor, keys: list[tf.Tensor]) -> tf.Tensor:
         left = x // self._columns

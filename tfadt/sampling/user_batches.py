@@ -22,9 +22,9 @@ class UserSource:
 
     Args:
         rows: The interactions.
-        sampler: Draws negatives.
+        sampler: Draws negatives; None where no negative is asked for.
         batch_size: Users a step.
-        num_negatives: Negatives for each positive.
+        num_negatives: Negatives for each positive; 0 for rows of positives alone.
         pairwise: Whether a row is a pair (BPR).
         seed: The seed of the order.
         numbered: Whether batches tell which interaction a row shows.
@@ -36,7 +36,7 @@ class UserSource:
     def __init__(
         self,
         rows: Interactions,
-        sampler: NegativeSampler,
+        sampler: NegativeSampler | None,
         batch_size: int = 128,
         num_negatives: int = 1,
         pairwise: bool = False,
@@ -77,6 +77,10 @@ class UserSource:
         users = drawn_users[k][: sizes[k]]  # type: ignore[index]
         epoch = epochs[k]  # type: ignore[index]
         _, row = expand(tf.gather(self._starts, users), tf.gather(self._counts, users))
+        if self._sampler is None:
+            users, items, *flags = self._columns.gather(row)
+            number = None if self._number is None else tf.gather(self._number, row)
+            return Batch(users, items, tf.ones_like(users, tf.float32), None, *flags)._replace(interactions=number)
         base = self._columns.with_negative(row)
         n = self._columns.num_positives
         # Each negative has a number of its own, after those of the n interactions: copy c of row r is (c + 1) * n + r.

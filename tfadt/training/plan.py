@@ -70,8 +70,10 @@ def make_policy(name: str, config: Config) -> DenoisingPolicy:
 
 def check_policy(name: str, config: Config) -> None:
     """Raises ConfigError if a policy's settings, or batches of the configured kind, do not suit it."""
-    share = 1.0 if get_objective(config.adt.objective).pairwise else 1.0 / (1.0 + config.adt.num_negatives)
-    make_policy(name, config).prepare(_ANY_LENGTH, share)
+    adt = config.adt
+    objective = get_objective(adt.objective)
+    positives_alone = objective.pairwise or objective.listwise or adt.negatives == "shared"
+    make_policy(name, config).prepare(_ANY_LENGTH, 1.0 if positives_alone else 1.0 / (1.0 + adt.num_negatives))
 
 
 def check_model(name: str, config: Config) -> None:
@@ -103,9 +105,13 @@ def applicable(model: str, policies: Sequence[str], config: Config) -> tuple[str
 
 
 def check_training(model: str, policy: str, stages: Sequence[str], config: Config) -> None:
-    """Raises ConfigError if a model cannot be trained under a policy or in a stage."""
+    """Raises ConfigError if a model cannot be trained under a policy, with an objective or negatives, or in a stage."""
     if closed_form(model, config) is None:
+        own = config.of_model(model)
+        _check_negatives(model, own)
+        check_policy(policy, own)
         return
+    make_policy(policy, config)
     if applicable(model, [policy], config) != (policy,):
         raise ConfigError(
             f"The model '{model}' is solved in closed form: there is no loss of a row that a policy could act on. Expected "
@@ -120,6 +126,29 @@ def check_training(model: str, policy: str, stages: Sequence[str], config: Confi
         raise ConfigError(
             f"The model '{model}' is solved in closed form: there are no weights to start from. Expected no adt.start_from, "
             f"or other models. Received: {config.adt.start_from}."
+        )
+
+
+def _check_negatives(model: str, config: Config) -> None:
+    """Raises ConfigError if a model, its objective and its negatives do not go together."""
+    cls, adt = build_settings("model", MODELS, model, config)[0], config.adt
+    objective, shared = get_objective(adt.objective), adt.negatives == "shared"
+    asked = f"adt.objective={adt.objective} with adt.negatives={adt.negatives} for {model}"
+    if (objective.listwise or shared) and not cls.shared_negatives:
+        takes = ", ".join(name for name in MODELS if MODELS.resolve(name).shared_negatives)
+        raise ConfigError(
+            f"The model '{model}' scores pair by pair, so a batch of it cannot share negatives. Expected negatives by row "
+            f"(uniform or popularity) and no softmax for it, or other models ({takes}). Received: {asked}."
+        )
+    if objective.pairwise and shared:
+        raise ConfigError(
+            f"A row of the objective {adt.objective} is a positive and a negative of its own, which is not shared. Expected "
+            f"negatives by row (uniform or popularity) or another objective. Received: {asked}."
+        )
+    if objective.listwise and not (shared or cls.whole_catalogue):
+        raise ConfigError(
+            f"The objective {adt.objective} sets a positive against items that a whole batch shares. Expected "
+            f"adt.negatives=shared. Received: {asked}."
         )
 
 

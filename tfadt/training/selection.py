@@ -14,6 +14,7 @@ from tfadt.errors import DataError
 from tfadt.evaluation.ranking import RankingEvaluator, Told
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.sampling.shared import SharedSampler
 from tfadt.training.validation import ValidationLoss
 
 
@@ -21,7 +22,7 @@ def selection_score(
     rule: str,
     model: Recommender,
     data: InteractionData,
-    sampler: NegativeSampler,
+    sampler: NegativeSampler | SharedSampler,
     k: int,
     batch_size: int = 1024,
     fixed_negatives: bool = False,

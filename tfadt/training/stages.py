@@ -23,7 +23,9 @@ from tfadt.memory import require_memory
 from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
+from tfadt.optimizers.rates import learning_rate
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.sampling.shared import SharedSampler
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.closed_forms import SOLVED_BY, Solved, solve
 from tfadt.training.interrupts import listening
@@ -75,11 +77,13 @@ class Trained:
     selection: str | None = None
 
 
-def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler:
-    """Builds what draws negatives, for every stage: uniform or by popularity, outside all that is known of the user.
+def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler | SharedSampler:
+    """Builds what draws negatives, for every stage: shared ones, or by row outside all that is known of the user.
 
     That is the training clicks and the extra feedback (eq. 7 draws negatives outside all implicit feedback), or all splits.
     """
+    if config.adt.negatives == "shared":
+        return SharedSampler(data.num_items, config.adt.num_negatives, seed)
     splits = ("train",) if config.adt.exclude == "train" else ("train", "valid", "test")
     excluded = data.history(*splits, *(() if data.extra_feedback is None else ("extra_feedback",)))
     mass = None
@@ -118,6 +122,7 @@ def train(
         OutOfMemoryError: If the model needs more memory than there is.
     """
     check_training(plan.model, plan.policy, plan.stages, config)
+    config = config.of_model(plan.model)
     check_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)
@@ -153,9 +158,9 @@ def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -
         model.policy = settled
         return
     adt = config.adt
-    rate = _settings(stage, config).learning_rate
+    rate = learning_rate(_settings(stage, config).learning_rate, adt.learning_rate_schedule)
     optimizer = DeferredAdam(rate, adt.adam_beta_1, adt.adam_beta_2, epsilon=adt.adam_epsilon)
-    model.compile(optimizer, settled, adt.objective, adt.l2)
+    model.compile(optimizer, settled, adt.objective, adt.l2, adt.negative_weight)
 
 
 def train_stage(

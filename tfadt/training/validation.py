@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from tfadt.data.interactions import Interactions
 from tfadt.models.recommender import Recommender
-from tfadt.sampling.batches import PairSource
 from tfadt.sampling.negatives import NegativeSampler
+from tfadt.sampling.shared import SharedSampler
 
 _TRIMMED_SHARE = 0.2
 
@@ -22,7 +22,7 @@ class ValidationLoss:
     Args:
         model: The compiled model.
         rows: The validation interactions.
-        sampler: Draws the negatives (outside the training items, as in training).
+        sampler: Draws the negatives, as in training: of each row outside the training items, or shared ones.
         batch_size: Rows a batch; truncation acts within a batch.
         fixed_negatives: Use the same negatives at every training iteration instead of fresh ones.
     """
@@ -31,12 +31,11 @@ class ValidationLoss:
         self,
         model: Recommender,
         rows: Interactions,
-        sampler: NegativeSampler,
+        sampler: NegativeSampler | SharedSampler,
         batch_size: int = 1024,
         fixed_negatives: bool = False,
     ):
-        pairwise = model.pairwise
-        self._source = PairSource(rows, sampler, batch_size, pairwise=pairwise, seed=model.seed + 1)
+        self._source = model.batch_source(rows, sampler, batch_size, validation=True)
         self._model = model
         self._fixed = fixed_negatives
 

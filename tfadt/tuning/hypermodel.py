@@ -65,7 +65,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
     def __init__(self, data: InteractionData, config: Config | None = None, model: str = "gmf", policy: str = "t_ce"):
         super().__init__(name=f"{model}-{policy}")
         self._data = data
-        self._config = config or Config()
+        self._config = (config or Config()).of_model(model)
         self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
         self.space = search_space(self._config, model, policy)
         metric, k = objective_metric(self._config)

@@ -25,7 +25,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
 from tfadt.experiments.plans import plans
 from tfadt.training.folders import locked
-from tfadt.training.plan import applicable, check_policy, closed_form
+from tfadt.training.plan import applicable, closed_form
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
@@ -142,8 +142,6 @@ def check(config: Config, part: Role | None = None) -> None:
             f"Setting 'tune.tuner': hyperband stops trials after some epochs, and the model '{solved[0]}' is solved in "
             "closed form, without any. Expected random, bayesian or grid, or other models. Received: hyperband."
         )
-    for policy in config.adt.policies:
-        check_policy(policy, config)
     for model, policy in _pairs(config):
         search_space(config, model, policy)
     if part is not None and part.name and len(_pairs(config)) > 1:
