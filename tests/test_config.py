@@ -240,11 +240,12 @@ def test_settings_nested_too_deep_are_one_sentence(depth: int, tmp_path: Path) -
 def test_a_preset_lies_below_what_is_given():
     strong = load_config(None, ["adt.preset=strong"])
     assert (strong.adt.num_negatives, strong.adt.patience, strong.adt.l2) == (16, 10, 0.01)
-    assert strong.model["gmf"] == {"embedding_dim": 64, "item_bias": True}
-    assert strong.policy["t_ce"] == {"scope": "positives"}
+    gmf = strong.model["gmf"]
+    assert (gmf["embedding_dim"], gmf["item_bias"]) == (64, True)
+    assert strong.policy["t_ce"] == strong.policy["dcf"] == {"scope": "positives"}
     own = load_config(None, ["adt.preset=strong", "adt.num_negatives=1", "adt.epochs=10", "model.gmf.embedding_dim=16"])
     assert (own.adt.num_negatives, own.adt.epochs, own.adt.patience) == (1, 10, 10)
-    assert own.model["gmf"] == {"embedding_dim": 16, "item_bias": True}
+    assert own.model["gmf"] == gmf | {"embedding_dim": 16}
     assert load_config(None, ["adt.preset=paper"]) == Config() == load_config(None, [])
     assert load_config(None, ["adt.preset=strong"]) == strong  # one use of a preset does not change the next
 
@@ -268,7 +269,7 @@ def test_a_models_own_settings_win_over_those_for_all_and_lose_against_what_is_g
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("adt.per_model.gmf.l2=-1", "Setting 'gmf.l2': expected to be greater than or equal to 0. Received: -1."),
+        ("adt.per_model.gmf.l2=-1", "Setting 'gmf.l2': expected auto or a number of at least 0. Received: -1."),
         ("adt.per_model.gmf.seeds=2", "gmf: seeds is not a model's own: expected some of epochs, batch_size"),
         ("adt.per_model.gmf=3", "expected to be an object. Received: 3."),
     ],
@@ -281,7 +282,7 @@ def test_a_models_own_settings_are_checked(override, expected):
 def test_a_preset_holds_for_sections_in_python():
     config = Config(adt=ADTConfig(preset="strong", epochs=3), model={"gmf": {"embedding_dim": 8}})
     assert (config.adt.epochs, config.adt.num_negatives) == (3, 16)
-    assert config.model["gmf"] == {"embedding_dim": 8, "item_bias": True}
+    assert config.model["gmf"] == load_config(None, ["adt.preset=strong"]).model["gmf"] | {"embedding_dim": 8}
 
 
 def test_what_a_preset_gave_is_kept_where_settings_are_written_and_read(tmp_path):

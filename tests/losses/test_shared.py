@@ -115,5 +115,5 @@ def test_what_policies_do_with_rows_of_the_softmax():
 
 
 def test_negative_reweighting_has_no_place_among_positives_alone():
-    with pytest.raises(ConfigError, match="NR makes negatives of clicks.*shared negatives"):
+    with pytest.raises(ConfigError, match=r"NR makes negatives of clicks.*shared negatives"):
         NR().prepare(100, 1.0)

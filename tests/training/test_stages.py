@@ -315,6 +315,31 @@ def test_the_recipe_of_the_configuration_reaches_the_optimizer_and_the_model():
     assert model.init_stddev == 0.1
 
 
+def test_the_penalty_follows_the_clicks_of_a_user():
+    config = load_config(None, [*SETTINGS, "adt.l2=auto", "adt.epochs=1"])
+    data = ingest(config.ingest)
+    model = train(Plan("gmf", "standard", 0), data, config).model
+    clicks = len(data.train) / len(np.unique(data.train.user))
+    assert model.l2 == pytest.approx(0.5 / clicks**0.7)
+    with pytest.raises(ConfigError, match=r"Setting 'adt\.l2': expected auto or a number of at least 0\. Received: 'much'"):
+        load_config(None, ["adt.l2=much"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["adt.models=neumf", "adt.objective=softmax"], "The model 'neumf' scores pair by pair.*other models .gmf, cdae."),
+        (["adt.models=gmf,nmtr", "adt.negatives=shared"], "The model 'nmtr' scores pair by pair.*negatives by row"),
+        (["adt.models=gmf", "adt.negatives=shared", "adt.objective=bpr"], "A row of the objective bpr is a positive and"),
+        (["adt.models=gmf", "adt.objective=softmax"], "Expected adt.negatives=shared. Received: .*softmax with .*uniform"),
+        (["adt.models=cdae", "adt.objective=softmax", "adt.policies=nr"], "NR makes negatives of clicks"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_data_are_read(settings, expected):
+    with pytest.raises(ConfigError, match=expected):
+        plans(load_config(None, ["ingest.data=missing.csv", *settings]))
+
+
 def test_every_policy_and_every_model_goes_with_the_strong_preset():
     config = load_config(None, ["adt.preset=strong"])
     for policy in POLICIES:

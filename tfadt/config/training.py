@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
 from tfadt.config.section import Section
 from tfadt.config.validation import validate
 from tfadt.errors import ConfigError
+
+
+def _l2(value: Any) -> float | Literal["auto"]:
+    if value == "auto":
+        return "auto"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise PydanticCustomError("l2", "expected auto or a number of at least 0")
+    return float(value)
 
 
 class WarmupConfig(Section):
@@ -99,9 +107,10 @@ class ADTConfig(Section):
     """Learning rate of Adam."""
     learning_rate_schedule: Literal["constant", "cosine"] = "constant"
     """How the learning rate of each stage moves: not at all, or along a half cosine to zero over the stage's epochs."""
-    l2: float = Field(default=0.0, ge=0)
+    l2: Annotated[float | Literal["auto"], PlainValidator(_l2)] = 0.0
     """Weight of the L2 penalty on the table rows that a step reads: half the mean square length of the rows read from each
-    table, added to the loss; biases are not penalised. The fewer clicks a user has, the more helps."""
+    table, added to the loss; biases are not penalised. The fewer clicks a user has, the more helps: `auto` is
+    .5 / (training clicks a user)^.7."""
     adam_beta_1: float = Field(default=0.9, gt=0, lt=1)
     """Decay of Adam's momentum."""
     adam_beta_2: float = Field(default=0.999, gt=0, lt=1)

@@ -51,9 +51,7 @@ class GMF(Recommender):
         self.init_stddev = float(init_stddev)
         self.user_table = self.add_table("user", num_users, embedding_dim, self.normal(init_stddev))
         self.item_table = self.add_table("item", num_items, embedding_dim, self.normal(init_stddev))
-        self.bias_table = self.add_item_bias() if item_bias else None
-        if init_bias == "popularity":
-            self.popularity_bias = self.bias_table
+        self.bias_table = self.add_item_bias(init=init_bias) if item_bias else None
         self.output_kernel, self.output_bias = self.add_output(embedding_dim)
         if init_kernel == "ones":
             self.output_kernel.assign(tf.ones_like(self.output_kernel.value))

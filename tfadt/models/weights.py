@@ -28,9 +28,7 @@ class EmbeddingModel(keras.Model):
         **kwargs: As in `keras.Model`.
     """
 
-    popularity_bias: keras.Variable | None = None
-    """The table of item biases that begins at the items' popularity, for models that are told so."""
-
+    _popularity_bias: keras.Variable | None = None  # the item biases that begin at the items' popularity
     _step: OptimizerStep | None = None  # the train step that is being made
 
     def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
@@ -77,20 +75,31 @@ class EmbeddingModel(keras.Model):
             raise ConfigError(f"init_stddev must be above 0. Received: {stddev}.")
         return keras.initializers.RandomNormal(stddev=stddev, seed=self.initializer_seed())
 
-    def add_item_bias(self) -> keras.Variable:
-        """Makes a table of a bias for each item, `[num_items, 1]`, zeros, which the L2 penalty leaves alone."""
-        table = self.add_table("bias", self.num_items, 1, "zeros")
+    def add_item_bias(self, name: str = "bias", init: str = "zeros") -> keras.Variable:
+        """Makes a table of a bias for each item, `[num_items, 1]`, which the L2 penalty leaves alone.
+
+        Args:
+            name: What it is called.
+            init: How biases begin: `"zeros"`, or `"popularity"`, the log of the item's training clicks, the mean item at 0.
+                A bias that begins at 0 takes hundreds of steps to get there, in which vectors learn what it should have
+                said.
+
+        Raises:
+            ConfigError: If `init` is neither.
+        """
+        if init not in ("zeros", "popularity"):
+            raise ConfigError(f"init_bias must be 'zeros' or 'popularity'. Received: {init!r}.")
+        table = self.add_table(name, self.num_items, 1, "zeros")
         table.penalised = False  # for OptimizerStep
+        if init == "popularity":
+            self._popularity_bias = table
         return table
 
     def read_popularity(self) -> None:
-        """Lets item biases begin at the log of the item's clicks, the mean item at 0, where the model is to know it.
-
-        A bias that begins at 0 takes hundreds of steps to get there, during which vectors learn what it should have said.
-        """
-        if self.popularity_bias is not None:
+        """Lets the item biases begin where they are told to, once the training histories are known."""
+        if self._popularity_bias is not None:
             counts = np.bincount(self.history_items.numpy(), minlength=self.num_items) + 1.0
-            self.popularity_bias.assign(np.log(counts / counts.mean())[:, None])
+            self._popularity_bias.assign(np.log(counts / counts.mean())[:, None])
 
     def add_output(self, fan_in: int, name: str = "output") -> tuple[keras.Variable, keras.Variable]:
         """Makes an output layer: a kernel `[fan_in, 1]`, uniform in +-sqrt(3 / fan_in), and a bias `[1]` of zeros."""

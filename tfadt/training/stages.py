@@ -160,7 +160,14 @@ def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -
     adt = config.adt
     rate = learning_rate(_settings(stage, config).learning_rate, adt.learning_rate_schedule)
     optimizer = DeferredAdam(rate, adt.adam_beta_1, adt.adam_beta_2, epsilon=adt.adam_epsilon)
-    model.compile(optimizer, settled, adt.objective, adt.l2, adt.negative_weight)
+    l2 = l2_by_activity(model) if adt.l2 == "auto" else adt.l2
+    model.compile(optimizer, settled, adt.objective, l2, adt.negative_weight)
+
+
+def l2_by_activity(model: Recommender) -> float:
+    """Returns the penalty that suits the training clicks of a user who has some: .02 for 84 of them, .3 for 2."""
+    active = np.count_nonzero(np.diff(model.seen.offsets))
+    return float(0.5 * (model.history_size / max(active, 1)) ** -0.7) if active else 0.0
 
 
 def train_stage(
