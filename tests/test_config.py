@@ -250,33 +250,19 @@ def test_a_preset_lies_below_what_is_given():
     assert load_config(None, ["adt.preset=strong"]) == strong  # one use of a preset does not change the next
 
 
-def test_a_models_own_settings_win_over_those_for_all_and_lose_against_what_is_given():
+def test_a_presets_settings_of_one_model_lose_against_what_is_given():
     strong = load_config(None, ["adt.preset=strong"])
-    gmf, neumf = strong.of_model("gmf").adt, strong.of_model("neumf").adt
-    assert (gmf.objective, gmf.negatives, gmf.num_negatives) == ("softmax", "shared", 512)
-    assert (neumf.objective, neumf.negatives, neumf.num_negatives) == ("binary_crossentropy", "uniform", 16)
-    assert gmf.per_model == {}
-    own = load_config(None, ["adt.preset=strong", "adt.num_negatives=8", "adt.per_model.gmf.epochs=3"])
-    assert (own.of_model("gmf").adt.num_negatives, own.of_model("gmf").adt.epochs) == (8, 3)
-    assert own.of_model("neumf").adt.epochs == 30
+    assert strong.method["gmf"]["adt.objective"] == "softmax"
+    own = load_config(None, ["adt.preset=strong", "adt.num_negatives=8"])
+    assert "adt.num_negatives" not in own.method["gmf"]
+    assert own.method["gmf"]["adt.negatives"] == "shared"
+    mine = Config(adt=ADTConfig(preset="strong"), method={"gmf": {"adt.l2": 0.1}, "gmf-t_ce": {"adt.epochs": 3}})
+    assert mine.method["gmf"] == strong.method["gmf"] | {"adt.l2": 0.1}
+    assert mine.method["gmf-t_ce"] == {"adt.epochs": 3}
     # A recipe goes with its objective: with another one for all, nothing is left of it.
-    other = load_config(None, ["adt.preset=strong", "adt.objective=bpr"])
-    assert other.of_model("gmf") == other
-    for config in (own, own.of_model("gmf")):
+    assert load_config(None, ["adt.preset=strong", "adt.objective=bpr"]).method == {}
+    for config in (strong, own, mine):
         assert load_config(base=dump(config)) == config
-
-
-@pytest.mark.parametrize(
-    ("override", "expected"),
-    [
-        ("adt.per_model.gmf.l2=-1", "Setting 'gmf.l2': expected auto or a number of at least 0. Received: -1."),
-        ("adt.per_model.gmf.seeds=2", "gmf: seeds is not a model's own: expected some of epochs, batch_size"),
-        ("adt.per_model.gmf=3", "expected to be an object. Received: 3."),
-    ],
-)
-def test_a_models_own_settings_are_checked(override, expected):
-    assert expected in message(override)
-    assert "adt.per_model" in message(override)
 
 
 def test_a_preset_holds_for_sections_in_python():

@@ -11,10 +11,11 @@ from tfadt.cli.main import app
 from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError
-from tfadt.experiments.plans import plans, settings_of
+from tfadt.experiments.plans import plans
 from tfadt.study.budget import BUDGETS, ROWS, defaults
 from tfadt.study.progress import Countdown, CountedSearch, duration
 from tfadt.study.rows import impossible, searched, taken_over
+from tfadt.training.plan import settings_of
 from tfadt.tuning.progress import SearchProgress
 
 SMALL = (
@@ -162,7 +163,7 @@ def test_settings_of_a_method_win_over_the_others_and_are_checked():
     config = load_config(base={**base, "method": rows})
     assert len(plans(config)) == 2
     assert settings_of(config, "gmf", "t_ce").adt.learning_rate == 0.01
-    assert settings_of(config, "gmf", "standard") is config
+    assert settings_of(config, "gmf", "standard").adt == config.adt
     for wrong, message in (
         ({"gmf-tce": {}}, "Unknown section 'method.gmf-tce'. Did you mean 'gmf-t_ce'"),
         ({"gmf-t_ce": {"evaluate.k": 3}}, "all else is of the run"),

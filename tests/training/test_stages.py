@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfadt.config.loading import load_config
+from tfadt.config.loading import load_config, with_settings
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
@@ -21,7 +21,7 @@ from tfadt.experiments.saved import SavedRun
 from tfadt.registry import MODELS, POLICIES
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
-from tfadt.training.plan import Plan, check_model, check_policy, make_policy
+from tfadt.training.plan import Plan, check_model, check_policy, make_policy, settings_of
 from tfadt.training.progress import Progress
 from tfadt.training.stages import make_sampler, train
 
@@ -313,6 +313,16 @@ def test_the_recipe_of_the_configuration_reaches_the_optimizer_and_the_model():
     assert (model.l2, model.optimizer.beta_1, model.optimizer.beta_2) == (0.05, 0.8, 0.95)
     assert model.bias_table is not None
     assert model.init_stddev == 0.1
+
+
+def test_settings_of_a_model_and_of_it_under_a_policy_win_over_those_for_all():
+    strong = load_config(None, ["adt.preset=strong"])
+    gmf, neumf = (settings_of(strong, model, "t_ce") for model in ("gmf", "neumf"))
+    assert (gmf.adt.objective, gmf.adt.negatives, gmf.adt.num_negatives) == ("softmax", "shared", 512)
+    assert (neumf.adt.objective, neumf.adt.negatives, neumf.adt.num_negatives) == ("binary_crossentropy", "uniform", 16)
+    assert settings_of(gmf, "gmf", "t_ce") == gmf
+    own = with_settings(strong, {"method": {"gmf": {"adt.epochs": 3}, "gmf-t_ce": {"adt.epochs": 4}}})
+    assert [settings_of(own, "gmf", policy).adt.epochs for policy in ("standard", "t_ce")] == [3, 4]
 
 
 def test_the_penalty_follows_the_clicks_of_a_user():

@@ -28,10 +28,9 @@ def denoise(
 
     load_tensorflow()
     from tfadt.experiments.denoise import finds_noise, noise_scores
-    from tfadt.experiments.plans import settings_of
     from tfadt.experiments.recommend import to_csv
     from tfadt.experiments.saved import SavedRun
-    from tfadt.training.plan import make_policy
+    from tfadt.training.plan import make_policy, settings_of
 
     saved = SavedRun.open(run)
     name = model or saved.best()

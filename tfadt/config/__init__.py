@@ -57,35 +57,31 @@ class Config(Section):
     policy: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of a policy, such as `[policy.t_ce] max_drop_rate = 0.1`."""
     method: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Settings of one model under one policy alone, under their own names: `[method.gmf-t_ce] "adt.learning_rate" = 0.003`.
-    They win over the others, and may be of `adt`, `model` and `policy`."""
+    """Settings of one model, or of one model under one policy, alone, under their own names: `[method.gmf] "adt.l2" = 0.1`,
+    `[method.gmf-t_ce] "adt.learning_rate" = 0.003`. They win over the others, and may be of `adt`, `model` and `policy`."""
 
     @model_validator(mode="after")
     def _fill_from_preset(self) -> Config:
         """Gives what was not set the preset's value."""
         preset, given = PRESETS[self.adt.preset], self.adt.model_fields_set
         left = {name: value for name, value in preset["adt"].items() if name not in given}
-        left["per_model"] = _merged(_per_model(preset["per_model"], given), self.adt.per_model)
         filled: dict[str, Any] = {"adt": self.adt.model_copy(update=left)}
+        filled["method"] = _merged(_recipes(preset["method"], given), self.method)
         for section in ("model", "policy"):
             filled[section] = _merged(preset[section], getattr(self, section))
         self.__dict__.update(filled)  # the fields are frozen for everybody else
         return self
 
-    def of_model(self, model: str) -> Config:
-        """Returns the configuration that one model is trained with: `adt` has the model's own settings, and no others."""
-        own = {**self.adt.per_model.get(model, {}), "per_model": {}}
-        return self.model_copy(update={"adt": self.adt.model_copy(update=own)})
 
-
-def _per_model(recipes: dict[str, dict[str, Any]], given: set[str]) -> dict[str, dict[str, Any]]:
-    """Returns the recipes of single models without what is given for all models, which wins.
+def _recipes(preset: dict[str, dict[str, Any]], given: set[str]) -> dict[str, dict[str, Any]]:
+    """Returns a preset's settings of single models without those of `adt` that are given for all models, which win.
 
     A recipe is made for its objective and negatives: where other ones are given, nothing of it is left.
     """
     if {"objective", "negatives"} & given:
         return {}
-    return {model: {k: v for k, v in recipe.items() if k not in given} for model, recipe in recipes.items()}
+    names = {f"adt.{name}" for name in given}
+    return {model: {k: v for k, v in recipe.items() if k not in names} for model, recipe in preset.items()}
 
 
 def _merged(below: dict[str, dict[str, Any]], above: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

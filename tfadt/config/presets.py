@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "paper": {"adt": {}, "per_model": {}, "model": {}, "policy": {}},
+    "paper": {"adt": {}, "method": {}, "model": {}, "policy": {}},
     "strong": {
         "adt": {
             "learning_rate": 0.003,
@@ -16,15 +16,15 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validations": 2,
             "patience": 10,
         },
-        "per_model": {
+        "method": {
             "gmf": {
-                "objective": "softmax",
-                "negatives": "shared",
-                "num_negatives": 512,
-                "batch_size": 1024,
-                "l2": "auto",
+                "adt.objective": "softmax",
+                "adt.negatives": "shared",
+                "adt.num_negatives": 512,
+                "adt.batch_size": 1024,
+                "adt.l2": "auto",
             },
-            "cdae": {"objective": "softmax", "epochs": 60},
+            "cdae": {"adt.objective": "softmax", "adt.epochs": 60},
         },
         "model": {
             "gmf": {"embedding_dim": 64, "item_bias": True, "init_kernel": "ones", "init_bias": "popularity"},

@@ -9,7 +9,6 @@ from pydantic import Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
 from tfadt.config.section import Section
-from tfadt.config.validation import validate
 from tfadt.errors import ConfigError
 
 
@@ -56,27 +55,6 @@ def check_plan(plan: str) -> str:
     if stages != [stage for stage in STAGES if stage in stages]:
         raise ConfigError(f"expected some of {'+'.join(STAGES)} in this order, such as warmup+adt")
     return plan
-
-
-PER_MODEL = (
-    "epochs",
-    "batch_size",
-    "user_batch_size",
-    "learning_rate",
-    "learning_rate_schedule",
-    "l2",
-    "adam_beta_1",
-    "adam_beta_2",
-    "adam_epsilon",
-    "objective",
-    "num_negatives",
-    "negatives",
-    "negative_weight",
-    "eval_every",
-    "validations",
-    "patience",
-)
-"""The settings of `adt` that a model can have of its own."""
 
 
 class ADTConfig(Section):
@@ -144,24 +122,6 @@ class ADTConfig(Section):
     """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
-    per_model: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Settings of this section for one model, such as `[adt.per_model.cdae] objective = "softmax"`, which win over those
-    for all: how batches are drawn, what is minimised and how long."""
-
-    @field_validator("per_model")
-    @classmethod
-    def _settings_of_one_model(cls, per_model: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        checked: dict[str, dict[str, Any]] = {}
-        for model, settings in per_model.items():
-            try:
-                for name in settings:
-                    if name not in PER_MODEL:
-                        raise ConfigError(f"{model}: {name} is not a model's own: expected some of {', '.join(PER_MODEL)}")
-                adt = validate(cls, settings, name=model)
-            except ConfigError as error:
-                raise PydanticCustomError("per_model", str(error).replace("{", "{{").rstrip(".")) from error
-            checked[model] = {name: getattr(adt, name) for name in settings}
-        return checked
 
     @field_validator("plans")
     @classmethod

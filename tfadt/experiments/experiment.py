@@ -22,7 +22,7 @@ from tfadt.evaluation.ranking import MostPopular, RankingEvaluator, Told
 from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
-from tfadt.experiments.plans import plans, settings_of
+from tfadt.experiments.plans import plans
 from tfadt.experiments.run import POPULAR, Run
 from tfadt.experiments.saved import SavedRun
 from tfadt.models.recommender import Recommender
@@ -189,8 +189,7 @@ def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config,
     start = config.adt.start_from
     weights = None if start is None else Layout(start).model(plan.name)
     try:
-        own = settings_of(config, plan.model, plan.policy)
-        return train(plan, data, own, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
+        return train(plan, data, config, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
     except DivergedError as error:
         path = folder.keep_batch(plan, error)
         raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tfadt.config import Config
-from tfadt.config.loading import with_settings
 from tfadt.config.training import check_plan
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.registry import MODELS, PLAIN, POLICIES
@@ -15,9 +14,8 @@ from tfadt.training.plan import (
     check_model,
     check_training,
     closed_form,
+    settings_of,
 )
-
-_OF_METHOD = ("adt.", "model.", "policy.")
 
 
 def plans(config: Config) -> list[Plan]:
@@ -41,7 +39,7 @@ def plans(config: Config) -> list[Plan]:
             "Setting 'collide.enabled': colliding inference needs a training with warm-up and ADT, such as "
             f"adt.plans=warmup+adt. Received: {', '.join(dict.fromkeys('+'.join(stages) for _, _, stages in methods))}."
         )
-    known = [f"{model}-{policy}" for model, policy, _ in methods]
+    known = [*MODELS, *(f"{model}-{policy}" for model, policy, _ in methods)]
     for name in config.method:
         if name not in known:
             raise ConfigError(f"Unknown section 'method.{name}'.{did_you_mean(name, known)}")
@@ -54,26 +52,6 @@ def plans(config: Config) -> list[Plan]:
         for model, policy, stages in methods
         if seed == config.adt.seed or _seeded(model, config)
     ]
-
-
-def settings_of(config: Config, model: str, policy: str) -> Config:
-    """Returns the settings of one model under one policy: the configuration with those of its section `method` on top.
-
-    Raises:
-        ConfigError: If one of these cannot be used.
-    """
-    name = f"{model}-{policy}"
-    own = config.method.get(name, {})
-    for key in own:
-        if not key.startswith(_OF_METHOD):
-            raise ConfigError(
-                f"Setting 'method.{name}': expected settings of adt, model and policy, such as adt.learning_rate; all else "
-                f"is of the run. Received: '{key}'."
-            )
-    try:
-        return with_settings(config, own) if own else config
-    except ConfigError as error:
-        raise ConfigError(f"Section 'method.{name}': {error}") from error
 
 
 def _seeded(model: str, config: Config) -> bool:

@@ -21,10 +21,9 @@ from tfadt.experiments.choice import against_popularity, denoising, deployed
 from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, methods
 from tfadt.experiments.curves import dropped_curves, loss_curves, solved_settings
 from tfadt.experiments.layout import EPOCHS
-from tfadt.experiments.plans import settings_of
 from tfadt.experiments.run import Run
 from tfadt.registry import MODELS, PLAIN, POLICIES, is_control, is_out_of_reach
-from tfadt.training.plan import ADT_ALONE, build_settings, is_closed_form
+from tfadt.training.plan import ADT_ALONE, build_settings, is_closed_form, settings_of
 
 _GROUPS = 10
 _SIGNIFICANT = 0.05

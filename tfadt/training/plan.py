@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tfadt.config import Config
+from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.errors import ConfigError, DataError, first_line
@@ -22,6 +23,8 @@ ADT_ALONE = "adt"
 
 ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 """The stages that train on extra feedback."""
+
+_OF_METHOD = ("adt.", "model.", "policy.")
 
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
 
@@ -60,6 +63,29 @@ def build_settings(section: str, registry: Registry, name: str, config: Config) 
     other = getattr(cls, "settings_of", None)
     theirs = {} if other is None else build_settings(section, registry, other, config)[1]
     return cls, {**theirs, **settings}
+
+
+def settings_of(config: Config, model: str, policy: str) -> Config:
+    """Returns what one model is trained with under one policy: the configuration with those of its section `method` on top.
+
+    Those of the model come first, then those of the model under the policy; `method` is empty afterwards.
+
+    Raises:
+        ConfigError: If one of these cannot be used.
+    """
+    for name in (model, f"{model}-{policy}"):
+        own = config.method.get(name, {})
+        for key in own:
+            if not key.startswith(_OF_METHOD):
+                raise ConfigError(
+                    f"Setting 'method.{name}': expected settings of adt, model and policy, such as adt.learning_rate; all "
+                    f"else is of the run. Received: '{key}'."
+                )
+        try:
+            config = with_settings(config, own) if own else config
+        except ConfigError as error:
+            raise ConfigError(f"Section 'method.{name}': {error}") from error
+    return config.model_copy(update={"method": {}})
 
 
 def make_policy(name: str, config: Config) -> DenoisingPolicy:
@@ -107,9 +133,8 @@ def applicable(model: str, policies: Sequence[str], config: Config) -> tuple[str
 def check_training(model: str, policy: str, stages: Sequence[str], config: Config) -> None:
     """Raises ConfigError if a model cannot be trained under a policy, with an objective or negatives, or in a stage."""
     if closed_form(model, config) is None:
-        own = config.of_model(model)
-        _check_negatives(model, own)
-        check_policy(policy, own)
+        _check_negatives(model, config)
+        check_policy(policy, config)
         return
     make_policy(policy, config)
     if applicable(model, [policy], config) != (policy,):

@@ -37,6 +37,7 @@ from tfadt.training.plan import (
     check_training,
     make_model,
     make_policy,
+    settings_of,
 )
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import RankedScore, Selection, selection_score
@@ -121,8 +122,8 @@ def train(
         InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
         OutOfMemoryError: If the model needs more memory than there is.
     """
+    config = settings_of(config, plan.model, plan.policy)
     check_training(plan.model, plan.policy, plan.stages, config)
-    config = config.of_model(plan.model)
     check_feedback([plan], data, config)
     model = make_model(plan.model, plan.seed, data, config)
     check_memory(plan.model, model)

@@ -18,7 +18,7 @@ from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import Plan, check_feedback, make_model
+from tfadt.training.plan import Plan, check_feedback, make_model, settings_of
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics
@@ -65,7 +65,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
     def __init__(self, data: InteractionData, config: Config | None = None, model: str = "gmf", policy: str = "t_ce"):
         super().__init__(name=f"{model}-{policy}")
         self._data = data
-        self._config = (config or Config()).of_model(model)
+        self._config = settings_of(config or Config(), model, policy)
         self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
         self.space = search_space(self._config, model, policy)
         metric, k = objective_metric(self._config)

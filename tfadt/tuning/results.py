@@ -28,6 +28,7 @@ from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, reading
 from tfadt.registry import PLAIN, is_out_of_reach
+from tfadt.training.plan import settings_of
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1
@@ -114,7 +115,9 @@ class Hyperparameters:
         trial = self._best_trial(model, policy)
         if trial is None:
             raise DataError(f"There are no hyperparameters of {model} under {policy}. Known: {self._known()}.")
-        return with_settings(config.of_model(model), {"adt.models": [model], "adt.policies": [policy], **trial.settings})
+        return with_settings(
+            settings_of(config, model, policy), {"adt.models": [model], "adt.policies": [policy], **trial.settings}
+        )
 
     def apply_plainly(self, config: Config, model: str) -> Config:
         """Returns the configuration of plain training to compare the best of a model with.
@@ -131,7 +134,7 @@ class Hyperparameters:
         if best is None or best.best is None:
             raise DataError(f"There are no hyperparameters of {model}. Known: {self._known()}.")
         found = {key: value for key, value in best.best.settings.items() if key.startswith(("adt.", "model."))}
-        return with_settings(config.of_model(model), {"adt.models": [model], "adt.policies": [PLAIN], **found})
+        return with_settings(settings_of(config, model, PLAIN), {"adt.models": [model], "adt.policies": [PLAIN], **found})
 
     def _best_trial(self, model: str, policy: str) -> Trial | None:
         return next((s.best for s in self.searches if (s.model, s.policy) == (model, policy)), None)
