@@ -261,9 +261,9 @@ def test_what_is_out_of_all_proportion_is_refused_with_its_size(tmp_path):
 def test_a_run_that_was_cut_is_not_taken_for_a_whole_one(reference, tmp_path):
     out = tmp_path / "out"
     shutil.copytree(reference, out)
-    (out / "checkpoints" / "cdae-t_ce-0").mkdir()
-    (out / "trainings" / "cdae-t_ce-0.json").unlink()
-    with pytest.warns(UserWarning, match=f"was cut in the midst of cdae-t_ce-0. Go on with: tfadt run --resume {out}"):
+    (out / "checkpoints" / "cdae-udt-0").mkdir()
+    (out / "trainings" / "cdae-udt-0.json").unlink()
+    with pytest.warns(UserWarning, match=f"was cut in the midst of cdae-udt-0. Go on with: tfadt run --resume {out}"):
         SavedRun.open(out)
 
 
