@@ -81,6 +81,8 @@ POLICIES = Registry(
         "dcf": "tfadt.denoising.dcf:DCF",
         "sgdl": "tfadt.denoising.sgdl:SGDL",
         "random_drop": "tfadt.denoising.random_drop:RandomDrop",
+        "popularity": "tfadt.denoising.popularity:Popularity",
+        "noise_model": "tfadt.denoising.noise_weights:NoiseWeights",
         "clean_only": "tfadt.denoising.clean_only:CleanOnly",
     },
 )

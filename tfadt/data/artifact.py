@@ -85,10 +85,10 @@ def load(folder: Path) -> InteractionData:
     """
     folder = Path(folder)
     manifest = _read_manifest(folder)
-    splits = [_read_split(folder / f"{name}.parquet") for name in _SPLITS]
-    ids = [_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items()]
+    train, valid, test = (_read_split(folder / f"{name}.parquet") for name in _SPLITS)
+    users, items = (_read_vocabulary(folder / f"{name}.parquet", column) for name, column in _VOCABULARIES.items())
     extra, disliked = (_read_split(path) if (path := folder / f"{name}.parquet").is_file() else None for name in _OPTIONAL)
-    data = InteractionData(*splits, *ids, manifest, extra_feedback=extra, test_disliked=disliked)
+    data = InteractionData(train, valid, test, users, items, manifest, extra_feedback=extra, test_disliked=disliked)
     found = fingerprint(data)
     if found != manifest.get("fingerprint"):
         raise DataError(

@@ -212,8 +212,10 @@ def _read_back(with_flags: bool, clean_test: bool, with_extra: bool, database: D
         return {column: file.read([column]).column(0).to_numpy() for column in file.schema_arrow.names}
 
     users, items = (Vocabulary(columns(f"{ours}s")["id"], f"{ours}_id") for ours in ("user", "item"))
-    tables = {name: Interactions(**columns(name)) for name in selects if name not in ("users", "items")}
-    return InteractionData(users=users, items=items, **tables)
+    splits = {name: Interactions(**columns(name)) for name in selects if name not in ("users", "items")}
+    train, valid, test = (splits[name] for name in SPLITS)
+    extra, disliked = splits.get("extra_feedback"), splits.get(APART)
+    return InteractionData(train, valid, test, users, items, extra_feedback=extra, test_disliked=disliked)
 
 
 def _notes_on_ids(accounts: Sequence[Account]) -> list[str]:

@@ -51,8 +51,8 @@ class Interactions:
 
     def take(self, rows: np.ndarray) -> Interactions:
         """Returns the given rows (indices or a boolean mask)."""
-        flags = (None if flags is None else flags[rows] for flags in (getattr(self, name) for name in FLAGS))
-        return Interactions(self.user[rows], self.item[rows], *flags)
+        flags = (getattr(self, name) for name in FLAGS)
+        return Interactions(self.user[rows], self.item[rows], *(None if each is None else each[rows] for each in flags))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class DenoisingPolicy(ABC):
     settings_of: ClassVar[str | None] = None
     """The policy whose settings in a configuration are this one's, too, unless it has its own."""
 
-    knows_weights: ClassVar[bool] = False
+    knows_weights: bool = False
     """Whether what each interaction weighs is known before training: then the policy works with closed forms, too."""
 
     remembers_interactions: ClassVar[bool] = False

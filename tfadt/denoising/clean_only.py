@@ -30,7 +30,7 @@ class CleanOnly(DenoisingPolicy):
 
     needs_feedback: ClassVar[bool] = True
     out_of_reach: ClassVar[bool] = True
-    knows_weights: ClassVar[bool] = True
+    knows_weights = True
 
     def interaction_weights(self, rows: Interactions) -> np.ndarray:
         """Returns 0 for a false positive, else 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from tfadt.denoising.base import DenoisingPolicy, Rows, num_rows
 class Standard(DenoisingPolicy):
     """The mean loss over all rows of the batch ("normal training" in the paper)."""
 
-    knows_weights: ClassVar[bool] = True
+    knows_weights = True
 
     def interaction_weights(self, rows: Interactions) -> np.ndarray:
         """Returns ones."""

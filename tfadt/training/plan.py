@@ -10,6 +10,7 @@ from tfadt.config import Config
 from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.click_weights import ClickWeights
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.losses.objectives import get_objective
 from tfadt.models.closed_form import ClosedForm
@@ -126,7 +127,7 @@ def applicable(model: str, policies: Sequence[str], config: Config) -> tuple[str
     """
     if closed_form(model, config) is None:
         return tuple(policies)
-    fitting = [name for name in policies if build_settings("policy", POLICIES, name, config)[0].knows_weights]
+    fitting = [name for name in policies if make_policy(name, config).knows_weights]
     return tuple(fitting) or (PLAIN,)
 
 
@@ -140,7 +141,7 @@ def check_training(model: str, policy: str, stages: Sequence[str], config: Confi
     if applicable(model, [policy], config) != (policy,):
         raise ConfigError(
             f"The model '{model}' is solved in closed form: there is no loss of a row that a policy could act on. Expected "
-            f"the policy '{PLAIN}', or one that knows before training what an interaction weighs. Received: '{policy}'."
+            f"one that knows before training what a click weighs, such as '{PLAIN}'. Received: '{policy}'."
         )
     if "finetune" in stages:
         raise ConfigError(
@@ -198,7 +199,7 @@ def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built]
 
 
 def check_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) -> None:
-    """Raises DataError if a stage, a model or a policy needs feedback or extra feedback and there is none."""
+    """Raises DataError if a stage, a model or a policy needs feedback or extra feedback and there is none, or too little."""
     if data.train.false_positive is None:
         for policy in dict.fromkeys(plan.policy for plan in todo):
             if build_settings("policy", POLICIES, policy, config)[0].needs_feedback:
@@ -207,6 +208,10 @@ def check_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) 
                     "interactions, such as a rating, a dwell time or a flag (see ingest.feedback). Received: none."
                 )
     if data.extra_feedback is not None and len(data.extra_feedback):
+        for policy in dict.fromkeys(plan.policy for plan in todo):
+            settled = make_policy(policy, config)
+            if isinstance(settled, ClickWeights):  # which may find too little to weigh clicks by
+                settled.interaction_weights(data.train)
         return
     for plan in todo:
         asking = [f"The stage '{stage}' of the plan {plan.label}" for stage in plan.stages if stage in ON_EXTRA_FEEDBACK]
