@@ -69,7 +69,7 @@ def test_what_does_not_fit_a_closed_form_is_refused_before_data_are_read(setting
 
 def test_a_stage_of_a_pipeline_refuses_it_as_well(finished):
     _, config, data, _, _ = finished
-    with pytest.raises(ConfigError, match="such as 'standard'. Received: 't_ce'"):
+    with pytest.raises(ConfigError, match=r"such as 'standard'\. Received: 't_ce'"):
         train(Plan("ease", "t_ce", 0), data, config)
 
 

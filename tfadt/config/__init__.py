@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from tfadt.config.denoising import DenoisingConfig
 from tfadt.config.ingest import IngestConfig
 from tfadt.config.pipeline import KubeflowConfig, PipelineConfig, ValidateDataConfig
 from tfadt.config.presets import PRESETS
@@ -22,6 +23,7 @@ __all__ = [
     "ADTConfig",
     "CollideConfig",
     "Config",
+    "DenoisingConfig",
     "EvaluateConfig",
     "ExportConfig",
     "FinetuneConfig",
@@ -44,6 +46,7 @@ class Config(Section):
     warmup: WarmupConfig = WarmupConfig()
     adt: ADTConfig = ADTConfig()
     finetune: FinetuneConfig = FinetuneConfig()
+    denoising: DenoisingConfig = DenoisingConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     collide: CollideConfig = CollideConfig()
     tune: TuneConfig = TuneConfig()

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from tfadt.errors import DataError
 from tfadt.evaluation.ranking import Evaluation
+from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.training.plan import ADT_ALONE, Plan, training_name
 from tfadt.training.stages import Trained
 
@@ -48,6 +49,7 @@ class Run:
         valid_recall: Recall on validation, by which models are compared; None where there is no validation.
         has_model: Whether the folder holds its model; a pipeline's step keeps the one model, not those it is compared with.
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
+        strength: How the strength of denoising was chosen, and the frontier; None where it was set.
         seconds: Wall time of training, validation included, and of the test.
         per_user: Metrics of each user, which a file of their own keeps; None where it was not read.
     """
@@ -67,6 +69,7 @@ class Run:
     valid_recall: float | None = None
     has_model: bool = True
     without_negative: int = 0
+    strength: dict[str, Any] | None = None
     seconds: float
     per_user: InstanceOf[pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -92,19 +95,22 @@ class Run:
     @classmethod
     def of(cls, plan: Plan, trained: Trained, selection: str) -> Run:
         """Returns the record of a training whose test has not been ranked yet."""
+        selected_by = trained.selection or selection
+        ranks_otherwise = isinstance(trained.model, NoiseRanked)  # than the model that was selected
         return cls(
             model=plan.model,
             policy=plan.policy,
             plan=plan.label,
             seed=plan.seed,
-            selection=trained.selection or selection,
+            selection=selected_by,
             metrics={},
             realised_drop_rate=trained.drop_rate,
             adt_step=trained.adt_step,
             best_step=trained.best_step,
             selection_score=trained.selection_score,
-            valid_recall=trained.selection_score if (trained.selection or selection) == "val_recall" else None,
+            valid_recall=trained.selection_score if selected_by == "val_recall" and not ranks_otherwise else None,
             without_negative=trained.without_negative,
+            strength=trained.strength,
             seconds=trained.seconds,
         )
 

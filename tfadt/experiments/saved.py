@@ -150,7 +150,7 @@ class SavedRun:
         check_file(self.layout, name, path)
         model = load_model(path)
         sizes = [(each.num_users, each.num_items) for each in (self.data, model)]
-        if sizes[0] != sizes[1] or not isinstance(model, cls):
+        if sizes[0] != sizes[1] or not isinstance(getattr(model, "inner", model), cls):
             raise DataError(
                 f"{path} is not the model of this run. Expected a {cls.__name__} of {sizes[0][0]} users and {sizes[0][1]} "
                 f"items. Received: a {type(model).__name__} of {sizes[1][0]} and {sizes[1][1]}."

@@ -27,6 +27,9 @@ ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 
 _OF_METHOD = ("adt.", "model.", "policy.")
 
+NOISE_MODEL = "noise_model"
+"""The policy whose strength can be chosen on validation."""
+
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
 
 
@@ -93,6 +96,12 @@ def make_policy(name: str, config: Config) -> DenoisingPolicy:
     """Builds a policy with its settings."""
     policy: DenoisingPolicy = _build("policy", name, lambda cls, settings: cls(**settings), config)
     return policy
+
+
+def is_automatic(policy: str, config: Config) -> bool:
+    """Returns whether the strength of a policy is chosen on validation."""
+    own = config.policy.get(policy, {})
+    return policy == NOISE_MODEL and config.denoising.strength == "auto" and not own.keys() & {"power", "gamma"}
 
 
 def check_policy(name: str, config: Config) -> None:
@@ -216,7 +225,7 @@ def check_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) 
     for plan in todo:
         asking = [f"The stage '{stage}' of the plan {plan.label}" for stage in plan.stages if stage in ON_EXTRA_FEEDBACK]
         for section, registry, name in (("model", MODELS, plan.model), ("policy", POLICIES, plan.policy)):
-            if build_settings(section, registry, name, config)[0].needs_extra_feedback:
+            if build_settings(section, registry, name, config)[0].needs_extra_feedback and not is_automatic(name, config):
                 asking.append(f"The {section} '{name}'")
         if asking:
             raise DataError(

@@ -17,10 +17,13 @@ import pandas as pd
 
 from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
 from tfadt.data.interactions import InteractionData
+from tfadt.denoising.noise_model import NoiseModel
+from tfadt.denoising.noise_weights import NoiseWeights
 from tfadt.denoising.standard import Standard
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.memory import require_memory
 from tfadt.models.closed_form import ClosedForm
+from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.models.recommender import Recommender
 from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.optimizers.rates import learning_rate
@@ -62,6 +65,7 @@ class Trained:
             without that stage.
         adt_step: The step of ADT whose weights were selected; None without that stage.
         selection: The rule that selected the weights, where it is not the configuration's.
+        strength: How the strength of denoising was chosen, JSON-ready; None where it was set.
     """
 
     model: Recommender
@@ -76,6 +80,7 @@ class Trained:
     warmup_space: np.ndarray | None = None
     adt_step: int | None = None
     selection: str | None = None
+    strength: dict[str, Any] | None = None
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler | SharedSampler:
@@ -140,6 +145,7 @@ def train(
     spaces = [trained.warmup_space for trained in done if trained.warmup_space is not None]
     return replace(
         done[-1],
+        model=_ranked(done[-1].model, plan.policy, data, config),
         history=pd.concat([trained.history for trained in done], ignore_index=True),
         without_negative=max(trained.without_negative for trained in done),
         seconds=sum(trained.seconds for trained in done),
@@ -147,6 +153,14 @@ def train(
         adt_step=next((trained.adt_step for trained in done if trained.adt_step is not None), None),
         warmup_space=spaces[0] if spaces else None,
     )
+
+
+def _ranked(model: Recommender, policy: str, data: InteractionData, config: Config) -> Recommender:
+    """Returns the model as it is to rank: with the noise model, where its policy says so."""
+    settled = make_policy(policy, config)
+    if not isinstance(settled, NoiseWeights) or not settled.gamma:
+        return model
+    return NoiseRanked.of(model, NoiseModel.fit(data.train, data.num_users, data.num_items), settled.gamma)
 
 
 def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -> None:

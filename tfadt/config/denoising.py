@@ -1,0 +1,28 @@
+"""Settings of the strength of denoising, which the policy `noise_model` is chosen by."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tfadt.config.section import Section
+
+Strengths = tuple[Annotated[float, Field(ge=0)], ...]
+"""Numbers of at least 0."""
+
+
+class DenoisingConfig(Section):
+    """How strong denoising is, where a training under `noise_model` sets neither `power` nor `gamma`."""
+
+    strength: Literal["auto", "fixed"] = "auto"
+    """`auto`: the fewest disliked items expected on validation at nearly the best expected recall; `fixed`: the policy's
+    defaults."""
+    max_recall_loss: float = Field(default=0.01, ge=0, lt=1)
+    """Share of the best expected recall that may be lost for it."""
+    powers: Strengths = Field(default=(0.5, 1.0, 2.0, 3.0), min_length=1)
+    """Powers of the noise model's weights that are tried, beside none."""
+    gammas: Strengths = Field(default=(0.0, 0.5, 1.0, 2.0), min_length=1)
+    """Strengths of ranking by the noise model that are tried with each power, and with plain training."""
+    policies: tuple[str, ...] = ("t_ce", "r_ce", "popularity")
+    """Policies that are tried besides, with their settings; those that a model cannot be trained under are left out."""

@@ -1,0 +1,170 @@
+"""Automatic strength: the training that shows the fewest disliked items at nearly the best recall, both in expectation.
+
+What is liked and disliked on validation is known for a share of it alone; for the rest the noise model's p stands in. So the
+choice asks for no more feedback than training had.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tfadt.config import Config
+from tfadt.data.interactions import InteractionData
+from tfadt.denoising.noise_model import NoiseModel
+from tfadt.errors import DataError
+from tfadt.evaluation.expected import Expected, ExpectedEvaluator
+from tfadt.models.noise_ranked import NoiseRanked
+from tfadt.registry import PLAIN
+from tfadt.training.checkpoints import CheckpointStore
+from tfadt.training.plan import NOISE_MODEL, Plan, applicable
+from tfadt.training.progress import Progress
+from tfadt.training.stages import Trained, train
+
+
+@dataclass(frozen=True)
+class Strength:
+    """One candidate.
+
+    Attributes:
+        policy: Registered name.
+        power: Power of the noise model's weights.
+        gamma: Strength of ranking by the noise model.
+    """
+
+    policy: str = PLAIN
+    power: float = 0.0
+    gamma: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """A file name of the training, which does not hang on how it ranks."""
+        return f"{self.policy}-{self.power:g}" if self.policy == NOISE_MODEL else self.policy
+
+    @property
+    def is_none(self) -> bool:
+        """Whether it is plain training and ranking."""
+        return self.policy == PLAIN and self.gamma == 0
+
+
+NONE = Strength()
+
+
+def strengths(model: str, config: Config) -> list[Strength]:
+    """Returns the candidates for a model: plain training first, each training's rankings together."""
+    settings = config.denoising
+    gammas = sorted({0.0, *settings.gammas})
+    weighed = [(NOISE_MODEL, power) for power in sorted(set(settings.powers) - {0.0})]
+    found = [Strength(policy, power, gamma) for policy, power in ((PLAIN, 0.0), *weighed) for gamma in gammas]
+    others = [each for each in settings.policies if applicable(model, [each], config) == (each,) and each != PLAIN]
+    return found + [Strength(each) for each in others]
+
+
+def train_at_best_strength(
+    plan: Plan,
+    data: InteractionData,
+    config: Config,
+    logs: Path | None = None,
+    progress: Progress | None = None,
+    checkpoints: CheckpointStore | None = None,
+    weights: Path | None = None,
+) -> Trained:
+    """Trains every candidate and returns the one that is chosen, with the choice and the frontier in `strength`.
+
+    Arguments are those of `tfadt.training.stages.train`; a training that was cut goes on with the candidate it was in.
+
+    Raises:
+        DataError: If the known clicks do not suffice for a noise model, or there is no validation to choose on.
+    """
+    if not _is_known(data):
+        why = "no click is known to be liked or disliked, so nobody can judge a strength: plain training"
+        warnings.warn(f"{plan.name}: {why} (see ingest.extra_feedback).", stacklevel=2)
+        trained = train(replace(plan, policy=PLAIN), data, config, logs, progress, checkpoints, weights)
+        return replace(trained, strength={"chosen": _named(NONE), "why": why, "frontier": []})
+    if not len(data.valid):
+        raise DataError(
+            f"{plan.name}: the strength of denoising is chosen on validation. Received: no validation interactions (set "
+            f"policy.{NOISE_MODEL}.power and gamma)."
+        )
+    noise = NoiseModel.fit(data.train, data.num_users, data.num_items)
+    k = config.evaluate.selection_k
+    evaluator = ExpectedEvaluator(data.valid, noise.probabilities(data.valid), data.history(), k)
+    candidates = strengths(plan.model, config)
+    trainings: dict[str, Trained] = {}
+    found: list[Expected] = []
+    for candidate in candidates:
+        if candidate.label not in trainings:
+            store = None if checkpoints is None else CheckpointStore(checkpoints.folder / candidate.label)
+            settled = with_strength(replace(candidate, gamma=0.0), config)
+            folder = None if logs is None else logs / candidate.label
+            its_plan = replace(plan, policy=candidate.policy)
+            trainings[candidate.label] = train(its_plan, data, settled, folder, progress, store, weights)
+        model = trainings[candidate.label].model
+        found.append(evaluator(NoiseRanked.of(model, noise, candidate.gamma) if candidate.gamma else model))
+    best, why = choose(candidates, found, config.denoising.max_recall_loss)
+    chosen = trainings[candidates[best].label]
+    if candidates[best].gamma:
+        chosen = replace(chosen, model=NoiseRanked.of(chosen.model, noise, candidates[best].gamma))
+    frontier = [
+        {**_named(candidate), "expected_recall": each.mean_recall, "expected_false_share": each.false_share}
+        for candidate, each in zip(candidates, found, strict=True)
+    ]
+    record = {"chosen": _named(candidates[best]), "why": why, "k": k, "frontier": frontier}
+    record["noise_model"] = {"known": list(noise.known), **noise.calibration.as_dict()}
+    record["optimistic"] = _share_known(data, "valid") > 1.5 * _share_known(data, "train")
+    seconds = sum(trained.seconds for trained in trainings.values())
+    return replace(chosen, seconds=seconds, strength=record)
+
+
+def choose(candidates: Sequence[Strength], found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]:
+    """Returns which candidate is chosen, and why.
+
+    Of those that lose no more than `max_recall_loss` of the best expected recall the one with the smallest expected false
+    share. If its gain over plain training may be chance (the 95 % interval by a bootstrap over users holds 0), none.
+
+    Args:
+        candidates: Plain training among them.
+        found: What each reaches on validation.
+        max_recall_loss: Share of the best expected recall.
+    """
+    plain = next(n for n, candidate in enumerate(candidates) if candidate.is_none)
+    least = (1 - max_recall_loss) * max(each.mean_recall for each in found)
+    best = min((n for n, each in enumerate(found) if each.mean_recall >= least), key=lambda n: found[n].false_share)
+    before, after = found[plain].false_share, found[best].false_share
+    if candidates[best].is_none:
+        return plain, "plain training is expected to show the fewest disliked items"
+    low, high = found[best].gain_interval(found[plain])
+    gain = f"{before:.4f} to {after:.4f} of the hits are expected to be disliked (gain {low:+.4f} to {high:+.4f})"
+    if low <= 0:
+        return plain, f"none, since what is gained may be chance: {gain}"
+    return best, gain
+
+
+def with_strength(strength: Strength, config: Config) -> Config:
+    """Returns the configuration under which a candidate trains and ranks."""
+    if strength.policy != NOISE_MODEL:
+        return config
+    own = {**config.policy.get(NOISE_MODEL, {}), "power": strength.power, "gamma": strength.gamma}
+    return config.model_copy(update={"policy": {**config.policy, NOISE_MODEL: own}})
+
+
+def strength_of(record: dict[str, Any]) -> Strength:
+    """Returns the strength that a run's record says was chosen."""
+    return Strength(**record["chosen"])
+
+
+def _named(strength: Strength) -> dict[str, Any]:
+    return {"policy": strength.policy, "power": strength.power, "gamma": strength.gamma}
+
+
+def _is_known(data: InteractionData) -> bool:
+    return any(flags is not None and bool(flags.any()) for flags in (data.train.known_positive, data.train.known_negative))
+
+
+def _share_known(data: InteractionData, name: str) -> float:
+    split = getattr(data, name)
+    known = [flags.mean() for flags in (split.known_positive, split.known_negative) if flags is not None]
+    return float(sum(known))
