@@ -1,0 +1,114 @@
+"""Automatic strength: which candidate is chosen, what the record keeps, and that it says so where it cannot judge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tfadt.config.loading import load_config
+from tfadt.errors import DataError
+from tfadt.evaluation.expected import Expected
+from tfadt.experiments.experiment import resume_experiment, run_experiment
+from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
+from tfadt.experiments.strength import Strength, choose, strength_of, strengths
+from tfadt.models.noise_ranked import NoiseRanked
+
+SMALL = [
+    "ingest.simulated.users=150",
+    "ingest.simulated.items=60",
+    "ingest.simulated.interactions=4000",
+    "ingest.extra_feedback.share=0.4",
+    "adt.models=ials",
+    "adt.policies=standard,noise_model",
+    "model.ials.embedding_dim=8",
+    "model.ials.reg=0.02",
+    "model.ials.iterations=2",
+    "denoising.powers=2",
+    "denoising.gammas=0,2",
+    "denoising.max_recall_loss=0.3",
+]
+
+
+def reaches(recall: float, share: float, users: int = 400) -> Expected:
+    """Ten hits of every user, of which a share is disliked."""
+    return Expected(np.full(users, recall), np.full(users, 10 * share), np.full(users, 10))
+
+
+def test_the_fewest_disliked_within_one_percent_of_the_best_recall_are_chosen() -> None:
+    names = [Strength(), Strength(gamma=1), Strength("noise_model", 1), Strength("noise_model", 3)]
+    # .198 is 1 % below .2, .197 more.
+    found = [reaches(0.199, 0.12), reaches(0.2, 0.11), reaches(0.1981, 0.1), reaches(0.197, 0.05)]
+    best, why = choose(names, found, 0.01)
+    assert names[best] == Strength("noise_model", 1)
+    assert "0.1200 to 0.1000 of the hits" in why
+    assert choose(names, found, 0.02)[0] == 3
+    assert choose(names[:2], [reaches(0.2, 0.12), reaches(0.2, 0.12 + 1e-9)], 0.01) == (
+        0,
+        "plain training is expected to show the fewest disliked items",
+    )
+
+
+def test_a_gain_within_its_noise_is_none() -> None:
+    rng = np.random.default_rng(3)
+    plain = Expected(np.full(30, 0.2), rng.random(30), np.full(30, 5))
+    shaken = Expected(np.full(30, 0.2), rng.permutation(plain.disliked) - 0.01, np.full(30, 5))
+    assert shaken.false_share < plain.false_share
+    best, why = choose([Strength(), Strength(gamma=1)], [plain, shaken], 0.01)
+    assert best == 0
+    assert why.startswith("none, since what is gained may be chance")
+
+
+def test_the_candidates_of_a_closed_form_are_those_that_weigh_clicks() -> None:
+    config = load_config(None, ["denoising.powers=1,0", "denoising.gammas=0.5"])
+    assert strengths("ials", config) == [
+        *(Strength(gamma=0), Strength(gamma=0.5)),
+        *(Strength("noise_model", 1, gamma) for gamma in (0, 0.5)),
+        Strength("popularity"),
+    ]
+    assert [each.policy for each in strengths("gmf", config)[4:]] == ["t_ce", "r_ce", "popularity"]
+
+
+def test_a_run_keeps_the_choice_and_the_frontier_and_ranks_as_it_says(tmp_path) -> None:
+    config = load_config(None, SMALL)
+    data, runs = run_experiment(config, tmp_path)
+    write_report(config, data, runs, tmp_path)
+    saved = SavedRun.open(tmp_path)
+    run = saved.run("ials-noise_model-0")
+    assert run.strength is not None
+    assert [(each["policy"], each["power"], each["gamma"]) for each in run.strength["frontier"]] == [
+        *(("standard", 0, gamma) for gamma in (0, 2)),
+        *(("noise_model", 2, gamma) for gamma in (0, 2)),
+        ("popularity", 0, 0),
+    ]
+    chosen = strength_of(run.strength)
+    assert chosen.gamma == 2
+    model = saved.load_model(run.name)
+    assert isinstance(model, NoiseRanked)
+    assert model.evaluate(data, k=20)["recall@20"] == run.metrics["recall@20"]
+    assert run.valid_recall == model.evaluate(data, split="valid", k=20)["recall@20"]
+    assert run.metrics["false_share@20"] < saved.run("ials-standard-0").metrics["false_share@20"]
+    assert not run.strength["optimistic"]
+    # A run that is finished is not trained again, and is the same record.
+    assert resume_experiment(tmp_path)[1][-1].strength == run.strength
+
+
+def test_without_feedback_it_says_that_it_cannot_judge_and_trains_plainly(tmp_path) -> None:
+    with pytest.warns(UserWarning, match="so nobody can judge a strength: plain training"):
+        _, runs = run_experiment(load_config(None, [*SMALL, "ingest.extra_feedback.share=0"]), tmp_path)
+    plain, automatic = runs[1:]
+    assert automatic.metrics == plain.metrics
+    assert automatic.strength is not None
+    assert automatic.strength["chosen"] == {"policy": "standard", "power": 0, "gamma": 0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["ingest.extra_feedback.share=0.005"], "at least 50 known clicks. Received: "),
+        (["policy.noise_model.power=1", "ingest.extra_feedback.share=0"], "'noise_model' trains on extra feedback"),
+    ],
+)
+def test_too_little_feedback_is_refused(settings, message, tmp_path) -> None:
+    with pytest.raises(DataError, match=message):
+        run_experiment(load_config(None, [*SMALL, *settings]), tmp_path)
