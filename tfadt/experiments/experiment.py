@@ -27,7 +27,7 @@ from tfadt.experiments.run import POPULAR, Run
 from tfadt.experiments.saved import SavedRun
 from tfadt.experiments.strength import train_at_best_strength
 from tfadt.models.recommender import Recommender
-from tfadt.training.plan import Plan, check_feedback, is_automatic
+from tfadt.training.plan import Plan, check_feedback, is_automatic, settings_of
 from tfadt.training.progress import Progress
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Trained, train
@@ -190,7 +190,8 @@ def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config,
     start = config.adt.start_from
     weights = None if start is None else Layout(start).model(plan.name)
     try:
-        begin = train_at_best_strength if is_automatic(plan.policy, config) else train
+        is_chosen = is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))
+        begin = train_at_best_strength if is_chosen else train
         return begin(plan, data, config, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
     except DivergedError as error:
         path = folder.keep_batch(plan, error)

@@ -14,7 +14,6 @@ from tfadt.errors import ConfigError
 from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.batches import BatchSource
-from tfadt.sampling.negatives import NegativeSampler
 
 Scale = Literal["scores", "probabilities", "exponentials"]
 
@@ -148,11 +147,9 @@ class NoiseRanked(Recommender):
         """Returns what the model was trained on."""
         return self.inner.training_rows(data)
 
-    def batch_source(
-        self, rows: Interactions, sampler: NegativeSampler, batch_size: int | None = None, num_negatives: int = 1
-    ) -> BatchSource:
+    def batch_source(self, *args: Any, **kwargs: Any) -> BatchSource:
         """Returns the source of the model's training batches."""
-        return self.inner.batch_source(rows, sampler, batch_size, num_negatives)
+        return self.inner.batch_source(*args, **kwargs)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Refuses: the noise model was fitted to what the model was trained on.
