@@ -16,20 +16,25 @@ from tfadt.registry import PLAIN
 
 def denoise(
     run: options.RunFolder,
-    out: Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")],
+    out: Annotated[Path, typer.Option(help="File to write, .csv or .parquet; with --format any name.")],
     model: options.ModelName = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Only the rows that stay in a clean log.")] = False,
+    format: Annotated[str | None, typer.Option(help="Ids and weights alone: recbole, implicit or parquet.")] = None,
 ) -> None:
-    """List each training interaction: its loss, its score (share of them with a smaller loss), and whether it is dropped.
+    """List each training interaction: loss, score (share with a smaller loss), weight, probability of a false positive.
 
     Example: tfadt denoise runs/latest --model gmf-t_ce-0 --out noise.csv
     """
-    if out.suffix not in (".csv", ".parquet"):
+    if format is None and out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
 
     load_tensorflow()
+    from tfadt.experiments.clean import clean_rows
     from tfadt.experiments.denoise import finds_noise, noise_scores
     from tfadt.experiments.recommend import to_csv
     from tfadt.experiments.saved import SavedRun
+    from tfadt.experiments.strength import strength_of, with_strength
+    from tfadt.experiments.weighted_log import write_weighted
     from tfadt.training.plan import make_policy, settings_of
 
     saved = SavedRun.open(run)
@@ -37,10 +42,20 @@ def denoise(
     record = saved.run(name)
     policy_name = str(record.policy)
     settings = settings_of(saved.config, record.model, policy_name)
+    if record.strength is not None:
+        chosen = strength_of(record.strength)
+        policy_name, settings = chosen.policy, with_strength(chosen, settings)
     policy = make_policy(policy_name, settings)
     scores = noise_scores(saved.load_model(name), saved.data, settings.adt, policy, record.adt_step)
+    if clean:
+        assert record.seed is not None
+        stays, why = clean_rows(record.model, record.seed, saved.data, settings)
+        scores = scores[stays].reset_index(drop=True)
+        print_lines([f"Clean log: {why}."])
     try:
-        if out.suffix == ".csv":
+        if format is not None:
+            write_weighted(scores, format, out)
+        elif out.suffix == ".csv":
             out.write_text(to_csv(scores), encoding="utf-8")
         else:
             scores.to_parquet(out, index=False)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import config, denoise, evaluate, export, ingest, push, recommend, run, study, tune, verify
+from tfadt.cli import config, denoise, evaluate, export, ingest, noise, push, recommend, run, study, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import InterruptedRunError, TfadtError, first_line, printable
@@ -54,6 +54,7 @@ app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("push")(push.push)
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(noise.app, name="noise")
 
 
 def main() -> None:

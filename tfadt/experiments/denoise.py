@@ -1,6 +1,8 @@
-"""Which training interactions a model takes for noise: the loss of each, its rank, and whether its policy drops it."""
+"""Which training interactions are taken for noise: by the model's loss, by its policy, and by the noise model."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,10 @@ from scipy import stats
 from tfadt.config import ADTConfig
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.noise_model import NoiseModel
+from tfadt.errors import DataError
 from tfadt.losses.objectives import binary_crossentropy
+from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.models.recommender import Recommender
 
 _SIGNIFICANT = 0.05
@@ -30,10 +35,13 @@ def noise_scores(
     Returns:
         One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy),
         `score` (share of the training positives with a smaller loss, in [0, 1); a rank, not a probability), `dropped`
-        (whether the policy, at the drop rate of the selected step, drops an interaction of this rank) and, where feedback
+        (whether the policy, at the drop rate of the selected step, drops an interaction of this rank), `weight` (what the
+        policy weighs it by, where that is known before training), `known_feedback` (`liked`, `disliked` or empty),
+        `false_positive_probability` (the noise model's p, calibrated, where enough is known to fit it) and, where feedback
         is known, `false_positive`.
     """
     train = data.train
+    model = model.inner if isinstance(model, NoiseRanked) else model
     logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
     loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
@@ -49,6 +57,16 @@ def noise_scores(
         "score": score,
         "dropped": score >= 1.0 - share,
     }
+    if policy.knows_weights:
+        columns["weight"] = policy.interaction_weights(train)
+    known = np.full(len(train), "", object)
+    for flags, what in ((train.known_positive, "liked"), (train.known_negative, "disliked")):
+        if flags is not None:
+            known[flags] = what
+    columns["known_feedback"] = known
+    with suppress(DataError):  # too little is known
+        noise = NoiseModel.fit(train, data.num_users, data.num_items)
+        columns["false_positive_probability"] = noise.probabilities(train)
     if train.false_positive is not None:
         columns["false_positive"] = train.false_positive
     return pd.DataFrame(columns)

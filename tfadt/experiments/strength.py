@@ -44,11 +44,6 @@ class Strength:
         """A file name of the training, which does not hang on how it ranks."""
         return f"{self.policy}-{self.power:g}" if self.policy == NOISE_MODEL else self.policy
 
-    @property
-    def is_none(self) -> bool:
-        """Whether it is plain training and ranking."""
-        return self.policy == PLAIN and self.gamma == 0
-
 
 NONE = Strength()
 
@@ -104,7 +99,7 @@ def train_at_best_strength(
             trainings[candidate.label] = train(its_plan, data, settled, folder, progress, store, weights)
         model = trainings[candidate.label].model
         found.append(evaluator(NoiseRanked.of(model, noise, candidate.gamma) if candidate.gamma else model))
-    best, why = choose(candidates, found, config.denoising.max_recall_loss)
+    best, why = choose(found, config.denoising.max_recall_loss)
     chosen = trainings[candidates[best].label]
     if candidates[best].gamma:
         chosen = replace(chosen, model=NoiseRanked.of(chosen.model, noise, candidates[best].gamma))
@@ -119,27 +114,25 @@ def train_at_best_strength(
     return replace(chosen, seconds=seconds, strength=record)
 
 
-def choose(candidates: Sequence[Strength], found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]:
+def choose(found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]:
     """Returns which candidate is chosen, and why.
 
     Of those that lose no more than `max_recall_loss` of the best expected recall the one with the smallest expected false
     share. If its gain over plain training may be chance (the 95 % interval by a bootstrap over users holds 0), none.
 
     Args:
-        candidates: Plain training among them.
-        found: What each reaches on validation.
+        found: What each candidate reaches on validation; the first is plain training.
         max_recall_loss: Share of the best expected recall.
     """
-    plain = next(n for n, candidate in enumerate(candidates) if candidate.is_none)
     least = (1 - max_recall_loss) * max(each.mean_recall for each in found)
     best = min((n for n, each in enumerate(found) if each.mean_recall >= least), key=lambda n: found[n].false_share)
-    before, after = found[plain].false_share, found[best].false_share
-    if candidates[best].is_none:
-        return plain, "plain training is expected to show the fewest disliked items"
-    low, high = found[best].gain_interval(found[plain])
+    before, after = found[0].false_share, found[best].false_share
+    if best == 0:
+        return 0, "plain training is expected to show the fewest disliked items"
+    low, high = found[best].gain_interval(found[0])
     gain = f"{before:.4f} to {after:.4f} of the hits are expected to be disliked (gain {low:+.4f} to {high:+.4f})"
     if low <= 0:
-        return plain, f"none, since what is gained may be chance: {gain}"
+        return 0, f"none, since what is gained may be chance: {gain}"
     return best, gain
 
 

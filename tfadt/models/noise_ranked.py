@@ -143,6 +143,11 @@ class NoiseRanked(Recommender):
         """Whether the rows of the model's objective are pairs."""
         return self.inner.pairwise
 
+    @property
+    def listwise(self) -> bool:
+        """Whether they are positives against shared negatives or all items."""
+        return self.inner.listwise
+
     def training_rows(self, data: InteractionData) -> Interactions:
         """Returns what the model was trained on."""
         return self.inner.training_rows(data)
