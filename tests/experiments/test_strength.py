@@ -49,6 +49,16 @@ def test_the_fewest_disliked_within_one_percent_of_the_best_recall_are_chosen() 
     )
 
 
+def test_a_recall_that_is_better_by_chance_sets_no_bar() -> None:
+    rng = np.random.default_rng(0)
+    plain, fewer = reaches(0.2, 0.12), reaches(0.1985, 0.1)
+    for spread, chosen in ((1.0, 2), (0.001, 0)):
+        noise = rng.normal(0, spread, 400)
+        lucky = Expected(plain.recall + 0.006 + noise - noise.mean(), plain.disliked, plain.hits)
+        # Of .206 on the 1 % would be .2039, which only the lucky one reaches: then no share is smaller than plain training's.
+        assert choose([plain, lucky, fewer], 0.01)[0] == chosen
+
+
 def test_a_gain_within_its_noise_is_none() -> None:
     rng = np.random.default_rng(3)
     plain = Expected(np.full(30, 0.2), rng.random(30), np.full(30, 5))

@@ -17,6 +17,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
 from tfadt.errors import DataError
 from tfadt.evaluation.expected import Expected, ExpectedEvaluator
+from tfadt.evaluation.significance import paired_test
 from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.registry import PLAIN
 from tfadt.training.checkpoints import CheckpointStore
@@ -118,13 +119,16 @@ def choose(found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]
     """Returns which candidate is chosen, and why.
 
     Of those that lose no more than `max_recall_loss` of the best expected recall the one with the smallest expected false
-    share. If its gain over plain training may be chance (the 95 % interval by a bootstrap over users holds 0), none.
+    share. A recall above that of plain training that may be chance (a paired test over users, p >= .05) is no better one:
+    the best of some twenty is else above the rest by luck. If the gain in false share over plain training may be chance (the
+    95 % interval by a bootstrap over users holds 0), none.
 
     Args:
         found: What each candidate reaches on validation; the first is plain training.
         max_recall_loss: Share of the best expected recall.
     """
-    least = (1 - max_recall_loss) * max(each.mean_recall for each in found)
+    better = [each for each in found if paired_test(each.recall, found[0].recall).ci_low > 0]
+    least = (1 - max_recall_loss) * max(each.mean_recall for each in (found[0], *better))
     best = min((n for n, each in enumerate(found) if each.mean_recall >= least), key=lambda n: found[n].false_share)
     before, after = found[0].false_share, found[best].false_share
     if best == 0:
