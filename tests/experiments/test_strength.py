@@ -55,7 +55,7 @@ def test_a_recall_that_is_better_by_chance_sets_no_bar() -> None:
     for spread, chosen in ((1.0, 2), (0.001, 0)):
         noise = rng.normal(0, spread, 400)
         lucky = Expected(plain.recall + 0.006 + noise - noise.mean(), plain.disliked, plain.hits)
-        # Of .206 on the 1 % would be .2039, which only the lucky one reaches: then no share is smaller than plain training's.
+        # 1 % below .206 is .2039, which the lucky one alone reaches; its share is no smaller than plain training's.
         assert choose([plain, lucky, fewer], 0.01)[0] == chosen
 
 
