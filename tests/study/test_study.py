@@ -22,6 +22,7 @@ SMALL = (
     "ingest.simulated.users=100",
     "ingest.simulated.items=50",
     "ingest.simulated.interactions=2000",
+    "adt.preset=paper",
     "adt.models=ease,gmf",
     "adt.policies=standard,t_ce,random_drop",
     "adt.epochs=1",

@@ -30,6 +30,7 @@ _POLICIES = {
     "noise_model": "noise model",
     "nr": "NR",
     "pld": "PLD",
+    "popularity": "popularity weights",
     "r_ce": "R-CE",
     "random_drop": "random drop (control)",
     "sgdl": "SGDL",

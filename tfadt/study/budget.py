@@ -9,7 +9,7 @@ from tfadt.registry import POLICIES
 
 ROWS: dict[str, list[str]] = {
     "models": ["popular", "ease", "ials", "gmf", "neumf", "cdae"],
-    "policies": ["standard", "t_ce", "r_ce", "noise_model", "random_drop", "clean_only"],
+    "policies": ["standard", "t_ce", "r_ce", "popularity", "noise_model", "random_drop", "clean_only"],
 }
 """What a study compares unless it is told otherwise, as far as it is registered and the data allow it."""
 
