@@ -1,4 +1,4 @@
-"""The page in a real browser. Needs Debian's Chromium (package `chromium`): where it is absent these tests skip."""
+"""The page in a real browser. Where Debian's Chromium (package `chromium`) or playwright is absent these tests skip."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import shutil
 import pytest
 from report_cases import SCRIPT
 
+pytest.importorskip("playwright")
+pytest.importorskip("axe_playwright_python")
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (apt-get install chromium)")
 WIDTHS = (400, 1400)

@@ -10,6 +10,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.registry import PLAIN, POLICIES
 from tfadt.training.plan import Plan, applicable, build_settings, closed_form
 from tfadt.training.stages import train
+from tfadt.tuning.space import search_space
 
 
 def impossible(policies: Sequence[str], data: InteractionData, config: Config) -> dict[str, str]:
@@ -25,12 +26,15 @@ def impossible(policies: Sequence[str], data: InteractionData, config: Config) -
     return found
 
 
-def searched(config: Config) -> list[tuple[str, str]]:
-    """Returns which models and policies are searched for: all but those that take their settings from another policy."""
+def searched_policies(config: Config) -> list[tuple[str, str]]:
+    """Returns for which models and policies settings of the policy are searched.
+
+    These are the policies that have any, but for plain training and for controls that take another policy's settings.
+    """
     pairs = []
     for model in config.adt.models:
         for policy in applicable(model, config.adt.policies, config):
-            if _source(policy, config) not in config.adt.policies:
+            if policy != PLAIN and _source(policy, config) not in config.adt.policies and _varies(model, policy, config):
                 pairs.append((model, policy))
     return list(dict.fromkeys(pairs))
 
@@ -41,6 +45,12 @@ def taken_over(model: str, policy: str, config: Config) -> tuple[str, str]:
     return (model, source) if source is not None and source in config.adt.policies else (model, policy)
 
 
+def of_policies(config: Config) -> Config:
+    """Returns the settings of the search for the settings of policies: nothing else varies."""
+    space = {"policy": config.tune.space["policy"]} if "policy" in config.tune.space else {}
+    return with_settings(config, {"tune.over": ["policy"], "tune.space": space})
+
+
 def seconds_of_training(model: str, data: InteractionData, config: Config) -> float:
     """Returns about how long one plain training of a model takes: measured on two epochs, or on all of a closed form."""
     plan = Plan(model, PLAIN, config.adt.seed)
@@ -48,6 +58,10 @@ def seconds_of_training(model: str, data: InteractionData, config: Config) -> fl
         return train(plan, data, config).seconds
     short = [train(plan, data, with_settings(config, {"adt.epochs": epochs})).seconds for epochs in (1, 2)]
     return short[0] + max(short[1] - short[0], 0.0) * (config.adt.epochs - 1)
+
+
+def _varies(model: str, policy: str, config: Config) -> bool:
+    return bool(search_space(of_policies(config), model, policy))
 
 
 def _source(policy: str, config: Config) -> str | None:

@@ -4,13 +4,13 @@ The folder of a study is that of a run (`tfadt.experiments.layout`), and holds b
 
 study.json   what was asked for
 seconds.json how long a training of each model takes here
-search/      the search (`tfadt.tuning.results`), with the data set
+search/      models/ and policies/: the searches (`tfadt.tuning.results`)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,20 @@ from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.report import write_report
 from tfadt.experiments.run import Run
+from tfadt.registry import PLAIN
 from tfadt.report.page import write_page
 from tfadt.study.progress import Countdown, CountedSearch, duration
-from tfadt.study.rows import impossible, is_seeded, searched, seconds_of_training, taken_over
+from tfadt.study.rows import impossible, is_seeded, of_policies, searched_policies, seconds_of_training, taken_over
 from tfadt.training.plan import applicable
 from tfadt.training.progress import Progress
+from tfadt.tuning.objective import objective_metric
 from tfadt.tuning.progress import SearchProgress
-from tfadt.tuning.results import Hyperparameters
+from tfadt.tuning.results import Search
 from tfadt.tuning.search import can_go_on, resume_search, run_search
 
 _ASKED = "study.json"
 _SECONDS = "seconds.json"
-_SEARCH = "search"
+_SEARCH, _OF_MODELS, _OF_POLICIES = "search", "models", "policies"
 
 Listening = Callable[[], AbstractContextManager[Any]]
 
@@ -63,8 +65,10 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
     with RunFolder(out).locked():
         _begin(config, out)
     search = out / _SEARCH
-    goes_on = can_go_on(search)
-    data = artifact.load(search / "data") if goes_on else ingest(config.ingest, say, folder=out.absolute().parent)
+    if can_go_on(search / _OF_MODELS):
+        data = artifact.load(search / _OF_MODELS / "data")
+    else:
+        data = ingest(config.ingest, say, folder=out.absolute().parent)
     left_out = impossible(config.adt.policies, data, config)
     policies = [policy for policy in config.adt.policies if policy not in left_out]
     asked = with_settings(config, {"adt.policies": policies})
@@ -72,8 +76,8 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
         say(f"{policy} is left out: {why}.")
     countdown = _countdown(asked, data, out, say)
     with searching() as listener:
-        found = _search(asked, data, search, goes_on, CountedSearch(listener, countdown))
-    winners = with_winners(asked, found, search)
+        found = _search(asked, data, search, CountedSearch(listener, countdown))
+    winners = with_winners(asked, found, search / _OF_MODELS / "data")
     tuned = _told(asked, found, left_out)
 
     def keep_report(data: InteractionData, runs: list[Run]) -> None:
@@ -85,27 +89,32 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
     return write_page(write_report(winners, data, runs, out, tuned=tuned), out, "tfadt study")
 
 
-def with_winners(config: Config, found: Hyperparameters, search: Path) -> Config:
-    """Returns the settings of the run: each row with those of its best trial; a row whose trials all failed is left out.
+def with_winners(config: Config, found: Sequence[Search], data: Path) -> Config:
+    """Returns the settings of the run: each row with those that won; a model whose trials all failed is left out.
+
+    The settings of a model and of its training are those of its plain training, whatever the policy: rows of one model
+    differ in the policy alone.
 
     Args:
         config: The settings of the study.
-        found: What the search found.
-        search: Its folder, whose data set the run takes.
+        found: The searches.
+        data: The folder of the data set.
     """
-    best = {(each.model, each.policy): each.best for each in found.searches}
-    rows = {}
+    best = {(each.model, each.policy): each.best for each in found}
+    rows: dict[str, dict[str, Any]] = {}
     for model in config.adt.models:
+        plain = best.get((model, PLAIN))
+        if plain is None:
+            continue
         for policy in applicable(model, config.adt.policies, config):
-            trial = best.get(taken_over(model, policy, config))
-            if trial is not None:
-                rows[f"{model}-{policy}"] = trial.settings
+            own = best.get(taken_over(model, policy, config))
+            rows[f"{model}-{policy}"] = plain.settings | ({} if own is None else own.settings)
     return with_settings(
         config,
         {
             **{f"ingest.{name}": None for name in ("train", "valid", "test", "dataset")},
             "ingest.simulate": False,
-            "ingest.data": [str(search / "data")],
+            "ingest.data": [str(data)],
             "adt.trainings": list(rows),
             "method": rows,
         },
@@ -126,13 +135,27 @@ def _begin(config: Config, out: Path) -> None:
         )
 
 
-def _search(config: Config, data: InteractionData, folder: Path, goes_on: bool, listener: SearchProgress) -> Hyperparameters:
-    pairs = searched(config)
-    own = with_settings(config, {"adt.policies": list(dict.fromkeys(policy for _, policy in pairs))})
-    found = resume_search(folder, None, listener) if goes_on else run_search(own, folder, listener, data, overwrite=True)
+def _search(config: Config, data: InteractionData, out: Path, listener: SearchProgress) -> list[Search]:
+    """Searches for the settings of each model, trained plainly; then, with those, for the settings of each policy."""
+    of_models = with_settings(config, {"adt.policies": [PLAIN]})
+    found = list(_searched(of_models, data, out / _OF_MODELS, listener))
+    best = {each.model: each.best for each in found if each.best is not None}
+    pairs = [(model, policy) for model, policy in searched_policies(config) if model in best]
+    if pairs:
+        chosen = {
+            "adt.models": list(dict.fromkeys(model for model, _ in pairs)),
+            "adt.policies": list(dict.fromkeys(policy for _, policy in pairs)),
+            "method": {f"{model}-{policy}": best[model].settings for model, policy in pairs},
+        }
+        found += _searched(with_settings(of_policies(config), chosen), data, out / _OF_POLICIES, listener)
+    return found
+
+
+def _searched(config: Config, data: InteractionData, out: Path, listener: SearchProgress) -> tuple[Search, ...]:
+    found = resume_search(out, None, listener) if can_go_on(out) else run_search(config, out, listener, data, overwrite=True)
     if found is None:
         raise DataError("A study searches in one process. Expected no chief of keras-tuner in the environment.")
-    return found
+    return found.searches
 
 
 def _train(
@@ -151,20 +174,21 @@ def _countdown(config: Config, data: InteractionData, out: Path, say: Callable[[
         write_text(path, json.dumps(measured) + "\n")
     with reading(path):
         seconds = json.loads(path.read_text(encoding="utf-8"))
-    trials = {f"{model}-{policy}": config.tune.trials for model, policy in searched(config)}
+    pairs = [*((model, PLAIN) for model in config.adt.models), *searched_policies(config)]
+    trials = {f"{model}-{policy}": config.tune.trials for model, policy in pairs}
     trainings = {
         model: len(applicable(model, config.adt.policies, config)) * (config.adt.seeds if is_seeded(model, config) else 1)
         for model in config.adt.models
     }
     countdown = Countdown(seconds, trials, trainings, say)
     say(
-        f"{sum(trials.values())} trials of {len(trials)} rows, then {sum(trainings.values())} trainings with the settings "
-        f"that won: about {duration(countdown.expected())} on this machine."
+        f"{sum(trials.values())} trials in {len(trials)} searches, then {sum(trainings.values())} trainings with the "
+        f"settings that won: about {duration(countdown.expected())} on this machine."
     )
     return countdown
 
 
-def _told(config: Config, found: Hyperparameters, left_out: dict[str, str]) -> dict[str, Any]:
+def _told(config: Config, found: Sequence[Search], left_out: dict[str, str]) -> dict[str, Any]:
     """Returns what `results.json` says of the search."""
     searches = [
         {
@@ -176,10 +200,10 @@ def _told(config: Config, found: Hyperparameters, left_out: dict[str, str]) -> d
             "score": None if each.best is None else each.best.score,
             "reason": next((trial.reason for trial in each.trials if trial.reason), None),
         }
-        for each in found.searches
+        for each in found
     ]
     return {
-        "objective": found.objective,
+        "objective": "val_{}@{}".format(*objective_metric(config)),
         "trials": config.tune.trials,
         "seeds": config.adt.seeds,
         "left_out": left_out,

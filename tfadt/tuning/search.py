@@ -23,7 +23,7 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
-from tfadt.experiments.plans import plans
+from tfadt.experiments.plans import plans, settings_of
 from tfadt.training.folders import locked
 from tfadt.training.plan import applicable, closed_form
 from tfadt.tuning import distribution
@@ -143,7 +143,7 @@ def check(config: Config, part: Role | None = None) -> None:
             "closed form, without any. Expected random, bayesian or grid, or other models. Received: hyperband."
         )
     for model, policy in _pairs(config):
-        search_space(config, model, policy)
+        search_space(settings_of(config, model, policy), model, policy)
     if part is not None and part.name and len(_pairs(config)) > 1:
         raise ConfigError(
             "A search over several processes is of one model under one policy. Received: "
@@ -181,6 +181,7 @@ def _search_all(
 def _search(
     config: Config, data: InteractionData, model: str, policy: str, out: Path, part: Role, listener: SearchProgress
 ) -> SearchTuner:
+    config = settings_of(config, model, policy)
     hypermodel = ADTHyperModel(data, config, model, policy)
     name = hypermodel.name
     folder, logs = out / "search" / name, out / "logs" / name
