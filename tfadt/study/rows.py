@@ -8,7 +8,7 @@ from tfadt.config import Config
 from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.registry import PLAIN, POLICIES
-from tfadt.training.plan import Plan, applicable, build_settings, closed_form
+from tfadt.training.plan import Plan, applicable, build_settings, closed_form, settings_of
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space
 
@@ -56,8 +56,9 @@ def seconds_of_training(model: str, data: InteractionData, config: Config) -> fl
     plan = Plan(model, PLAIN, config.adt.seed)
     if closed_form(model, config) is not None:
         return train(plan, data, config).seconds
-    short = [train(plan, data, with_settings(config, {"adt.epochs": epochs})).seconds for epochs in (1, 2)]
-    return short[0] + max(short[1] - short[0], 0.0) * (config.adt.epochs - 1)
+    own = settings_of(config, model, PLAIN)
+    short = [train(plan, data, with_settings(own, {"adt.epochs": epochs})).seconds for epochs in (1, 2)]
+    return short[0] + max(short[1] - short[0], 0.0) * (own.adt.epochs - 1)
 
 
 def _varies(model: str, policy: str, config: Config) -> bool:

@@ -10,7 +10,7 @@ search/      models/ and policies/: the searches (`tfadt.tuning.results`)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -116,9 +116,15 @@ def with_winners(config: Config, found: Sequence[Search], data: Path) -> Config:
             "ingest.simulate": False,
             "ingest.data": [str(data)],
             "adt.trainings": list(rows),
-            "method": rows,
+            "method": _methods(config, rows),
         },
     )
+
+
+def _methods(config: Config, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Returns the section `method` with the settings of rows on top of what it has for them and for their models."""
+    of_models = {model: config.method[model] for model in config.adt.models if model in config.method}
+    return of_models | {row: {**config.method.get(row, {}), **settings} for row, settings in rows.items()}
 
 
 def _begin(config: Config, out: Path) -> None:
@@ -137,7 +143,8 @@ def _begin(config: Config, out: Path) -> None:
 
 def _search(config: Config, data: InteractionData, out: Path, listener: SearchProgress) -> list[Search]:
     """Searches for the settings of each model, trained plainly; then, with those, for the settings of each policy."""
-    of_models = with_settings(config, {"adt.policies": [PLAIN]})
+    plain: dict[str, dict[str, Any]] = {f"{model}-{PLAIN}": {} for model in config.adt.models}
+    of_models = with_settings(config, {"adt.policies": [PLAIN], "method": _methods(config, plain)})
     found = list(_searched(of_models, data, out / _OF_MODELS, listener))
     best = {each.model: each.best for each in found if each.best is not None}
     pairs = [(model, policy) for model, policy in searched_policies(config) if model in best]
@@ -145,7 +152,7 @@ def _search(config: Config, data: InteractionData, out: Path, listener: SearchPr
         chosen = {
             "adt.models": list(dict.fromkeys(model for model, _ in pairs)),
             "adt.policies": list(dict.fromkeys(policy for _, policy in pairs)),
-            "method": {f"{model}-{policy}": best[model].settings for model, policy in pairs},
+            "method": _methods(config, {f"{model}-{policy}": best[model].settings for model, policy in pairs}),
         }
         found += _searched(with_settings(of_policies(config), chosen), data, out / _OF_POLICIES, listener)
     return found

@@ -23,9 +23,9 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
-from tfadt.experiments.plans import plans, settings_of
+from tfadt.experiments.plans import plans
 from tfadt.training.folders import locked
-from tfadt.training.plan import applicable, closed_form
+from tfadt.training.plan import applicable, closed_form, settings_of
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
@@ -181,7 +181,6 @@ def _search_all(
 def _search(
     config: Config, data: InteractionData, model: str, policy: str, out: Path, part: Role, listener: SearchProgress
 ) -> SearchTuner:
-    config = settings_of(config, model, policy)
     hypermodel = ADTHyperModel(data, config, model, policy)
     name = hypermodel.name
     folder, logs = out / "search" / name, out / "logs" / name
