@@ -1,5 +1,7 @@
 """What `results.json` has under `summary`, by hand: the choice, the effect of denoising, where the false positives are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -179,3 +181,15 @@ def test_a_command_is_quoted_for_the_shell(tmp_path):
     assert export_command(tmp_path / "my run", "gmf-t_ce-0").startswith(
         f"tfadt export '{tmp_path}/my run' --model gmf-t_ce-0"
     )
+
+
+def test_a_policy_whose_strength_validation_chose_is_deployed_of_the_best_model():
+    def at(power, seed):
+        chosen = {"policy": "noise_model" if power else "standard", "power": power, "gamma": 0.0}
+        return replace(run("noise_model", seed, valid=0.29), strength={"chosen": chosen, "frontier": []})
+
+    runs = [popular(), run("standard", 0, valid=0.3), run("standard", 1, valid=0.3), run("t_ce", valid=0.1)]
+    chosen = deployed([*runs, at(2.0, 0), at(1.0, 1)])
+    assert (chosen.policy, chosen.expected) == ("noise_model", True)
+    chosen = deployed([*runs, at(0.0, 0), at(1.0, 1)])
+    assert (chosen.policy, chosen.expected) == ("standard", False)

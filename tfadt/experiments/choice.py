@@ -27,6 +27,7 @@ class Deployed:
         model, policy, plan: Its method.
         seeds: Trainings of the method.
         valid_recall: Their mean recall on validation, by which the method was chosen; None where there was no choice.
+        expected: Whether the policy was chosen since fewer disliked items are expected of it on validation.
     """
 
     training: str
@@ -35,6 +36,7 @@ class Deployed:
     plan: str
     seeds: int
     valid_recall: float | None
+    expected: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ class Effect:
 def deployed(runs: Sequence[Run]) -> Deployed | None:
     """Returns the training to deploy: of the method with the best mean recall on validation, the best seed.
 
-    The test never chooses. Oracles and controls are no candidates.
+    Where the strength of a policy was chosen on validation by expected disliked items, and is not none, that policy is
+    deployed of the same model: it has nearly the best expected recall and fewer disliked items. The test never chooses.
+    Oracles and controls are no candidates.
 
     Returns:
         None where there is no candidate, or several and no validation to choose by.
@@ -83,8 +87,11 @@ def deployed(runs: Sequence[Run]) -> Deployed | None:
                 return None
             return Deployed(own[0].name, model, str(policy), plan, len(own), None)
         best = max(own, key=lambda run: run.valid_recall or 0.0)
-        found.append(Deployed(best.name, model, str(policy), plan, len(own), float(np.mean(recalls))))
-    return max(found, key=lambda each: each.valid_recall or 0.0, default=None)
+        found.append(Deployed(best.name, model, str(policy), plan, len(own), float(np.mean(recalls)), _expected(own)))
+    best_method = max(found, key=lambda each: each.valid_recall or 0.0, default=None)
+    if best_method is None:
+        return None
+    return next((each for each in found if each.model == best_method.model and each.expected), best_method)
 
 
 def against_popularity(runs: Sequence[Run], chosen: Deployed, k: int) -> dict[str, float]:
@@ -186,6 +193,12 @@ def effects_of(
             )
         )
     return found
+
+
+def _expected(own: Sequence[Run]) -> bool:
+    """Returns whether most seeds chose a strength of denoising that is not none."""
+    chosen = [run.strength["chosen"] for run in own if run.strength is not None]
+    return 2 * sum(each["policy"] != PLAIN or each["gamma"] > 0 for each in chosen) > len(own)
 
 
 def _is_candidate(policy: str | None) -> bool:

@@ -13,9 +13,9 @@ class Countdown:
     """Counts trainings and says after each how much time is about left.
 
     Args:
-        seconds: Of one training of each model, as expected.
-        trials: How many trials each search has, by its name, such as `gmf-t_ce`.
-        trainings: How many trainings of each model follow.
+        seconds: Of one training of each row, such as `gmf-t_ce`, as expected.
+        trials: How many trials the search of a row has.
+        trainings: How many trainings of a row follow.
         say: Hears the lines.
     """
 
@@ -35,26 +35,26 @@ class Countdown:
 
     def expected(self) -> float:
         """Returns about how many seconds are left: as expected, times how much slower or faster it went so far."""
-        left = sum(self._seconds[_model(name)] * count for name, count in self._trials.items())
-        left += sum(self._seconds[model] * count for model, count in self._trainings.items())
+        left = sum(self._seconds[row] * n for each in (self._trials, self._trainings) for row, n in each.items())
         return left * (time.monotonic() - self._begun) / self._done if self._done else left
 
-    def trial_over(self, name: str) -> None:
+    def trial_over(self, row: str) -> None:
         """Hears that a trial of a search is over."""
-        self._trials[name] = max(self._trials[name] - 1, 0)
-        self._tell(_model(name))
+        self._over(self._trials, row)
 
-    def search_over(self, name: str) -> None:
+    def search_over(self, row: str) -> None:
         """Hears that a search is over, all its trials with it, those of an earlier process too."""
-        self._trials[name] = 0
+        self._trials[row] = 0
 
-    def training_over(self, model: str) -> None:
+    def training_over(self, row: str) -> None:
         """Hears that a training with the settings that won is over."""
-        self._trainings[model] = max(self._trainings[model] - 1, 0)
-        self._tell(model)
+        self._over(self._trainings, row)
 
-    def _tell(self, model: str) -> None:
-        self._done += self._seconds[model]
+    def _over(self, counts: dict[str, int], row: str) -> None:
+        if not counts.get(row):
+            return
+        counts[row] -= 1
+        self._done += self._seconds[row]
         left = sum(self._trials.values()) + sum(self._trainings.values())
         if left:
             self._say(f"{left} training{'s' if left > 1 else ''} left, about {duration(self.expected())}")
@@ -98,10 +98,6 @@ class CountedSearch(SearchProgress):
         """Passes the end of the search on."""
         self._listener.end(name)
         self._countdown.search_over(name)
-
-
-def _model(name: str) -> str:
-    return name.partition("-")[0]
 
 
 def duration(seconds: float) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from tfadt.config import Config
 from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
+from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES
-from tfadt.training.plan import Plan, applicable, build_settings, closed_form, settings_of
+from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic, settings_of
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space
 
@@ -61,8 +62,16 @@ def seconds_of_training(model: str, data: InteractionData, config: Config) -> fl
     return short[0] + max(short[1] - short[0], 0.0) * (own.adt.epochs - 1)
 
 
+def trainings_of(model: str, policy: str, config: Config) -> int:
+    """Returns how many trainings one row and seed is: several where the strength of the policy is chosen on validation."""
+    own = settings_of(config, model, policy)
+    return len({strength.label for strength in strengths(model, own)}) if is_automatic(policy, own) else 1
+
+
 def _varies(model: str, policy: str, config: Config) -> bool:
-    return bool(search_space(of_policies(config), model, policy))
+    return not is_automatic(policy, settings_of(config, model, policy)) and bool(
+        search_space(of_policies(config), model, policy)
+    )
 
 
 def _source(policy: str, config: Config) -> str | None:

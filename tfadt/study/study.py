@@ -29,7 +29,15 @@ from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN
 from tfadt.report.page import write_page
 from tfadt.study.progress import Countdown, CountedSearch, duration
-from tfadt.study.rows import impossible, is_seeded, of_policies, searched_policies, seconds_of_training, taken_over
+from tfadt.study.rows import (
+    impossible,
+    is_seeded,
+    of_policies,
+    searched_policies,
+    seconds_of_training,
+    taken_over,
+    trainings_of,
+)
 from tfadt.training.plan import applicable
 from tfadt.training.progress import Progress
 from tfadt.tuning.objective import objective_metric
@@ -82,7 +90,7 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
 
     def keep_report(data: InteractionData, runs: list[Run]) -> None:
         write_report(winners, data, runs, out, tuned=tuned)
-        countdown.training_over(runs[-1].model)
+        countdown.training_over(f"{runs[-1].model}-{runs[-1].policy}")
 
     with running() as listener:
         data, runs = _train(winners, out, listener, keep_report)
@@ -180,13 +188,15 @@ def _countdown(config: Config, data: InteractionData, out: Path, say: Callable[[
         measured = {model: seconds_of_training(model, data, config) for model in config.adt.models}
         write_text(path, json.dumps(measured) + "\n")
     with reading(path):
-        seconds = json.loads(path.read_text(encoding="utf-8"))
-    pairs = [*((model, PLAIN) for model in config.adt.models), *searched_policies(config)]
-    trials = {f"{model}-{policy}": config.tune.trials for model, policy in pairs}
-    trainings = {
-        model: len(applicable(model, config.adt.policies, config)) * (config.adt.seeds if is_seeded(model, config) else 1)
-        for model in config.adt.models
-    }
+        measured = json.loads(path.read_text(encoding="utf-8"))
+    plain = [(model, PLAIN) for model in config.adt.models]
+    trials = {f"{model}-{policy}": config.tune.trials for model, policy in [*plain, *searched_policies(config)]}
+    seconds = dict.fromkeys(trials, 0.0)
+    trainings = {}
+    for model in config.adt.models:
+        for policy in applicable(model, config.adt.policies, config):
+            trainings[f"{model}-{policy}"] = config.adt.seeds if is_seeded(model, config) else 1
+            seconds[f"{model}-{policy}"] = measured[model] * trainings_of(model, policy, config)
     countdown = Countdown(seconds, trials, trainings, say)
     say(
         f"{sum(trials.values())} trials in {len(trials)} searches, then {sum(trainings.values())} trainings with the "
