@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: run test soak bench bench-ingest lint typecheck format
+.PHONY: run test soak bench bench-ingest denoising-table lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
@@ -26,6 +26,10 @@ bench: $(VENV)/.installed-dev
 # Reading a log of 10 and of 100 million rows, beside pandas by hand.
 bench-ingest: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.ingest
+
+# What denoising is worth on DATA/ml-100k and DATA/modcloth: the table of docs/denoising.md. Goes on where it was cut.
+denoising-table: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.denoising --data $(DATA)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
