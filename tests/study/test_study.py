@@ -1,12 +1,14 @@
 """A study: every row with one budget, gone on with after a kill to the same figures, and its page."""
 
 import json
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from report_cases import Page
 from typer.testing import CliRunner
 
+import tfadt
 from tfadt.cli.main import app
 from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
@@ -196,3 +198,11 @@ def test_the_countdown_counts_trials_and_trainings_at_the_pace_so_far(monkeypatc
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (5400, "1.5 h")])
 def test_times_are_short(seconds, text):
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("name", ["ml100k", "modcloth"])
+def test_the_shipped_studies_can_be_begun(name):
+    config = load_config(Path(tfadt.__file__).parent.parent / "pipelines" / "configs" / "paper" / f"{name}.toml")
+    # Three models under five policies, with five seeds.
+    assert len(plans(config)) == 3 * 5 * 5
+    assert searched_policies(config) == [(model, policy) for model in config.adt.models for policy in ("t_ce", "r_ce")]
