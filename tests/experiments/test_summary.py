@@ -104,7 +104,9 @@ def test_the_outcome_weighs_recall_and_disliked_items(recall, disliked, outcome)
 def test_where_the_deployed_model_has_no_policy_the_effect_is_that_on_another_model():
     runs = [popular(), run("standard", model="ease", valid=0.4), run("standard"), run("t_ce"), run("r_ce", valid=0.3)]
     effect = effect_of(runs)
-    assert (effect["model"], effect["policy"]) == ("gmf", "r_ce")
+    assert (effect["model"], effect["policy"], effect["seeded"]) == ("gmf", "r_ce", True)
+    solved = [run("standard", model="ease"), run("noise_model", model="ease", valid=0.3)]
+    assert effect_of([popular(), *solved])["seeded"] is False
     assert effect_of([popular(), run("standard"), run("clean_only"), run("random_drop")]) is None
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from tfadt.evaluation.significance import mean_over_seeds, paired_test
 from tfadt.experiments.comparison import Comparison, Row, methods
 from tfadt.experiments.run import POPULAR, Run
-from tfadt.registry import PLAIN, is_control, is_out_of_reach
-from tfadt.training.plan import ADT_ALONE
+from tfadt.registry import MODELS, PLAIN, is_control, is_out_of_reach
+from tfadt.training.plan import ADT_ALONE, is_closed_form
 
 Outcome = Literal["helps", "trade", "harms", "nothing"]
 """`trade`: better on one metric, worse on another."""
@@ -125,8 +125,8 @@ def denoising(
     deployed model if it was trained under any.
 
     Returns:
-        `model`, `policy`, `plan`, `training` (the best seed), `deployed`, `outcome` (see `Outcome`) and `effects`; None
-        where no denoising was compared with plain training.
+        `model`, `policy`, `plan`, `training` (the best seed), `seeded` (whether a seed changes it), `deployed`,
+        `outcome` (see `Outcome`) and `effects`; None where no denoising was compared with plain training.
     """
     compared = {
         (test.model, test.policy, test.plan) for test in tests if _is_candidate(test.policy) and test.policy != PLAIN
@@ -151,6 +151,7 @@ def denoising(
         "policy": policy,
         "plan": plan,
         "training": training,
+        "seeded": not is_closed_form(model) or bool(MODELS.resolve(model).seeded),
         "deployed": method == chosen_method,
         "outcome": outcome,
         "effects": {each.metric.partition("@")[0]: asdict(each) for each in effects},

@@ -73,7 +73,7 @@ def frontier(results: Results) -> Picture | None:
     axis.invert_yaxis()
     axis.set(xlabel=f"{recall} (further right: more that is liked)", ylabel="disliked, % (further up: fewer)")
     named = [policy_label(policy) if policy is not None else "no training" for policy in policies]
-    legend(figure, [*handles([model_label(model) for model in models]), *handles(named, markers=True)], 3)
+    legend(figure, [*handles([model_label(model) for model in models]), *handles(named, markers=True)], 2)
     return picture(
         "frontier",
         figure,
