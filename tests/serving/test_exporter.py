@@ -19,6 +19,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import rank
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.gmf import GMF
+from tfadt.models.neumf import NeuMF
 from tfadt.serving.export.exporter import export_model, export_run
 from tfadt.serving.export.graph_check import check_graph, read_saved_model
 from tfadt.serving.metadata import read_metadata
@@ -46,7 +47,7 @@ def test_the_layout_is_the_servers(exports, model):
 @pytest.mark.parametrize("model", MODELS)
 def test_every_signature_that_the_run_allows_is_there(exports, model):
     found = set(load_served(exports[model]).signatures)
-    assert found == {*COMMON, "serving_default", *(["recommend_from_history"] if model == "cdae" else [])}
+    assert found == {*COMMON, "serving_default", *(["recommend_from_history"] if model != "neumf" else [])}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -226,14 +227,14 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path):
     ("signatures", "message"),
     [
         (("recomend",), "Unknown signature 'recomend'. Did you mean 'recommend'?"),
-        (("recommend_from_history",), "GMF cannot rank for users whom training did not know"),
+        (("recommend_from_history",), "NeuMF cannot rank for users whom training did not know"),
         (("recommend_colliding",), "the model was not trained with warm-up and collide.enabled"),
     ],
 )
 def test_a_signature_that_cannot_be_had_is_told(signatures, message, tmp_path):
     data = checkerboard()
     with pytest.raises(ConfigError, match=re.escape(message)):
-        export_model(make(GMF, data), data, tmp_path / "gmf", ExportConfig(signatures=signatures))
+        export_model(make(NeuMF, data), data, tmp_path / "neumf", ExportConfig(signatures=signatures))
 
 
 def test_a_missing_serving_api_is_told(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfadt.errors import ConfigError
 from tfadt.models.recommender import Recommender
+from tfadt.models.ridge import LogisticUsers
 from tfadt.search_space import Choices, SearchSpace
 
 
@@ -80,9 +81,31 @@ class GMF(Recommender):
 
     def score_vectors(self, vectors: tf.Tensor) -> tf.Tensor:
         """Returns the logits of all items: h folded into the user vectors, one matrix product."""
-        folded = vectors * self.output_kernel[:, 0]
+        return self._logits(vectors * self.output_kernel[:, 0])
+
+    def score_histories(self, items: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of all items for users known by their items alone: their vectors are solved for.
+
+        `LogisticUsers` has the equations. What it takes from the model's users is of the moment, or of the trace in a graph.
+
+        Args:
+            items: int64 `[B, H]`, distinct in each row, padded with -1.
+
+        Returns:
+            float32 `[B, num_items]`.
+        """
+        with tf.init_scope():
+            folded = self.user_table.value * self.output_kernel[:, 0]
+            users = LogisticUsers.of(folded, self.item_table.value, self._biases(), self.history_items.value)
+        return self._logits(users.solve(self.item_table.value, self._biases(), items))
+
+    def _logits(self, folded: tf.Tensor) -> tf.Tensor:
         logits = tf.matmul(folded, self.item_table.value, transpose_b=True) + self.output_bias
         return logits if self.bias_table is None else logits + self.bias_table.value[:, 0]
+
+    def _biases(self) -> tf.Tensor:
+        own = tf.zeros(self.num_items) if self.bias_table is None else self.bias_table.value[:, 0]
+        return own + self.output_bias
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

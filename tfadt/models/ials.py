@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfadt.errors import ConfigError
 from tfadt.memory import require_memory
 from tfadt.models.closed_form import ClosedForm
+from tfadt.models.ridge import ridge, ridge_of_few
 from tfadt.search_space import Choices, Range, SearchSpace
 
 _BLOCK_FLOATS = 1 << 23  # 32 MB: what a block of rows gathers, and its matrices
@@ -142,55 +143,6 @@ class IALS(ClosedForm):
         """Returns the constructor's arguments."""
         config = {"embedding_dim": self.embedding_dim, "alpha": self.alpha, "iterations": self.iterations}
         return {**super().get_config(), **config}
-
-
-@tf.function(reduce_retracing=True)
-def ridge(table: tf.Tensor, gram: tf.Tensor, columns: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
-    """Solves `(gram + sum of w q q^T + penalty I) p = sum of w q` for each row, d equations each.
-
-    Args:
-        table: float32 `[m, d]`, the vectors q that stand still.
-        gram: float32 `[d, d]`.
-        columns: int64 `[B, H]`, the entries of each row.
-        weights: float32 `[B, H]`, their weights; 0 where a row is padded.
-        penalty: float32 `[B]`.
-
-    Returns:
-        float32 `[B, d]`.
-    """
-    vectors = tf.gather(table, columns)
-    weighted = vectors * weights[:, :, None]
-    left = gram + tf.matmul(weighted, vectors, transpose_a=True) + penalty[:, None, None] * tf.eye(tf.shape(table)[1])
-    right = tf.reduce_sum(weighted, axis=1)
-    return tf.linalg.cholesky_solve(tf.linalg.cholesky(left), right[:, :, None])[:, :, 0]
-
-
-@tf.function(reduce_retracing=True)
-def ridge_of_few(
-    rotated: tf.Tensor, eigenvalues: tf.Tensor, columns: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor
-) -> tf.Tensor:
-    """Solves what `ridge` solves with H equations a row: less work for rows of fewer than d entries, which most are.
-
-    Along the axes of the Gram matrix all that the rows do not share is a diagonal D = eigenvalues + penalty, and by the
-    matrix inversion lemma `p = D^-1 V^T S (I + S V D^-1 V^T S)^-1 S 1`, where V has the row's vectors and S^2 its weights.
-
-    Args:
-        rotated: float32 `[m, d]`, the vectors along those axes.
-        eigenvalues: float32 `[d]`.
-        columns: int64 `[B, H]`, as in `ridge`.
-        weights: float32 `[B, H]`, as in `ridge`.
-        penalty: float32 `[B]`, as in `ridge`.
-
-    Returns:
-        float32 `[B, d]`, along those axes.
-    """
-    roots = tf.sqrt(weights)
-    vectors = tf.gather(rotated, columns) * roots[:, :, None]
-    # Rounding can make the smallest eigenvalues negative.
-    divided = vectors / (tf.nn.relu(eigenvalues) + penalty[:, None])[:, None, :]
-    left = tf.matmul(vectors, divided, transpose_b=True) + tf.eye(tf.shape(columns)[1])
-    dual = tf.linalg.cholesky_solve(tf.linalg.cholesky(left), roots[:, :, None])
-    return tf.matmul(divided, dual, transpose_a=True)[:, :, 0]
 
 
 def _blocks(weights: sp.csr_matrix, dim: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfadt.data.interactions import InteractionData, Vocabulary
+from tfadt.data.interactions import CSR, InteractionData, Vocabulary
 from tfadt.errors import ConfigError, DataError
-from tfadt.evaluation.ranking import Ranking
+from tfadt.evaluation.ranking import Ranking, rank
 from tfadt.models.arguments import at_least_one
 from tfadt.models.base import DenoisingModel
+from tfadt.models.histories import Histories, HistoryScorer
 from tfadt.models.recommendations import Recommendations
 
 _IDS = "ids.json"
@@ -74,6 +75,34 @@ class IdentifiedModel(DenoisingModel):
         vocabulary, items = self._vocabulary("users"), self._vocabulary("items")
         codes = _codes(vocabulary, users)
         return Recommendations(vocabulary.ids[codes], self.rank(codes, k, exclude_seen), items)
+
+    def recommend_from_history(self, histories: Any, k: int = 10, exclude_seen: bool = True) -> Recommendations:
+        """Returns the k best items of users whom training never saw, by the items of each.
+
+        Args:
+            histories: Item ids, as they stand in the log: those of one user, or a list of several users' lists. An item that
+                a list has twice counts once. A user without items is ranked as the model ranks one of whom it knows nothing.
+            k: How many items a user; fewer where the history holds the rest.
+            exclude_seen: Leave out the items of the history.
+
+        Returns:
+            A DataFrame with columns `history` (the number of the list, from 0), `rank` (from 1), `item_id` and `score`.
+
+        Raises:
+            ConfigError: If `k` is below 1, or the model cannot rank for users whom training did not know.
+            DataError: If an item id is unknown, or the model was not built by `from_interactions` and knows no ids.
+        """
+        at_least_one(k=k)
+        if not isinstance(self, HistoryScorer):
+            raise ConfigError(f"{type(self).__name__} cannot rank for users whom training did not know.")
+        items = self._vocabulary("items")
+        lists = list(histories) if all(map(_is_list, histories)) else [histories]
+        codes = [_codes(items, each) for each in lists]
+        owner = np.repeat(np.arange(len(lists)), list(map(len, codes)))
+        known = CSR.from_pairs(owner, np.concatenate([*codes, np.empty(0, np.int64)]), len(lists), self.num_items)
+        rows = np.arange(len(lists))
+        ranking = rank(Histories(self, known), rows, k, known if exclude_seen else None)
+        return Recommendations(rows, ranking, items, "history")
 
     def similar_items(self, items: Any, k: int = 10) -> pd.DataFrame:
         """Returns the k items whose vectors are nearest to those of the given items.
@@ -170,6 +199,10 @@ class IdentifiedModel(DenoisingModel):
 
 def _array(ids: list[Any]) -> np.ndarray:
     return np.array(ids, np.int64 if ids and isinstance(ids[0], int) else object)
+
+
+def _is_list(value: Any) -> bool:
+    return not isinstance(value, str) and np.ndim(value) > 0
 
 
 def _codes(vocabulary: Vocabulary, ids: Any) -> np.ndarray:

@@ -13,7 +13,7 @@ from tfadt.evaluation.ranking import Ranking
 
 
 class Recommendations(pd.DataFrame):
-    """The best items of some users: columns `user_id`, `rank` (from 1), `item_id` and `score` (the logit).
+    """The best items of some users: columns `user_id` (or another name), `rank` (from 1), `item_id` and `score` (the logit).
 
     A table like any other, and every operation on it gives a plain DataFrame. What pandas has as a method, `items()`, is
     here also an array: the recommended items' codes.
@@ -22,14 +22,15 @@ class Recommendations(pd.DataFrame):
         users: The ids of the users, `[U]`.
         ranking: Their items and scores, in codes; rows are as long as there are items left.
         items: The ids of the items.
+        column: What the first column is called.
     """
 
     _metadata: ClassVar[list[str]] = ["_codes"]  # where pandas looks for what is not a column
 
-    def __init__(self, users: np.ndarray, ranking: Ranking, items: Vocabulary):
+    def __init__(self, users: np.ndarray, ranking: Ranking, items: Vocabulary, column: str = "user_id"):
         owner, position = np.nonzero(ranking.items >= 0)
         columns = {
-            "user_id": users[owner],
+            column: users[owner],
             "rank": position + 1,
             "item_id": items.decode(ranking.items[owner, position]),
             "score": ranking.scores[owner, position],

@@ -23,11 +23,12 @@ from tfadt.evaluation.protocol import seen_at_test
 from tfadt.experiments.collide import has_collided, saved_scorer
 from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
+from tfadt.models.histories import HistoryScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
 from tfadt.serving.export.graph_check import check_graph, read_saved_model
 from tfadt.serving.export.noise import noise_scale
-from tfadt.serving.export.signatures import HistoryScorer, ServedModel
+from tfadt.serving.export.signatures import ServedModel
 from tfadt.serving.metadata import write_metadata
 from tfadt.serving.requests import Exchange, answer, difference, sample_requests, write_warmup
 from tfadt.serving.served import load_served

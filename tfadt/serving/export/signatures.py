@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,14 +21,6 @@ _BLOCK_FLOATS = 1 << 24  # 64 MB of scores at a time, whatever the batch
 
 NOTHING = float(np.finfo(np.float32).min)
 """The score beside an empty item id. Not -inf, which JSON does not have."""
-
-
-@runtime_checkable
-class HistoryScorer(Protocol):
-    """A model that also ranks for users whom it knows by their items alone."""
-
-    def score_histories(self, items: tf.Tensor) -> tf.Tensor:
-        """Returns float32 `[B, num_items]` for histories int64 `[B, H]` without repeats, padded with -1."""
 
 
 class ServedModel(tf.Module):
