@@ -51,4 +51,5 @@ def evaluate(
     blessing = bless(measured.evaluation, baseline, f"recall@{settings.k[0]}", settings.blessing)
     print(f"{'Blessed' if blessing.blessed else 'Not blessed'}: {blessing.reason}")
     evaluation.write(measured.evaluation, blessing, baseline)
-    run.write(config, data, [*runs, measured], model, representation)
+    others = [other for other in runs if not (other.is_floor and measured.is_floor)]
+    run.write(config, data, [*others, measured], model, representation)

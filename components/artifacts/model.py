@@ -67,7 +67,7 @@ class Model(Artifact):
                 adt_step=before.adt_step if trained.adt_step is None else trained.adt_step,
             )
         used = {**used, "adt": {**used["adt"], "plans": [plan.label]}}
-        run = Run.of(plan, trained, settings.adt.selection)
+        run = Run.of(plan, trained)
         self.write_json("training.json", {"run": run.as_dict(), "settings": used})
         trained.history.to_parquet(self.path / "history.parquet", index=False)
         trained.model.save(self.file)

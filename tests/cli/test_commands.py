@@ -54,11 +54,11 @@ def run_folder(tmp_path_factory):
 def test_run_prints_the_table_the_verdict_and_where_things_are(run_folder):
     out, result = run_folder
     assert "Simulated data, not real clicks" in result.stdout
-    for text in ("most_popular", "gmf-t_ce-0: training, ", "gmf t_ce: recall@5 ", f"Written to {out}"):
+    for text in ("popular", "gmf-t_ce-0: training, ", "gmf t_ce: recall@5 ", f"Written to {out}"):
         assert text in result.stdout
     results = json.loads((out / "results.json").read_text())
     trained = [("gmf", "standard"), ("gmf", "t_ce")]
-    assert [(r["model"], r["policy"]) for r in results["runs"]] == [("most_popular", None), *trained]
+    assert [(r["model"], r["policy"]) for r in results["runs"]] == [("popular", None), *trained]
 
 
 def test_run_prints_plain_lines_where_there_is_no_terminal(run_folder):
@@ -81,7 +81,7 @@ def test_evaluate_gives_the_same_figures_and_other_cut_offs(run_folder):
     out, first = run_folder
 
     def figures(text):
-        return [line.split()[:6] for line in text.splitlines() if line.startswith(("gmf  ", "most_popular"))]
+        return [line.split()[:6] for line in text.splitlines() if line.startswith(("gmf  ", "popular"))]
 
     assert figures(invoke("evaluate", out).stdout) == figures(first.stdout)
     assert len(figures(first.stdout)) == 3

@@ -35,7 +35,7 @@ def test_the_difference_decides_and_if_asked_for_its_significance(
 ) -> None:
     found = bless(MODEL, POPULAR, "recall@20", BlessingConfig(**settings))
     assert found.blessed is blessed
-    assert found.reason.startswith("recall@20 0.4375 is +0.2500 against most_popular (0.1875, p = ")
+    assert found.reason.startswith("recall@20 0.4375 is +0.2500 against popular (0.1875, p = ")
     assert found.reason.endswith(expected)
 
 

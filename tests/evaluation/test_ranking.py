@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation import ranking
-from tfadt.evaluation.ranking import MostPopular, Ranker, RankingEvaluator, block_size, rank
+from tfadt.evaluation.ranking import Ranker, RankingEvaluator, block_size, rank
 
 
 class Counted:
@@ -255,19 +255,3 @@ def test_a_user_beyond_the_histories_is_refused():
 def test_a_model_of_another_size_is_refused(shape):
     with pytest.raises(DataError, match="3 users and at least 4 items"):
         RankingEvaluator(SPLIT, SEEN, (1,))(Counted(np.zeros(shape)))
-
-
-# ---------------------------------------------------------------- popularity
-
-
-def test_most_popular_ranks_by_count_then_code():
-    scorer = MostPopular(2, np.array([5, 9, 5, 1]))
-    assert (scorer.num_users, scorer.num_items) == (2, 4)
-    items, scores = rank(scorer, np.array([0, 1]), 3, csr([[], [1]], 4))
-    assert items.tolist() == [[1, 0, 2], [0, 2, 3]]
-    assert scores.tolist() == [[9, 5, 5], [5, 5, 1]]
-
-
-def test_most_popular_tells_large_counts_apart():
-    counts = np.array([2**24 - 2, 2**24 - 1])
-    assert rank(MostPopular(1, counts), np.array([0]), 2).items.tolist() == [[1, 0]]

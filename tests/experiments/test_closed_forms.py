@@ -7,9 +7,10 @@ import pytest
 from tfadt.config.loading import load_config
 from tfadt.data import artifact
 from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.protocol import test_evaluator as evaluator_of_test
 from tfadt.experiments.collide import collide
 from tfadt.experiments.denoise import noise_scores
-from tfadt.experiments.experiment import evaluate_again, resume_experiment, run_experiment
+from tfadt.experiments.experiment import evaluate_again, most_popular, resume_experiment, run_experiment
 from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
@@ -46,10 +47,10 @@ def finished(tmp_path_factory):
 
 
 def test_a_closed_form_has_one_row_and_another_seed_only_where_that_matters():
-    expected = ["gmf-standard-0", "gmf-t_ce-0", "ease-standard-0", "ials-standard-0", "popular-standard-0"]
+    expected = ["popular-standard-0", "gmf-standard-0", "gmf-t_ce-0", "ease-standard-0", "ials-standard-0"]
     expected += ["gmf-standard-1", "gmf-t_ce-1", "ials-standard-1"]
     assert names("adt.policies=standard,t_ce", "adt.seeds=2") == expected
-    assert names("adt.policies=t_ce")[1:] == ["ease-standard-0", "ials-standard-0", "popular-standard-0"]
+    assert names("adt.policies=t_ce") == ["popular-standard-0", "gmf-t_ce-0", "ease-standard-0", "ials-standard-0"]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_a_stage_of_a_pipeline_refuses_it_as_well(finished):
 
 
 def test_each_leaves_its_model_its_candidates_and_a_row(finished):
-    out, _, data, runs, results = finished
+    out, config, data, runs, results = finished
     by_name = {run.name: run for run in runs}
     logs = pd.read_parquet(out / "training.parquet")
     for model in ("ease", "ials", "popular"):
@@ -87,9 +88,14 @@ def test_each_leaves_its_model_its_candidates_and_a_row(finished):
     tried = logs[(logs["model"] == "ease") & (logs["seed"] == 0)]
     assert tuple(tried["lambda_"]) == EASE.grid["lambda_"]
     assert tried["selection_score"].max() == by_name["ease-standard-0"].selection_score
-    assert by_name["popular-standard-0"].metrics == pytest.approx(by_name["most_popular"].metrics)
+    assert [run.name for run in runs if run.is_floor] == [runs[0].name] == ["popular-standard-0"]
+    assert by_name["popular-standard-0"].metrics == pytest.approx(
+        most_popular(data, evaluator_of_test(data, config)).metrics
+    )
     assert [(r["model"], r["seed"]) for r in results["runs"]].count(("ease", 0)) == 1
-    assert {c["model"] for c in results["comparisons"]} == {"gmf"}
+    compared = {(c["model"], c["policy"], c["baseline"]) for c in results["comparisons"]}
+    methods = [("gmf", "standard"), ("gmf", "t_ce"), ("ease", "standard"), ("ials", "standard")]
+    assert compared == {("gmf", "t_ce", "standard"), *((*method, "popular") for method in methods)}
     text = (out / "results.md").read_text()
     assert "| ease | standard |" in text
     assert "- ease, ials, popular: solved in closed form, without a loss of a row: t_ce does not apply." in text
@@ -126,7 +132,7 @@ def test_a_run_that_was_cut_solves_what_is_left(finished, tmp_path):
         run_experiment(cut, tmp_path / "cut", after_each=stop)
     _, resumed = resume_experiment(tmp_path / "cut")
     first = {run.name: run.metrics for run in runs}
-    assert [run.name for run in resumed] == ["most_popular", "ials-standard-0", "ease-standard-0"]
+    assert [run.name for run in resumed] == ["popular", "ials-standard-0", "ease-standard-0"]
     assert all(run.metrics == first[run.name] for run in resumed)
 
 

@@ -164,15 +164,17 @@ def test_whatever_selects_checkpoints_recall_on_validation_is_kept(rule, tmp_pat
 
     config = run(tmp_path / "out", f"adt.selection={rule}", "adt.policies=t_ce")
     saved = SavedRun.open(tmp_path / "out")
-    expected = valid_evaluator(saved.data, config).recall(saved.load_model(NAME))
+    expected = valid_evaluator(saved.data, config.adt.selection, (config.evaluate.selection_k,)).recall(
+        saved.load_model(NAME)
+    )
     assert saved.run(NAME).valid_recall == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
-    [("20,50", 20), ("3", 3), ("3,10", 10), ("3,30,50", 30), ("20,50 select_k=50", 50)],
+    [("20,50", 50), ("3", 3), ("3,10", 10), ("20,50 select_k=20", 20)],
 )
-def test_a_small_cut_off_selects_only_where_there_is_no_larger_one(setting, expected):
+def test_the_largest_cut_off_selects_unless_another_is_named(setting, expected):
     k, _, select = setting.partition(" ")
     overrides = [f"evaluate.k={k}", *([f"evaluate.{select}"] if select else [])]
     assert load_config(None, overrides).evaluate.selection_k == expected

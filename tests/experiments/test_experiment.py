@@ -41,7 +41,7 @@ def test_results_have_a_row_for_every_training_and_for_popularity(finished):
     assert json.loads((out / "results.json").read_text()) == results
     rows = [(r["model"], r["policy"], r["seed"]) for r in results["runs"]]
     trained = [(m, p, s) for s in (0, 1) for m in ("gmf", "cdae") for p in ("standard", "t_ce")]
-    assert rows == [("most_popular", None, None), *trained]
+    assert rows == [("popular", None, None), *trained]
     for row in results["runs"]:
         assert 0 <= row["metrics"]["recall@5"] <= row["metrics"]["recall@10"] <= 1
         assert row["selection"] == (None if row["policy"] is None else "val_recall")

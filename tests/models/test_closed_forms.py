@@ -6,13 +6,14 @@ import pytest
 import tensorflow as tf
 from model_cases import SOLVED, checkerboard, make, random_neighbors
 
-from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
+from tfadt.data.interactions import CSR, InteractionData, Interactions, Vocabulary
 from tfadt.errors import ConfigError, DataError, OutOfMemoryError
-from tfadt.evaluation.ranking import MostPopular, rank
+from tfadt.evaluation.ranking import rank
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.ease import EASE
-from tfadt.models.ials import IALS, ridge, ridge_of_few
+from tfadt.models.ials import IALS
 from tfadt.models.popular import Popular
+from tfadt.models.ridge import ridge, ridge_of_few
 
 MODELS = pytest.mark.parametrize("cls", SOLVED, ids=lambda cls: cls.__name__)
 EVERYBODY = tf.range(20, dtype=tf.int64)
@@ -154,13 +155,14 @@ def test_validation_chooses_from_the_grid_and_without_it_a_value_is_asked_for(cl
 # --- popular
 
 
-def test_popular_ranks_as_the_floor_does():
-    data = checkerboard()
-    floor = MostPopular(20, np.bincount(data.train.item, minlength=16))
-    history = data.history()
-    expected, found = (rank(scorer, np.arange(20), 8, history) for scorer in (floor, solved(Popular, data)))
-    np.testing.assert_array_equal(found.items, expected.items)
-    np.testing.assert_array_equal(found.scores, expected.scores)
+def test_popular_ranks_by_count_then_code():
+    model = Popular(4, 4)
+    model.counts.assign([5, 9, 5, 1])
+    found = rank(model, np.array([0, 1]), 3, CSR(np.array([0, 0, 1, 1, 1]), np.array([1])))
+    assert found.items.tolist() == [[1, 0, 2], [0, 2, 3]]
+    assert found.scores.tolist() == [[9, 5, 5], [5, 5, 1]]
+    model.counts.assign([2**24 - 2, 2**24 - 1, 0, 0])
+    assert rank(model, np.array([0]), 2).items.tolist() == [[1, 0]]
 
 
 def test_popular_counts_by_weight_beyond_what_a_float32_sum_can_count():

@@ -204,7 +204,7 @@ def test_plain_training_as_the_baseline(ran: Ran) -> None:
     saved = SavedRun.open(folder)
     assert len(saved.runs) == 3
     assert saved.names == [saved.best()] == [saved.runs[-1].name]
-    assert [row.model for row in evaluate_again(folder)[1]] == ["most_popular", "gmf"]
+    assert [row.model for row in evaluate_again(folder)[1]] == ["popular", "gmf"]
     with pytest.raises(DataError, match="has no model 'gmf-standard-"):
         saved.load_model(saved.runs[1].name)
 

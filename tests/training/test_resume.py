@@ -237,7 +237,7 @@ def test_a_full_disk_at_the_users_metrics_is_one_sentence(tmp_path, monkeypatch,
     replace = os.replace
 
     def full(source, target):
-        if "most_popular" in str(target):
+        if "popular" in str(target):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         replace(source, target)
 

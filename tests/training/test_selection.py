@@ -8,9 +8,12 @@ import pytest
 import tensorflow as tf
 from model_cases import checkerboard, make
 
+from tfadt.config.loading import load_config
+from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.denoising.truncated import TCE
 from tfadt.errors import DataError
+from tfadt.evaluation.rules import selection_rule, validation_rows
 from tfadt.models.gmf import GMF
 from tfadt.training.selection import Selection, selection_score
 from tfadt.training.validation import ValidationLoss
@@ -88,6 +91,57 @@ def test_val_recall_is_recall_on_validation_with_training_masked(model):
     assert score() == pytest.approx(1.0)
 
 
+def known(data, count):
+    """Says of the first interactions of validation that they are known to be liked, of all others that nothing is known."""
+    return dataclasses.replace(
+        data, valid=dataclasses.replace(data.valid, known_positive=np.arange(len(data.valid)) < count)
+    )
+
+
+def test_clean_val_recall_sees_what_is_known_to_be_liked_alone(model):
+    data = checkerboard()
+    first, other = data.valid.item[:2]
+    assert data.valid.user[:2].tolist() == [0, 0]
+    model.user_table.assign(np.ones(model.user_table.shape))
+    model.output_kernel.assign(np.ones(model.output_kernel.shape))
+    # User 0's training items are masked; of its two validation items the second one comes first in its ranking.
+    vectors = np.zeros(model.item_table.shape)
+    vectors[other], vectors[first] = 2.0, 1.0
+    model.item_table.assign(vectors)
+    score = selection_score("clean_val_recall", model, known(data, 1), model.negative_sampler(data), k=1)
+    assert score() == 0.0
+    score = selection_score("clean_val_recall", model, known(data, 2), model.negative_sampler(data), k=1)
+    assert score() == 0.5
+
+
+def test_auto_takes_what_is_known_where_it_is_enough():
+    data = checkerboard(users=100)
+    assert len(data.valid) == 200
+    assert selection_rule("auto", data) == "val_recall"
+    assert selection_rule("auto", known(data, 199)) == "val_recall"
+    assert selection_rule("auto", known(data, 200)) == "clean_val_recall"
+    assert selection_rule("trimmed", known(data, 200)) == "trimmed"
+    assert len(validation_rows("auto", known(data, 199))) == 200
+    assert len(validation_rows("clean_val_recall", known(data, 7))) == 7
+
+
+def test_what_defines_the_clean_test_is_not_known():
+    small = [f"ingest.simulated.{size}" for size in ("users=200", "items=80", "interactions=6000")]
+    hidden, shown = (
+        ingest(load_config(None, [*small, "ingest.extra_feedback.share=0", f"ingest.extra_feedback.{setting}"]).ingest)
+        for setting in ("validation_share=0", "validation_share=1")
+    )
+    assert hidden.valid.false_positive is not None
+    assert selection_rule("auto", hidden) == "val_recall"
+    np.testing.assert_array_equal(validation_rows("auto", shown).item, shown.valid.item[~shown.valid.false_positive])
+
+
+def test_nothing_known_is_told(model):
+    data = checkerboard()
+    with pytest.raises(DataError, match=r"needs validation interactions that are known to be liked\. Received: none of 40"):
+        selection_score("clean_val_recall", model, data, model.negative_sampler(data), k=10)
+
+
 def test_the_papers_rule_is_the_policys_own_loss_at_the_current_drop_rate(model):
     data = checkerboard()
     score = selection_score("paper", model, data, model.negative_sampler(data), k=10, fixed_negatives=True)
@@ -121,7 +175,7 @@ def test_validation_negatives_are_fresh_unless_fixed(model):
         assert (losses.trimmed_loss() == first) is fixed
 
 
-@pytest.mark.parametrize("rule", ["val_recall", "trimmed", "paper"])
+@pytest.mark.parametrize("rule", ["auto", "clean_val_recall", "val_recall", "trimmed", "paper"])
 def test_rules_that_need_validation_say_so(model, rule):
     none = Interactions(np.zeros(0, np.int64), np.zeros(0, np.int64))
     data = dataclasses.replace(checkerboard(), valid=none)

@@ -58,7 +58,7 @@ def run(
     load_tensorflow()
     from tfadt.experiments import report
     from tfadt.experiments.collide import collide
-    from tfadt.experiments.comparison import comparisons, rows
+    from tfadt.experiments.comparison import comparisons, rows, tested_metrics
     from tfadt.experiments.experiment import resume_experiment, run_experiment
     from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
     from tfadt.experiments.folder import RunFolder
@@ -90,7 +90,8 @@ def run(
     print_table(*report.table_cells(table, settings.evaluate.k), keys=2)
     print_lines(report.account_lines(interactions, runs))
     print_lines([report.data_line(interactions)])
-    print_lines(report.verdict_lines(table, comparisons(runs, [f"recall@{k}"]), k))
+    print_lines([report.selection_line(settings, interactions)])
+    print_lines(report.verdict_lines(table, comparisons(runs, tested_metrics(runs, settings.evaluate.k)), k))
     if uses_extra_feedback(runs):
         print_lines(["", "Training with extra feedback"])
         print_table(*training_table(runs, settings.evaluate.k), keys=3)

@@ -10,13 +10,11 @@ from pydantic_core import PydanticCustomError
 from tfadt.config.section import Section
 from tfadt.errors import ConfigError
 
-_STEADY_K = 20
-
 
 class BlessingConfig(Section):
     """What a model of a pipeline must be better than, at the first cut-off's recall, to be pushed."""
 
-    baseline: Literal["most_popular", "standard", "none"] = "most_popular"
+    baseline: Literal["popular", "standard", "none"] = "popular"
     """The most popular items for everybody, the same model trained plainly, or nothing."""
     min_difference: float = 0.0
     """By how much at least."""
@@ -30,8 +28,8 @@ class EvaluateConfig(Section):
     k: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(20, 50), min_length=1)
     """Cut-offs of the ranking metrics; tables and verdicts are about the first one."""
     select_k: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Cut-off of the validation recall that selects checkpoints and models; default: the first of `k` that is at least 20,
-    else the largest. At a small cut-off validation recall is mostly noise."""
+    """Cut-off of the validation recall that selects checkpoints and models; default: the largest of `k`. At a small cut-off
+    validation recall is mostly noise."""
     mask: Literal["train_valid", "train"] = "train_valid"
     """Seen items that are left out of the test ranking."""
     drop_empty: bool = False
@@ -41,7 +39,7 @@ class EvaluateConfig(Section):
     @property
     def selection_k(self) -> int:
         """The cut-off of the validation recall that selects."""
-        return self.select_k or next((k for k in self.k if k >= _STEADY_K), self.k[-1])
+        return self.select_k or self.k[-1]
 
     @field_validator("k")
     @classmethod

@@ -20,7 +20,7 @@ class Blessing:
         blessed: Whether the model may go on.
         reason: Why, in words.
         metric: What was compared.
-        baseline: With what: `most_popular`, `standard` (plain training of the same model) or `none`.
+        baseline: With what: `popular`, `standard` (plain training of the same model) or `none`.
         test: The paired test over users (method - baseline); None without a baseline.
     """
 

@@ -9,6 +9,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.rules import validation_rows
 
 
 def seen_at_test(data: InteractionData, config: Config) -> CSR:
@@ -55,6 +56,6 @@ def why_no_disliked(data: InteractionData) -> str | None:
     return None
 
 
-def valid_evaluator(data: InteractionData, config: Config) -> RankingEvaluator:
-    """Returns the evaluator of the validation split, at the cut-off that selects; training items are left out."""
-    return RankingEvaluator(data.valid, data.history(), (config.evaluate.selection_k,))
+def valid_evaluator(data: InteractionData, rule: str, ks: Sequence[int]) -> RankingEvaluator:
+    """Returns the evaluator of the validation interactions of a rule; training items are left out."""
+    return RankingEvaluator(validation_rows(rule, data), data.history(), ks)

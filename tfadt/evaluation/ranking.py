@@ -36,24 +36,6 @@ class Scorer(Protocol):
         """Returns float32 `[B, num_items]` for the users int64 `[B]`."""
 
 
-class MostPopular:
-    """The floor of every comparison: scores an item by its number of training interactions; ties go to the lower code.
-
-    Args:
-        num_users: Number of users.
-        counts: int64 `[num_items]`, training interactions of each item (below 2**24, exact in float32).
-    """
-
-    def __init__(self, num_users: int, counts: np.ndarray):
-        self.num_users = num_users
-        self.num_items = len(counts)
-        self._scores = tf.constant(counts, tf.float32)
-
-    def score_users(self, users: tf.Tensor) -> tf.Tensor:
-        """Returns the counts, float32 `[B, num_items]`."""
-        return tf.tile(self._scores[None], [tf.size(users), 1])
-
-
 class Ranking(NamedTuple):
     """The best items of some users.
 

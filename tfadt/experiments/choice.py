@@ -129,7 +129,9 @@ def denoising(
         `outcome` (see `Outcome`) and `effects`; None where no denoising was compared with plain training.
     """
     compared = {
-        (test.model, test.policy, test.plan) for test in tests if _is_candidate(test.policy) and test.policy != PLAIN
+        (test.model, test.policy, test.plan)
+        for test in tests
+        if test.baseline == PLAIN and _is_candidate(test.policy) and test.policy != PLAIN
     }
     chosen_method = None if chosen is None else (chosen.model, chosen.policy, chosen.plan)
     if chosen_method not in compared:
@@ -169,7 +171,7 @@ def effects_of(
     rows = {(row.model, row.policy, row.plan): row for row in table}
     found = []
     for test in tests:
-        if (test.model, test.policy, test.plan) != method or test.metric not in metrics:
+        if (test.model, test.policy, test.plan) != method or test.baseline != PLAIN or test.metric not in metrics:
             continue
         own, plain = rows[method], rows[test.model, PLAIN, ADT_ALONE]
         value = plain.metrics[test.metric][0]

@@ -17,6 +17,7 @@ from pydantic import InstanceOf, TypeAdapter
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, reading, writing
 from tfadt.evaluation.protocol import group_evaluator
+from tfadt.evaluation.rules import validation_rows
 from tfadt.experiments.folder import read_per_user
 from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer, Mix
@@ -133,7 +134,8 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
     lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.selection_k
     widest = Group(max(settings.ratios), include_empty=True)
     table = neighbor_table(run.warmup_space(name), ratio, widest.users(ratio), max(settings.neighbors), settings.search)
-    users, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)
+    rows = validation_rows(run.config.adt.selection, data)
+    users, recall = mixture_recall(model, table, rows, data.history(), settings.neighbors, lambdas, k, settings.mix)
     measured = _with_liked(read_per_user(run.layout, name))
     found = []
     for group in groups(run):

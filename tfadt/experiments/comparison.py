@@ -1,4 +1,4 @@
-"""Each denoising policy against plain training of the same model: spread over seeds, paired tests over users."""
+"""Each method against plain training of its model and against the most popular items: spread over seeds, paired tests."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from tfadt.evaluation.significance import (
     mean_over_seeds,
     paired_test,
 )
-from tfadt.experiments.run import Run
+from tfadt.experiments.run import POPULAR, Run
 from tfadt.registry import PLAIN
-from tfadt.training.plan import ADT_ALONE
+from tfadt.training.plan import ADT_ALONE, is_seeded
 
-_SIGNIFICANT = 0.05
+SIGNIFICANT = 0.05
 
-TESTED = ("recall", "ndcg", "false_share", "anti_precision", "novelty")
+ACCURACY = ("recall", "ndcg")
+TESTED = (*ACCURACY, "false_share", "anti_precision", "novelty")
 """Metrics that every method is compared by, before the `@k`."""
 
 ENOUGH_SEEDS = 5
@@ -36,8 +37,8 @@ class Row:
     """One method: mean and standard deviation of each metric over its seeds.
 
     Attributes:
-        model: Registered name, or `most_popular`.
-        policy: Registered name; None for `most_popular`.
+        model: Registered name.
+        policy: Registered name; None for a floor that was not asked for.
         plan: The stages of the training, joined by +.
         seeds: Number of runs.
         metrics: Metric -> (mean, standard deviation).
@@ -65,22 +66,25 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A policy in a plan of stages against plain training of the same model, on one metric.
+    """A method against another, on one metric.
 
     Attributes:
         model: Registered name.
         policy: Registered name.
         plan: The stages of the training, joined by +.
+        baseline: `standard`, plain training of the same model in ADT alone, or `popular`, the most popular items.
         metric: Such as `recall@20`.
         test: Paired over users, each user's value averaged over the seeds. It knows the chance of which users are tested,
             not the chance of training.
         seed_test: Paired over seeds (the same seed draws the same batches for both): the chance of training.
-        p_holm: The p-value over users, corrected for all comparisons of the run on this metric (Holm).
+        p_holm: The p-value over users, corrected (Holm) for all tests of its table: those of all methods against this
+            baseline at this cut-off, on recall and NDCG together or on what these cannot see together.
     """
 
     model: str
     policy: str
     plan: str
+    baseline: str
     metric: str
     test: PairedTest
     seed_test: PairedTest
@@ -88,8 +92,9 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Whether the policy helps, by the corrected p-value; see `verdict`."""
-        return verdict(replace(self.test, p_value=self.p_holm), self.seed_test, self.metric)
+        """Whether the method is better, by the corrected p-value; see `verdict`."""
+        by_chance = self.seed_test if is_seeded(self.model) else None
+        return verdict(replace(self.test, p_value=self.p_holm), by_chance, self.metric)
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the comparison for `results.json`."""
@@ -97,7 +102,7 @@ class Comparison:
             "model": self.model,
             "policy": self.policy,
             "plan": self.plan,
-            "baseline": PLAIN,
+            "baseline": self.baseline,
             "metric": self.metric,
             **asdict(self.test),
             "p_value_holm": self.p_holm,
@@ -136,46 +141,71 @@ def tested_metrics(runs: Sequence[Run], ks: Sequence[int]) -> list[str]:
 
 
 def comparisons(runs: Sequence[Run], metrics: Sequence[str]) -> list[Comparison]:
-    """Tests every method against `standard` in ADT alone of the same model; none for a model not trained like that."""
+    """Tests every method against `standard` in ADT alone of its model, where that was trained, and against `popular`."""
     by_method = methods(runs)
-    found: list[tuple[tuple[str, str, str], str, PairedTest, PairedTest]] = []
+    floor = next((own for own in by_method.values() if own[0].is_floor), [])
+    found: list[Comparison] = []
     for (model, policy, plan), own in by_method.items():
-        baseline = by_method.get((model, PLAIN, ADT_ALONE), [])
-        # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
-        if policy is None or own is baseline or len(own) != len(baseline):
+        if own is floor or policy is None:
             continue
-        found += [((model, policy, plan), metric, *paired(own, baseline, metric)) for metric in metrics]
-    corrected: dict[str, list[float]] = {
-        metric: holm([test.p_value for _, of, test, _ in found if of == metric]) for metric in metrics
-    }
-    return [Comparison(*method, metric, users, seeds, corrected[metric].pop(0)) for method, metric, users, seeds in found]
+        plain = by_method.get((model, PLAIN, ADT_ALONE), [])
+        for name, baseline in ((PLAIN, plain), (POPULAR, [] if plain is floor else floor)):
+            # In the midst of a run a method can be a seed ahead of its baseline: there is nothing to pair yet.
+            if own is not baseline and len(baseline) == (1 if baseline is floor else len(own)):
+                for metric in metrics:
+                    users, seeds = paired(own, baseline, metric)
+                    found.append(Comparison(model, policy, plan, name, metric, users, seeds, users.p_value))
+    return _corrected(found)
+
+
+def _corrected(tests: Sequence[Comparison]) -> list[Comparison]:
+    """Returns the tests with the p-values that are corrected for all tests of the same table."""
+    tables: dict[tuple[str, str, bool], list[int]] = {}
+    for n, test in enumerate(tests):
+        name, _, k = test.metric.partition("@")
+        tables.setdefault((test.baseline, k, name in ACCURACY), []).append(n)
+    found = list(tests)
+    for members in tables.values():
+        for n, p in zip(members, holm([tests[n].test.p_value for n in members]), strict=True):
+            found[n] = replace(tests[n], p_holm=p)
+    return found
 
 
 def paired(own: Sequence[Run], baseline: Sequence[Run], metric: str) -> tuple[PairedTest, PairedTest]:
-    """Returns the tests of a method against another over users (each averaged over the seeds) and over seeds."""
+    """Returns the tests of a method against another over users (each averaged over the seeds) and over seeds.
+
+    A baseline of one run, which no seed changes, is the same for every seed.
+    """
     by_user = [mean_over_seeds([run.evaluation.per_user for run in group], metric) for group in (own, baseline)]
-    by_seed = [np.array([run.evaluation.metrics[metric] for run in group]) for group in (own, baseline)]
-    return paired_test(*by_user), paired_test(*by_seed)
+    ours, theirs = (np.array([run.evaluation.metrics[metric] for run in group]) for group in (own, baseline))
+    return paired_test(*by_user), paired_test(ours, np.broadcast_to(theirs, ours.shape))
 
 
-def verdict(users: PairedTest, seeds: PairedTest, metric: str = "recall") -> str:
-    """Returns whether a method helps: `better` or `worse` where users and seeds both say so.
+def verdict(users: PairedTest, seeds: PairedTest | None, metric: str = "recall") -> str:
+    """Returns whether a method is better: `better` or `worse` where users and seeds both say so.
 
     Fewer disliked items are better; more or less of novelty is neither, so it is `higher` or `lower`.
     Fewer than five seeds cannot tell a method from the luck of its training; the verdict then says that it is for these.
+
+    Args:
+        users: The test over users.
+        seeds: The test over seeds; None for a method that no seed changes.
+        metric: What was tested.
     """
-    if users.p_value >= _SIGNIFICANT:
+    if users.p_value >= SIGNIFICANT:
         return "no significant difference"
     name = metric.partition("@")[0]
     if name == "novelty":
         direction = "higher" if users.difference > 0 else "lower"
     else:
         direction = "better" if (users.difference > 0) != (name in LESS_IS_BETTER) else "worse"
+    if seeds is None:
+        return direction
     if seeds.users < 2:
         return f"{direction} with this seed"
     if seeds.users < ENOUGH_SEEDS:
         return f"{direction} over users with these {seeds.users} seeds"
-    return direction if seeds.p_value < _SIGNIFICANT else "no difference beyond the chance of training"
+    return direction if seeds.p_value < SIGNIFICANT else "no difference beyond the chance of training"
 
 
 def methods(runs: Sequence[Run]) -> dict[tuple[str, str | None, str], list[Run]]:

@@ -17,12 +17,13 @@ _LEAST_GAP = 1e-12
 
 
 def variety_table(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> Table:
-    """Returns header and cells: each method's false positives and variety at k, with intervals and corrected p-values.
+    """Returns header and cells: each method's false positives and variety at k, with intervals over users.
 
+    Beside them stand the corrected p-values of the tests against plain training of the same model.
     Metrics that were not measured have no column.
     """
     metrics = [metric for metric in (f"{name}@{k}" for name in _SHOWN) if all(metric in row.metrics for row in table)]
-    p_values = {(t.model, t.policy, t.plan, t.metric): t.p_holm for t in tests}
+    p_values = {(t.model, t.policy, t.plan, t.metric): t.p_holm for t in tests if t.baseline == PLAIN}
     header = ["model", "policy", *metrics]
     cells = []
     for row in table:

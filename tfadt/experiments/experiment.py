@@ -18,14 +18,15 @@ from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, DivergedError
 from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
-from tfadt.evaluation.ranking import MostPopular, RankingEvaluator, Told
+from tfadt.evaluation.ranking import RankingEvaluator, Told
 from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans
-from tfadt.experiments.run import POPULAR, Run
+from tfadt.experiments.run import POPULAR, Run, is_floor
 from tfadt.experiments.saved import SavedRun
 from tfadt.experiments.strength import train_at_best_strength
+from tfadt.models.popular import Popular
 from tfadt.models.recommender import Recommender
 from tfadt.training.plan import Plan, check_feedback, is_automatic, settings_of
 from tfadt.training.progress import Progress
@@ -36,10 +37,11 @@ AfterEach = Callable[[InteractionData, list[Run]], object]
 
 
 def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
-    """Ranks by training count: the floor of every comparison."""
+    """Counts and ranks: the floor of a comparison that does not train it."""
     begun = time.perf_counter()
-    counts = np.bincount(data.train.item, minlength=data.num_items)
-    evaluation = evaluator(MostPopular(data.num_users, counts))
+    model = Popular.from_interactions(data)
+    model.fit_interactions(data.train)
+    evaluation = evaluator(model)
     seconds = time.perf_counter() - begun
     return Run(model=POPULAR, metrics=evaluation.metrics, per_user=evaluation.per_user, seconds=seconds, has_model=False)
 
@@ -55,7 +57,8 @@ def measure(
     """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
     begun = time.perf_counter()
     if run.valid_recall is None and len(data.valid):
-        run = replace(run, valid_recall=valid_evaluator(data, config).recall(model, told))
+        validation = valid_evaluator(data, config.adt.selection, (config.evaluate.selection_k,))
+        run = replace(run, valid_recall=validation.recall(model, told))
     evaluation = evaluator(model, told)
     return run.measured(evaluation, time.perf_counter() - begun)
 
@@ -74,7 +77,7 @@ def run_experiment(
         after_each: Called after each training with the data and the runs so far, so that a report can be kept up to date.
 
     Returns:
-        The data set and the runs, the popularity floor first.
+        The data set and the runs, the most popular items first.
 
     Raises:
         ConfigError: If a setting cannot be used; raised before anything is trained.
@@ -140,8 +143,9 @@ def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config,
     saved = SavedRun.open(folder)
     config = load_config(None, overrides, dump(saved.config))
     evaluator = test_evaluator(saved.data, config)
-    runs = [most_popular(saved.data, evaluator)]
-    for name, run in saved.trained.items():
+    trained = saved.trained
+    runs = [] if any(run.is_floor for run in trained.values()) else [most_popular(saved.data, evaluator)]
+    for name, run in trained.items():
         untimed = replace(run, valid_recall=None, seconds=0.0)
         runs.append(measure(untimed, saved.load_model(name), saved.data, config, evaluator))
     return config, rows(runs)
@@ -162,14 +166,16 @@ def _train_all(
     after_each: AfterEach | None,
 ) -> list[Run]:
     evaluator = test_evaluator(data, config)
-    runs = [most_popular(data, evaluator)]
-    folder.keep_users(runs[0])
+    runs = []
+    if not any(is_floor(plan.model, plan.policy, plan.stages) for plan in todo):
+        runs.append(most_popular(data, evaluator))
+        folder.keep_users(runs[0])
     logs: list[pd.DataFrame] = []
     for plan in todo:
         finished = folder.finished(plan)
         if finished is None:
             trained = _train(folder, plan, data, config, listener)
-            run = Run.of(plan, trained, config.adt.selection)
+            run = Run.of(plan, trained)
             run = measure(run, trained.model, data, config, evaluator, listener.ranked)
             epochs = folder.keep(plan, trained, run)
             # Each training builds graphs of its own; without this they would pile up over a long run.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tfadt.config import Config
 from tfadt.config.training import check_plan
 from tfadt.errors import ConfigError, did_you_mean
+from tfadt.experiments.run import is_floor
 from tfadt.registry import MODELS, PLAIN, POLICIES
 from tfadt.training.plan import (
     ADT_ALONE,
@@ -13,7 +14,7 @@ from tfadt.training.plan import (
     build_settings,
     check_model,
     check_training,
-    closed_form,
+    is_seeded,
     settings_of,
 )
 
@@ -50,14 +51,8 @@ def plans(config: Config) -> list[Plan]:
         Plan(model, policy, seed, stages)
         for seed in seeds
         for model, policy, stages in methods
-        if seed == config.adt.seed or _seeded(model, config)
+        if seed == config.adt.seed or is_seeded(model)
     ]
-
-
-def _seeded(model: str, config: Config) -> bool:
-    """Returns whether another seed gives another model."""
-    cls = closed_form(model, config)
-    return cls is None or cls.seeded
 
 
 def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -68,7 +63,8 @@ def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
         found = [_parse(training) for training in adt.trainings]
     # Without ADT no policy takes part: one training is enough.
     methods = [(m, p if "adt" in plan.split("+") else PLAIN, tuple(plan.split("+"))) for m, p, plan in found]
-    return list(dict.fromkeys(methods))
+    # The floor first: every report, also one in the midst of the run, is read against it.
+    return sorted(dict.fromkeys(methods), key=lambda method: not is_floor(*method))
 
 
 def _parse(training: str) -> tuple[str, str, str]:

@@ -16,14 +16,24 @@ from tfadt.data.account import summary
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.protocol import why_no_disliked
+from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_rule
 from tfadt.experiments.collide import Collided
-from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, comparisons, rows, tested_metrics
+from tfadt.experiments.comparison import (
+    ACCURACY,
+    ENOUGH_SEEDS,
+    SIGNIFICANT,
+    Comparison,
+    Row,
+    comparisons,
+    rows,
+    tested_metrics,
+)
 from tfadt.experiments.disliked import gap_table, variety_table
 from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
 from tfadt.experiments.layout import PAGE, REPORT, RESULTS
-from tfadt.experiments.run import POPULAR, SCHEMA, Run
+from tfadt.experiments.run import POPULAR, SCHEMA, Run, is_floor
 from tfadt.experiments.summary import summary as summarised
-from tfadt.registry import policy_label
+from tfadt.registry import PLAIN, policy_label
 from tfadt.training.plan import ADT_ALONE, is_closed_form
 from tfadt.versions import versions
 
@@ -106,6 +116,43 @@ def method_name(method: Row | Comparison) -> str:
     return f"{method.model} {policy_label(method.policy)}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
 
 
+def selection_line(config: Config, data: InteractionData) -> str:
+    """Returns one sentence on the rule that chose the checkpoints, and why it did where that was left to the data."""
+    given = config.adt.selection
+    rule, known = selection_rule(given, data), data.valid.known_positive
+    line = f"Checkpoints of every policy by `{rule}`"
+    if rule in BY_RECALL:
+        line += f" at {config.evaluate.selection_k}"
+    if given == "auto":
+        count = 0 if known is None else int(known.sum())
+        line += f" (`auto`: {count:,} validation interactions are known to be liked, {ENOUGH_KNOWN} are enough)"
+    return f"{line}."
+
+
+def _tests_parts(what: str, tests: Sequence[Comparison], baseline: str, k: int) -> list[str]:
+    """Returns the tests on recall and NDCG at k against a baseline as a table under a line; nothing where there are none."""
+    metrics = [f"{name}@{k}" for name in ACCURACY]
+    by_method: dict[tuple[str, str, str], dict[str, Comparison]] = {}
+    for test in tests:
+        if test.baseline == baseline and test.metric in metrics:
+            by_method.setdefault((test.model, test.policy, test.plan), {})[test.metric] = test
+    if not by_method:
+        return []
+    cells = [
+        [method_name(next(iter(own.values()))), *(_test_cell(own[m]) for m in metrics if m in own)]
+        for own in by_method.values()
+    ]
+    return [
+        f"Against {what}: difference, its 95 % interval, p over users (Holm over this table) and verdict.",
+        _markdown_table(["method", *metrics], cells),
+    ]
+
+
+def _test_cell(test: Comparison) -> str:
+    t = test.test
+    return f"{t.difference:+.4f} [{t.ci_low:+.4f}, {t.ci_high:+.4f}], p = {test.p_holm:.2g}: {test.verdict}"
+
+
 def data_line(data: InteractionData) -> str:
     """Returns one sentence on the data: whether it is simulated, its size, and whether the test is clean."""
     manifest = data.manifest
@@ -125,20 +172,18 @@ def data_line(data: InteractionData) -> str:
 
 
 def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> list[str]:
-    """Returns a sentence for each policy, on recall@k: does denoising help here, and does the model beat popularity?"""
+    """Returns a sentence for each policy, on recall@k: does denoising help here? Then: which methods beat popularity?"""
     metric = f"recall@{k}"
     lines = []
     for test in tests:
-        if test.metric == metric:
+        if (test.baseline, test.metric) == (PLAIN, metric):
             t = test.test
             lines.append(
                 f"{method_name(test)}: {metric} {t.difference:+.4f} against plain training "
                 f"(95 % interval {t.ci_low:+.4f} to {t.ci_high:+.4f}, p = {test.p_holm:.3g} (Holm) over {t.users:,} users"
                 f"{_seeds(test)}): {test.verdict}."
             )
-    floor = next(row.metrics[metric][0] for row in table if row.model == POPULAR)
-    below = [method_name(row) for row in table if row.policy and row.metrics[metric][0] <= floor]
-    seeds = tests[0].seed_test.users if tests else ENOUGH_SEEDS
+    seeds = max((test.seed_test.users for test in tests), default=ENOUGH_SEEDS)
     if seeds < 2:
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     elif seeds < ENOUGH_SEEDS:
@@ -149,9 +194,19 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
         if others:
             names, verb = ", ".join(others), "does" if len(others) == 1 else "do"
             lines.append(f"{', '.join(solved)}: solved in closed form, without a loss of a row: {names} {verb} not apply.")
-    if below:
-        lines.append(f"No better than the most popular items ({metric} {floor:.4f}): {', '.join(below)}.")
-    return lines
+    return [*lines, *_floor_lines(table, tests, metric)]
+
+
+def _floor_lines(table: Sequence[Row], tests: Sequence[Comparison], metric: str) -> list[str]:
+    """Returns which methods are above the most popular items for certain, and which are not."""
+    floor = next((row.metrics[metric][0] for row in table if is_floor(row.model, row.policy, row.plan.split("+"))), None)
+    against = [test for test in tests if (test.baseline, test.metric) == (POPULAR, metric)]
+    above = [test for test in against if test.test.difference > 0 and test.p_holm < SIGNIFICANT]
+    certain = [f"{method_name(test)} (p = {test.p_holm:.2g})" for test in above]
+    others = [f"{method_name(test)} ({test.test.difference:+.4f})" for test in against if test not in above]
+    said = f"the most popular items ({metric} {floor:.4f})"
+    lines = [f"Above {said} with p < {SIGNIFICANT} over users (Holm): {', '.join(certain)}."] if certain else []
+    return [*lines, *([f"Not above {said} for certain: {', '.join(others)}."] if others else [])]
 
 
 def markdown(
@@ -170,12 +225,13 @@ def markdown(
         title,
         _escaped(data_line(data)),
         f"With pictures, once the run is over: [{PAGE}]({PAGE}).",
-        f"Full ranking over all items, seen items masked ({config.evaluate.mask}). Checkpoints of every policy by "
-        f"`{config.adt.selection}`. "
+        f"Full ranking over all items, seen items masked ({config.evaluate.mask}). {selection_line(config, data)} "
         + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
         _markdown_table(header, cells),
         "## Does denoising help here?",
         "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "There is nothing to compare.",
+        *_tests_parts("plain training of the same model", tests, PLAIN, first),
+        *_tests_parts("the most popular items", tests, POPULAR, first),
         "## Disliked items, and variety",
         *disliked_parts(data, table, tests, first),
         *_extra_feedback_parts(config, runs, collided),

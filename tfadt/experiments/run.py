@@ -1,7 +1,8 @@
-"""The record of one run: a training, or the popularity floor, and how well it ranks the clean test."""
+"""The record of one run: a training, or the floor that nobody trained, and how well it ranks the clean test."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -10,14 +11,22 @@ from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from tfadt.errors import DataError
 from tfadt.evaluation.ranking import Evaluation
+from tfadt.evaluation.rules import BY_RECALL
 from tfadt.models.noise_ranked import NoiseRanked
+from tfadt.registry import PLAIN
 from tfadt.training.plan import ADT_ALONE, Plan, training_name
 from tfadt.training.stages import Trained
 
-POPULAR = "most_popular"
+POPULAR = "popular"
+"""The model that every table has: the floor of every comparison."""
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of what the folder of a run holds. A folder of another version is refused."""
+
+
+def is_floor(model: str, policy: str | None, stages: Sequence[str]) -> bool:
+    """Returns whether a training is the floor: the most popular items, of all training clicks."""
+    return model == POPULAR and policy in (None, PLAIN) and "adt" in stages
 
 
 def check_schema(content: Any, where: object) -> None:
@@ -33,20 +42,24 @@ def check_schema(content: Any, where: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A training, or the popularity floor, and how well it ranks the clean test. Only this class reads and writes itself.
+    """A training, and how well it ranks the clean test. Only this class reads and writes itself.
+
+    The floor is the model `popular`, trained plainly. Where it is not among the trainings it is counted for the tables
+    alone: it has no policy and no seed, and leaves no model.
 
     Attributes:
-        model: Registered name, or `most_popular`.
-        policy: Registered name; None for `most_popular`.
+        model: Registered name.
+        policy: Registered name; None for a floor that was not asked for.
         plan: The stages of the training, joined by +.
-        seed: None for `most_popular`.
-        selection: The rule that chose the checkpoint; None for `most_popular`.
+        seed: None for that floor.
+        selection: The rule that chose the checkpoint; None for that floor.
         metrics: Means over the test users, such as `recall@20`; empty before the test was ranked.
         realised_drop_rate: Share of the rows that ADT dropped in the epoch whose weights were selected.
         adt_step: The step of ADT whose weights were selected; None without that stage.
         best_step: The selected step of the last stage.
         selection_score: Its score under the rule, larger is better; None under `last`.
-        valid_recall: Recall on validation, by which models are compared; None where there is no validation.
+        valid_recall: Recall on validation, on what is known to be liked there if `clean_val_recall` selects, by which models
+            are compared; None where there is no validation.
         has_model: Whether the folder holds its model; a pipeline's step keeps the one model, not those it is compared with.
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
         strength: How the strength of denoising was chosen, and the frontier; None where it was set.
@@ -81,6 +94,11 @@ class Run:
         return training_name(self.model, self.policy, self.plan, self.seed)
 
     @property
+    def is_floor(self) -> bool:
+        """Whether it ranks by the training clicks of an item, all of the same weight."""
+        return is_floor(self.model, self.policy, self.stages)
+
+    @property
     def stages(self) -> tuple[str, ...]:
         """The stages of the training."""
         return tuple(self.plan.split("+"))
@@ -93,22 +111,21 @@ class Run:
         return Evaluation(self.metrics, self.per_user)
 
     @classmethod
-    def of(cls, plan: Plan, trained: Trained, selection: str) -> Run:
+    def of(cls, plan: Plan, trained: Trained) -> Run:
         """Returns the record of a training whose test has not been ranked yet."""
-        selected_by = trained.selection or selection
         ranks_otherwise = isinstance(trained.model, NoiseRanked)  # than the model that was selected
         return cls(
             model=plan.model,
             policy=plan.policy,
             plan=plan.label,
             seed=plan.seed,
-            selection=selected_by,
+            selection=trained.selection,
             metrics={},
             realised_drop_rate=trained.drop_rate,
             adt_step=trained.adt_step,
             best_step=trained.best_step,
             selection_score=trained.selection_score,
-            valid_recall=trained.selection_score if selected_by == "val_recall" and not ranks_otherwise else None,
+            valid_recall=trained.selection_score if trained.selection in BY_RECALL and not ranks_otherwise else None,
             without_negative=trained.without_negative,
             strength=trained.strength,
             seconds=trained.seconds,

@@ -33,7 +33,7 @@ class SavedRun:
         results: What `results.json` holds.
         config: Its settings.
         data: Its data set, fingerprint checked.
-        runs: The records in `results.json`, the popularity floor first.
+        runs: The records in `results.json`, the most popular items first.
     """
 
     folder: Path

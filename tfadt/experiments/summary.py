@@ -151,6 +151,7 @@ def oracle_gap(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> lis
         itself is not better by the corrected test, since a share of nothing certain tells nothing.
     """
     by_method = {(row.model, row.policy): row for row in table if row.plan == ADT_ALONE}
+    tests = [test for test in tests if test.baseline == PLAIN]
     found = []
     for test in tests:
         name = test.metric.partition("@")[0]

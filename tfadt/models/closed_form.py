@@ -113,6 +113,8 @@ class ClosedForm(Recommender):
     ) -> keras.callbacks.History:
         """Solves for the model on the training split of a data set, its settings chosen by recall@k on validation.
 
+        Where 200 validation interactions are known to be liked, these alone are relevant (`adt.selection = "auto"`).
+
         Args:
             x: The data set.
             y: None.
@@ -135,7 +137,7 @@ class ClosedForm(Recommender):
             )
         at_least_one(k=k)
         self.check_data(x)
-        evaluator = self._evaluator(x, "valid", k) if len(x.valid) else None
+        evaluator = self._validation(x, k) if len(x.valid) else None
         score = None if evaluator is None else lambda: evaluator.recall(self)
         found = self.fit_interactions(x.train, weight, score)
         history = keras.callbacks.History()

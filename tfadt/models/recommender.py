@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.protocol import valid_evaluator
 from tfadt.evaluation.ranking import Ranker, Ranking, RankingEvaluator
 from tfadt.models.arguments import as_list, at_least_one, check_arrays
 from tfadt.models.hooks import FitHook, RankingValidation
@@ -198,7 +199,8 @@ class Recommender(IdentifiedModel):
             sampler: Draws negatives; default uniform outside the user's training items, or the shared ones of the softmax.
             steps_per_call: Steps on the device between two callbacks.
             validation_data: A data set whose validation split is ranked after each epoch: the logs get `val_recall@20` and
-                so on, for callbacks such as `keras.callbacks.EarlyStopping("val_recall@20", mode="max")`.
+                so on, for callbacks such as `keras.callbacks.EarlyStopping("val_recall@20", mode="max")`. Where 200
+                interactions of it are known to be liked, these alone are relevant (`adt.selection = "auto"`).
             k: Cut-off or cut-offs of these metrics.
             verbose: As in Keras.
             callbacks: As in Keras; a Keras "batch" is one call of up to `steps_per_call` steps.
@@ -235,7 +237,7 @@ class Recommender(IdentifiedModel):
         if validation_data is not None:
             if not isinstance(validation_data, InteractionData):
                 raise ConfigError(f"fit(data) is validated on a data set. Received: {type(validation_data).__name__}.")
-            others = [RankingValidation(self._evaluator(validation_data, "valid", k)), *others]
+            others = [RankingValidation(self._validation(validation_data, k)), *others]
         sampler = sampler or self.negative_sampler(x, num_negatives)
         rows = self.training_rows(x)
         self.policy.build(rows, self.num_users, self.num_items)
@@ -279,12 +281,15 @@ class Recommender(IdentifiedModel):
 
     @staticmethod
     def _evaluator(data: InteractionData, split: str, k: Any) -> RankingEvaluator:
-        cutoffs = tuple(k) if isinstance(k, Iterable) else (k,)
-        at_least_one(**{f"k[{n}]": cutoff for n, cutoff in enumerate(cutoffs)})
         if split not in ("valid", "test"):
             raise ConfigError(f"split must be 'valid' or 'test'. Received: {split!r}.")
         seen = data.history("train", "valid") if split == "test" else data.history()
-        return RankingEvaluator(data.test if split == "test" else data.valid, seen, cutoffs)
+        return RankingEvaluator(data.test if split == "test" else data.valid, seen, _cut_offs(k))
+
+    @staticmethod
+    def _validation(data: InteractionData, k: Any) -> RankingEvaluator:
+        """Returns what measures a model while it is fitted."""
+        return valid_evaluator(data, "auto", _cut_offs(k))
 
     def check_data(self, data: InteractionData) -> None:
         """Raises DataError if the model was not built for data of this size."""
@@ -304,3 +309,9 @@ class Recommender(IdentifiedModel):
         if shared or self.listwise:
             return SharedSampler(self.num_items, num_negatives, self.seed)
         return NegativeSampler(data.history(), self.num_items, seed=self.seed)
+
+
+def _cut_offs(k: Any) -> tuple[int, ...]:
+    cut_offs = tuple(k) if isinstance(k, Iterable) else (k,)
+    at_least_one(**{f"k[{n}]": cut_off for n, cut_off in enumerate(cut_offs)})
+    return cut_offs

@@ -18,7 +18,6 @@ _MODELS = {
     "ease": "EASE",
     "gmf": "GMF",
     "ials": "implicit ALS",
-    "most_popular": "most popular items",
     "neumf": "NeuMF",
     "nmtr": "NMTR",
     "popular": "most popular items",

@@ -9,6 +9,7 @@ from typing import Any
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import printable, writing
 from tfadt.experiments.layout import PAGE, Layout
+from tfadt.registry import PLAIN
 from tfadt.report.drawing import Picture
 from tfadt.report.numbers import FILTERS, method_label
 from tfadt.report.pictures import METHOD, pictures
@@ -83,7 +84,8 @@ def _rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     cost = {_key(each): each["seconds"] for each in summary["cost"]["methods"]}
     found = []
     for method in results["methods"]:
-        tests = {test["metric"]: test for test in results["comparisons"] if _key(test) == _key(method)}
+        plain = [test for test in results["comparisons"] if test["baseline"] == PLAIN]
+        tests = {test["metric"]: test for test in plain if _key(test) == _key(method)}
         deployed = summary["deploy"] is not None and _key(summary["deploy"]) == _key(method)
         reference = summary["roles"].get(method["policy"]) in ("oracle", "control")
         kind = "deployed" if deployed else "reference" if reference else ""

@@ -11,13 +11,12 @@ import pandas as pd
 
 from tfadt.config import Config
 from tfadt.data.interactions import InteractionData, Interactions
+from tfadt.evaluation.protocol import valid_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.rules import BY_RECALL, selection_rule
 from tfadt.models.closed_form import ClosedForm
 from tfadt.training.progress import Progress
 from tfadt.training.selection import SELECTION_SCORE
-
-SOLVED_BY = "val_recall"
-"""The rule that chooses among candidates, in the record of a run."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +26,13 @@ class Solved:
     Attributes:
         candidates: One row a candidate: its settings and, where it was measured, its score.
         logs: The row of the candidate that was chosen, and what else was measured of it.
+        rule: The rule that chose; `last` where there was one candidate and nothing to measure on.
         seconds: Wall time, validation included.
     """
 
     candidates: pd.DataFrame
     logs: dict[str, float]
+    rule: str
     seconds: float
 
     @property
@@ -52,7 +53,8 @@ def solve(
 ) -> Solved:
     """Solves for a model.
 
-    Whatever rule selects checkpoints, candidates are chosen by recall on validation: there is no loss that compares them.
+    Candidates are chosen by recall on validation (under `clean_val_recall` on what is known to be liked there), also where
+    a loss selects the checkpoints of other models: there is no loss that compares them.
 
     Args:
         model: The model, whose policy says what each interaction weighs.
@@ -60,7 +62,8 @@ def solve(
         data: The data set.
         config: The settings.
         callbacks: Told of one epoch, after which the model is solved.
-        evaluator: Ranks validation, at cut-offs of which the one that selects is one; None to measure at that alone.
+        evaluator: Ranks the validation interactions of the rule, at cut-offs of which the one that selects is one; None to
+            measure at that alone.
         progress: Hears the number of candidates before the first is solved.
         label: What it is called there.
 
@@ -69,9 +72,10 @@ def solve(
         OutOfMemoryError: If the solution does not fit into memory.
     """
     begun = time.perf_counter()
-    k = config.evaluate.selection_k
+    k, rule = config.evaluate.selection_k, selection_rule(config.adt.selection, data)
+    rule = rule if rule in BY_RECALL else "val_recall"
     if evaluator is None and len(data.valid):
-        evaluator = RankingEvaluator(data.valid, data.history(), (k,))
+        evaluator = valid_evaluator(data, rule, (k,))
     told = keras.callbacks.CallbackList(list(callbacks), model=model)
     (progress or Progress()).begin(label, len(model.candidates()))
     told.on_train_begin()
@@ -84,4 +88,4 @@ def solve(
         logs |= {f"val_{name}": value for name, value in evaluator(model).metrics.items()}
     told.on_epoch_end(0, logs)
     told.on_train_end(logs)
-    return Solved(found, logs, time.perf_counter() - begun)
+    return Solved(found, logs, "last" if evaluator is None else rule, time.perf_counter() - begun)

@@ -128,6 +128,11 @@ def is_closed_form(model: str) -> bool:
     return model in MODELS and issubclass(MODELS.resolve(model), ClosedForm)
 
 
+def is_seeded(model: str) -> bool:
+    """Returns whether another seed gives another model."""
+    return not is_closed_form(model) or bool(MODELS.resolve(model).seeded)
+
+
 def applicable(model: str, policies: Sequence[str], config: Config) -> tuple[str, ...]:
     """Returns the policies that a model can be trained under.
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError
+from tfadt.evaluation.protocol import valid_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator, Told
+from tfadt.evaluation.rules import BY_RECALL, selection_rule, validation_rows
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.sampling.shared import SharedSampler
@@ -31,13 +33,14 @@ def selection_score(
     """Returns what measures a checkpoint, larger is better; None for the rule `last`.
 
     Args:
-        rule: `val_recall`: recall@k on the noisy validation split, training items masked. `trimmed`: the plain validation
-            loss without the 20 % hardest positives. `paper`: the validation loss of the method's own kind at its current
-            drop rate, which favours methods by how they define their loss. `last`: no selection.
+        rule: `val_recall`: recall@k on the noisy validation split, training items masked. `clean_val_recall`: the same on
+            the interactions there that are known to be liked. `auto`: either, by how many are known. `trimmed`: the plain
+            validation loss without the 20 % hardest positives. `paper`: the validation loss of the method's own kind at its
+            current drop rate, which favours methods by how they define their loss. `last`: no selection.
         model: The compiled model.
         data: The data set.
         sampler: Draws negatives for the validation losses.
-        k: Cut-off of `val_recall`.
+        k: Cut-off of the recall.
         batch_size: Rows a batch of the validation losses.
         fixed_negatives: Use the same validation negatives every time.
         told: Hears how far the ranking of the users is.
@@ -48,8 +51,8 @@ def selection_score(
     if rule == "last":
         return None
     check_selection(rule, data)
-    if rule == "val_recall":
-        evaluator = RankingEvaluator(data.valid, data.history(), (k,))
+    if selection_rule(rule, data) in BY_RECALL:
+        evaluator = valid_evaluator(data, rule, (k,))
         return lambda: evaluator.recall(model, told)
     losses = ValidationLoss(model, data.valid, sampler, batch_size, fixed_negatives)
     measure = losses.policy_loss if rule == "paper" else losses.trimmed_loss
@@ -60,11 +63,11 @@ class RankedScore:
     """The score of a rule beside the ranking metrics on validation, for searches, which are judged by one of these.
 
     Args:
-        evaluator: Ranks validation.
+        evaluator: Ranks the validation interactions of the rule.
         model: The model.
-        rule: The selection rule; `last` scores a checkpoint by its step.
+        rule: The selection rule, of `auto` the one that it stands for; `last` scores a checkpoint by its step.
         score: What measures a checkpoint by the rule.
-        k: Cut-off of `val_recall`, which the evaluator has measured already.
+        k: Cut-off of the recall, which the evaluator has measured already.
 
     Attributes:
         metrics: `val_recall@20` and so on, of the last measurement.
@@ -75,7 +78,7 @@ class RankedScore:
     ):
         self._evaluator = evaluator
         self._model = model
-        self._recall = f"val_recall@{k}" if rule == "val_recall" else None
+        self._recall = f"val_recall@{k}" if rule in BY_RECALL else None
         self._score = score
         self.metrics: dict[str, float] = {}
 
@@ -89,11 +92,16 @@ class RankedScore:
 
 
 def check_selection(rule: str, data: InteractionData) -> None:
-    """Raises DataError if the rule needs validation interactions and there are none."""
+    """Raises DataError if the rule needs validation interactions, or some that are known to be liked, and there are none."""
     if rule != "last" and len(data.valid) == 0:
         raise DataError(
             f"Selection by '{rule}' needs validation interactions. Received: none (set adt.selection=last to keep the "
             "final weights)."
+        )
+    if rule == "clean_val_recall" and len(validation_rows(rule, data)) == 0:
+        raise DataError(
+            f"Selection by '{rule}' needs validation interactions that are known to be liked. Received: none of "
+            f"{len(data.valid):,} (see ingest.extra_feedback and its validation_share; adt.selection=val_recall takes all)."
         )
 
 

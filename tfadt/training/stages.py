@@ -21,6 +21,7 @@ from tfadt.denoising.noise_model import NoiseModel
 from tfadt.denoising.noise_weights import NoiseWeights
 from tfadt.denoising.standard import Standard
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.rules import selection_rule
 from tfadt.memory import require_memory
 from tfadt.models.closed_form import ClosedForm
 from tfadt.models.noise_ranked import NoiseRanked
@@ -30,7 +31,7 @@ from tfadt.optimizers.rates import learning_rate
 from tfadt.sampling.negatives import NegativeSampler
 from tfadt.sampling.shared import SharedSampler
 from tfadt.training.checkpoints import CheckpointStore
-from tfadt.training.closed_forms import SOLVED_BY, Solved, solve
+from tfadt.training.closed_forms import Solved, solve
 from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
 from tfadt.training.plan import (
@@ -64,7 +65,7 @@ class Trained:
         warmup_space: The users' vectors after warm-up, float32 `[num_users, d]`: the space E of colliding inference; None
             without that stage.
         adt_step: The step of ADT whose weights were selected; None without that stage.
-        selection: The rule that selected the weights, where it is not the configuration's.
+        selection: The rule that selected the weights; never `auto`, but what that stands for.
         strength: How the strength of denoising was chosen, JSON-ready; None where it was set.
     """
 
@@ -77,9 +78,9 @@ class Trained:
     seconds: float
     drop_rate: float
     selected_logs: dict[str, float]
+    selection: str
     warmup_space: np.ndarray | None = None
     adt_step: int | None = None
-    selection: str | None = None
     strength: dict[str, Any] | None = None
 
 
@@ -211,7 +212,8 @@ def train_stage(
         callbacks: Come after those of the stage; the epoch's logs hold `selection_score`.
         store: Where to keep checkpoints, and where to go on from the newest one; None for none.
         continued: The checkpoints of another training, which this one goes on from at `initial_epoch`.
-        evaluator: Ranks validation at each measurement, one an epoch, for `val_recall@20` and so on in the epoch's logs.
+        evaluator: Ranks the validation interactions of the selection rule at each measurement, one an epoch, for
+            `val_recall@20` and so on in the epoch's logs.
         epochs: Passes over the rows, those before `initial_epoch` counted; default the stage's. The policy's schedule is
             always settled for the stage's, if these are more.
         initial_epoch: Passes that the other training made.
@@ -244,10 +246,9 @@ def train_stage(
     keep_every = adt.checkpoint_every or source.steps_per_epoch
     k = config.evaluate.selection_k
     listener = progress or Progress()
-    score = selection_score(
-        adt.selection, model, data, sampler, k, adt.batch_size, adt.fixed_valid_negatives, listener.ranked
-    )
-    ranked = None if evaluator is None else RankedScore(evaluator, model, adt.selection, score, k)
+    rule = selection_rule(adt.selection, data)
+    score = selection_score(rule, model, data, sampler, k, adt.batch_size, adt.fixed_valid_negatives, listener.ranked)
+    ranked = None if evaluator is None else RankedScore(evaluator, model, rule, score, k)
     with listening() as interrupt:
         selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, adt.patience)
         keeper = Checkpointing(store, keep_every, selection, interrupt, total_steps)
@@ -280,6 +281,7 @@ def train_stage(
         keeper.seconds,
         selection.best_logs["drop_rate"] if stage == "adt" else 0.0,
         selection.best_logs,
+        rule,
         model.user_space() if stage == "warmup" else None,
         selection.best_step if stage == "adt" else None,
     )
@@ -297,9 +299,9 @@ def _solved(model: ClosedForm, stage: str, solved: Solved) -> Trained:
         solved.seconds,
         0.0,
         solved.logs,
+        solved.rule,
         model.user_space() if stage == "warmup" else None,
         1 if stage == "adt" else None,
-        SOLVED_BY if solved.score is not None else "last",
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.rules import validation_rows
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.mixtures import choose, mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
@@ -42,7 +43,8 @@ def collided_metrics(
     table = neighbor_table(space, ratio, sparse, max(settings.neighbors), settings.search)
     lambdas = sorted({*settings.lambdas, 1.0})
     k = config.evaluate.selection_k
-    _, recall = mixture_recall(model, table, data.valid, data.history(), settings.neighbors, lambdas, k, settings.mix)
+    rows = validation_rows(config.adt.selection, data)
+    _, recall = mixture_recall(model, table, rows, data.history(), settings.neighbors, lambdas, k, settings.mix)
     choice = choose(recall, settings.neighbors, lambdas)
     scorer = CollidingScorer(model, table[:, : choice.num_neighbors], choice.lambda_, settings.mix)
     found = {VALIDATION + name: [value] for name, value in evaluator(scorer).metrics.items()}

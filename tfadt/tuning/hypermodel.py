@@ -13,7 +13,7 @@ from tfadt.config import Config
 from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
-from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.protocol import valid_evaluator
 from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
 from tfadt.search_space import Value
@@ -76,7 +76,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
         check_feedback([self._plan], data, self._config)
         self._config.collide.check_users(data.num_users)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
-        self._evaluator = RankingEvaluator(data.valid, data.history(), sorted({*self._config.evaluate.k, k}))
+        self._evaluator = valid_evaluator(data, self._config.adt.selection, sorted({*self._config.evaluate.k, k}))
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares the whole space, for which nothing has to be built."""

@@ -27,6 +27,7 @@ from tfadt.config.loading import dump, load_config, to_toml, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, reading
+from tfadt.evaluation.rules import selection_rule
 from tfadt.registry import PLAIN, is_out_of_reach
 from tfadt.training.plan import settings_of
 
@@ -164,7 +165,7 @@ class Hyperparameters:
         summary = {
             "schema": _SCHEMA,
             "objective": self.objective,
-            "selection": self.config.adt.selection,
+            "selection": selection_rule(self.config.adt.selection, data),
             "best": None
             if best is None or of_best is None
             else {"model": best.model, "policy": best.policy, **asdict(of_best)},
