@@ -25,6 +25,6 @@ setup(
         "tfadt.serving.verification": ["*.cc"],
         "tfadt.datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
         **{package: ["*"] for package in dummy_data},
-        "tfadt.pipelines.configs": ["*.toml"],
+        "tfadt.pipelines.configs": ["*.toml", "paper/*.toml"],
     },
 )

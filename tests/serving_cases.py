@@ -22,7 +22,7 @@ def small_config(overrides: Sequence[str] = ()) -> Config:
         overrides=overrides,
         base={
             "ingest": {"simulated": {"users": 120, "items": 60, "interactions": 2500}},
-            "adt": {"models": list(MODELS), "policies": ["t_ce"], "epochs": 3},
+            "adt": {"preset": "paper", "models": list(MODELS), "policies": ["t_ce"], "epochs": 3},
             "evaluate": {"k": [5, 10]},
             "export": {"k": K},
             "model": {"gmf": {"embedding_dim": 8}, "neumf": {"embedding_dim": 4}, "cdae": {"hidden_dim": 16}},

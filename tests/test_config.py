@@ -36,6 +36,7 @@ def test_reads_every_section(tmp_path: Path) -> None:
         data = "log.csv"
         columns.user = "uid"
         [adt]
+        preset = "paper"
         models = ["gmf"]
         learning_rate = 1
         [evaluate]
@@ -50,7 +51,7 @@ def test_reads_every_section(tmp_path: Path) -> None:
     # Relative, as written: the working directory is what it is relative to.
     assert config.ingest.data == (Path("log.csv"),)
     assert config.ingest.columns.user == "uid"
-    assert config.adt == ADTConfig(models=("gmf",), learning_rate=1.0)
+    assert config.adt == ADTConfig(preset="paper", models=("gmf",), learning_rate=1.0)
     assert config.evaluate.k == (5, 10)
     assert config.model == {"gmf": {"embedding_dim": 16}}
     assert config.policy == {"t_ce": {"max_drop_rate": 0.1}}
@@ -87,7 +88,8 @@ def test_an_override_is_read_as_toml_or_as_plain_text(override: str, section: st
 
 
 def test_an_override_reaches_nested_and_free_settings() -> None:
-    config = load_config(overrides=["ingest.columns.user=uid", "model.gmf.embedding_dim=16", "policy.t_ce.max_drop_rate=.1"])
+    given = ["ingest.columns.user=uid", "model.gmf.embedding_dim=16", "policy.t_ce.max_drop_rate=.1"]
+    config = load_config(overrides=["adt.preset=paper", *given])
     assert config.ingest.columns.user == "uid"
     assert config.model == {"gmf": {"embedding_dim": 16}}
     assert config.policy == {"t_ce": {"max_drop_rate": 0.1}}
@@ -246,8 +248,11 @@ def test_a_preset_lies_below_what_is_given():
     own = load_config(None, ["adt.preset=strong", "adt.num_negatives=1", "adt.epochs=10", "model.gmf.embedding_dim=16"])
     assert (own.adt.num_negatives, own.adt.epochs, own.adt.patience) == (1, 10, 10)
     assert own.model["gmf"] == gmf | {"embedding_dim": 16}
-    assert load_config(None, ["adt.preset=paper"]) == Config() == load_config(None, [])
-    assert load_config(None, ["adt.preset=strong"]) == strong  # one use of a preset does not change the next
+    paper = load_config(None, ["adt.preset=paper"])
+    assert (paper.adt.num_negatives, paper.adt.epochs, paper.adt.patience) == (1, 10, None)
+    assert paper.model == paper.policy == paper.method == {}
+    # One use of a preset does not change the next.
+    assert load_config(None, ["adt.preset=strong"]) == strong == Config() == load_config(None, [])
 
 
 def test_a_presets_settings_of_one_model_lose_against_what_is_given():

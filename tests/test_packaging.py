@@ -72,7 +72,7 @@ def test_the_wheel_holds_every_source_and_data_file(wheel: Path) -> None:
     for layer in ("components", "pipelines"):
         sources |= {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / layer).rglob("*.py")}
     sources |= {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in (ROOT / "tfadt" / "serving").glob("*.cc")}
-    configs = {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / "pipelines" / "configs").glob("*.toml")}
+    configs = {f"tfadt/{path.relative_to(ROOT)}" for path in (ROOT / "pipelines" / "configs").rglob("*.toml")}
     assert "tfadt/pipelines/configs/default.toml" in configs
     assert sources | configs | {"tfadt/py.typed"} <= names
     templates = {path.name for path in (ROOT / "tfadt" / "report" / "templates").iterdir()}

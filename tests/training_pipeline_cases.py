@@ -20,6 +20,7 @@ SMALL = [
     "adt.policies=t_ce",
     "adt.plans=warmup+adt+finetune",
     "warmup.epochs=2",
+    "adt.preset=paper",
     "adt.epochs=2",
     "finetune.epochs=2",
     "collide.enabled=true",

@@ -20,6 +20,7 @@ SMALL = [
         "ingest.simulated.users=120",
         "ingest.simulated.items=60",
         "ingest.simulated.interactions=2500",
+        "adt.preset=paper",
         "adt.epochs=2",
         "evaluate.k=5,10",
         "model.gmf.embedding_dim=8",

@@ -16,6 +16,7 @@ SMALL = [
         "ingest.simulated.users=80",
         "ingest.simulated.items=40",
         "ingest.simulated.interactions=1200",
+        "adt.preset=paper",
         "adt.epochs=1",
         "evaluate.k=5,10",
         "model.gmf.embedding_dim=4",

@@ -27,6 +27,7 @@ SIMULATED = [
 ]
 SMALL = [
     *SIMULATED,
+    "adt.preset=paper",
     "adt.epochs=1",
     "adt.models=gmf,ease,ials,popular",
     "model.gmf.embedding_dim=8",

@@ -28,6 +28,7 @@ SETTINGS = [
     "ingest.extra_feedback.share=0.15",
     "adt.trainings=gmf-standard,gmf-t_ce-warmup+adt,nmtr-standard",
     "adt.seeds=2",
+    "adt.preset=paper",
     "adt.epochs=3",
     "adt.batch_size=64",
     "adt.learning_rate=0.01",

@@ -22,6 +22,7 @@ SETTINGS = [
     "ingest.simulated.users=60",
     "ingest.simulated.items=40",
     "ingest.simulated.interactions=900",
+    "adt.preset=paper",
     "adt.epochs=1",
     "adt.models=gmf",
     "adt.policies=standard,t_ce",

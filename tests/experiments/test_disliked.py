@@ -21,6 +21,7 @@ SMALL = [
     "ingest.simulated.users=150",
     "ingest.simulated.items=60",
     "ingest.simulated.interactions=3500",
+    "adt.preset=paper",
     "adt.epochs=2",
     "adt.models=gmf",
     "adt.policies=standard,t_ce,clean_only",

@@ -26,6 +26,7 @@ SETTINGS = [
     "ingest.simulated.users=150",
     "ingest.simulated.items=80",
     "ingest.simulated.interactions=3000",
+    "adt.preset=paper",
     "adt.epochs=3",
     "adt.trainings=gmf-t_ce,cdae-udt",
     "adt.batch_size=64",

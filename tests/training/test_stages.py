@@ -30,6 +30,7 @@ SETTINGS = [
     "ingest.simulated.items=60",
     "ingest.simulated.interactions=2500",
     "ingest.extra_feedback.share=0.3",
+    "adt.preset=paper",
     "adt.epochs=2",
     "adt.batch_size=64",
     "adt.models=gmf",

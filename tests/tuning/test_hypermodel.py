@@ -173,6 +173,7 @@ def test_hyperband_goes_on_from_checkpoints_as_one_run_would(data, tmp_path):
     # A ramp that is a share of the run: a rung that took its own length for the run's would drop more, earlier.
     hyper = hypermodel(
         data,
+        "adt.preset=paper",
         "adt.epochs=2",
         "adt.selection=last",
         "policy.t_ce.num_gradual=0.5",

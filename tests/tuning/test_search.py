@@ -30,6 +30,7 @@ SMALL = [
     "ingest.simulated.interactions=1200",
     "adt.models=gmf",
     "adt.policies=r_ce",
+    "adt.preset=paper",
     "adt.epochs=2",
     "adt.batch_size=256",
     "evaluate.k=5,10",

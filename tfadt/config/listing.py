@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -28,7 +28,7 @@ class Setting:
 
     Attributes:
         key: Such as `adt.epochs`.
-        default: As TOML has it; `none` for no value.
+        default: What holds unless it is given, the default preset included, as TOML has it; `none` for no value.
         meaning: What it does.
         values: What it may be.
     """
@@ -48,13 +48,14 @@ def settings(key: str | None = None) -> list[Setting]:
         ConfigError: If there is no such section or setting.
     """
     if key is None:
-        return list(_of_section(Config, ""))
+        return list(_of_section(Config(), ""))
     kind, *rest = key.split(".")
     if kind in _REGISTRIES and rest:
         registry = _REGISTRIES[kind]
-        found = list(_of_class(registry.resolve(rest[0]), f"{kind}.{rest[0]}", registry.sizes))
+        given = getattr(Config(), kind).get(rest[0], {})
+        found = list(_of_class(registry.resolve(rest[0]), f"{kind}.{rest[0]}", registry.sizes, given))
     else:
-        found = list(_of_section(Config, ""))
+        found = list(_of_section(Config(), ""))
     chosen = [each for each in found if each.key == key or each.key.startswith(f"{key}.")]
     # A model may have no settings at all; then there is nothing to list.
     if not chosen and (kind not in _REGISTRIES or key.count(".") != 1):
@@ -63,26 +64,26 @@ def settings(key: str | None = None) -> list[Setting]:
     return chosen
 
 
-def _of_section(section: type[BaseModel], path: str) -> Iterator[Setting]:
-    for name, field in section.model_fields.items():
-        key = f"{path}{name}"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _of_section(field.annotation, f"{key}.")
+def _of_section(section: BaseModel, path: str) -> Iterator[Setting]:
+    for name, field in type(section).model_fields.items():
+        key, default = f"{path}{name}", getattr(section, name)
+        if isinstance(default, BaseModel):
+            yield from _of_section(default, f"{key}.")
         elif key in _REGISTRIES:
             for each in _REGISTRIES[key]:
                 yield Setting(f"{key}.{each}", "its own", f"The {key} {each}.", f"tfadt config {key}.{each} lists them")
         else:
-            default = field.get_default(call_default_factory=True)
             yield Setting(key, _shown(default), " ".join((field.description or "").split()), _values(field))
 
 
-def _of_class(cls: type, path: str, reserved: int) -> Iterator[Setting]:
+def _of_class(cls: type, path: str, reserved: int, given: Mapping[str, Any]) -> Iterator[Setting]:
     meanings = dict(_documented(cls))
     parameters = inspect.signature(cls, eval_str=True).parameters.values()
     for parameter in [each for each in parameters if each.kind is not each.VAR_KEYWORD][reserved:]:
-        default = "required" if parameter.default is parameter.empty else _shown(parameter.default)
+        default = given.get(parameter.name, parameter.default)
+        shown = "required" if default is parameter.empty else _shown(default)
         kind = "" if parameter.annotation is parameter.empty else _kind(parameter.annotation)
-        yield Setting(f"{path}.{parameter.name}", default, meanings.get(parameter.name, ""), kind)
+        yield Setting(f"{path}.{parameter.name}", shown, meanings.get(parameter.name, ""), kind)
 
 
 def _documented(cls: type) -> Iterator[tuple[str, str]]:

@@ -73,9 +73,11 @@ def dump(config: Config) -> dict[str, Any]:
 def to_toml(config: Config, comments: Sequence[str] = ()) -> str:
     """Returns the settings that differ from the defaults, under some lines of comment; `load_config` reads them back.
 
-    Those of a preset are spelt out in place of its name: what differs from the preset can be equal to a default.
+    Those of a preset are spelt out under the name of `paper`, which adds nothing to the defaults: what differs from the
+    preset can be equal to a default.
     """
-    settings = config.model_dump(mode="json", exclude_defaults=True, exclude_none=True, exclude={"adt": {"preset"}})
+    settings = config.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+    settings = {**settings, "adt": {**settings.get("adt", {}), "preset": "paper"}}
     return "".join(f"# {comment}\n" for comment in comments) + "\n" + tomli_w.dumps(settings)
 
 

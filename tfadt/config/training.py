@@ -60,13 +60,14 @@ def check_plan(plan: str) -> str:
 class ADTConfig(Section):
     """Stage `adt`: adaptive denoising training (the paper's section 3.3)."""
 
-    preset: Literal["paper", "strong"] = "paper"
+    preset: Literal["paper", "strong"] = "strong"
     """Recipe: settings of `adt`, `model` and `policy` that hold unless they are given. `paper` is the authors', `strong` one
     that is worth deploying; docs/recipe.md has both."""
-    models: tuple[str, ...] = Field(default=("gmf", "neumf", "cdae"), min_length=1)
-    """Models to train, by registered name."""
-    policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce"), min_length=1)
-    """Denoising policies to train each model with, by registered name."""
+    models: tuple[str, ...] = Field(default=("gmf", "neumf", "cdae", "ease", "ials"), min_length=1)
+    """Models to train, by registered name; the most popular items stand beside them in any case."""
+    policies: tuple[str, ...] = Field(default=("standard", "t_ce", "r_ce", "clean_only"), min_length=1)
+    """Denoising policies to train each model with, by registered name. `clean_only` of the default, the oracle, is left out
+    where there is no feedback to tell it what is clean."""
     plans: tuple[str, ...] = Field(default=("adt",), min_length=1)
     """Stages that each model and policy trains in, joined by + in their order, such as `warmup+adt` or `adt+finetune`."""
     trainings: tuple[str, ...] = ()

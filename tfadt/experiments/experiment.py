@@ -22,7 +22,7 @@ from tfadt.evaluation.ranking import RankingEvaluator, Told
 from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
-from tfadt.experiments.plans import plans
+from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import POPULAR, Run, is_floor
 from tfadt.experiments.saved import SavedRun
 from tfadt.experiments.strength import train_at_best_strength
@@ -90,6 +90,7 @@ def run_experiment(
     folder = RunFolder(out)
     with folder.locked():  # before the data are read: a folder that cannot be had is told at once
         data = _carried_over(ingest(config.ingest, listener.say, folder=out.absolute().parent), config)
+        todo = plans(reachable(config, data))
         _check_data(data, config, todo)
         folder.begin(config)
         artifact.save(data, folder.data)
@@ -118,12 +119,14 @@ def resume_experiment(
     listener = progress or Progress()
     folder = RunFolder(out)
     config = folder.config()
-    todo = plans(config)
+    plans(config)
     with folder.locked():
         if artifact.is_artifact(folder.data):
             data = artifact.load(folder.data)
+            todo = plans(reachable(config, data))
         else:  # cut while it read the data
             data = _carried_over(ingest(config.ingest, listener.say, folder=out.absolute().parent), config)
+            todo = plans(reachable(config, data))
             _check_data(data, config, todo)
             artifact.save(data, folder.data)
         return data, _train_all(folder, config, todo, data, listener, after_each)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from tfadt.config import Config
+from tfadt.config import ADTConfig, Config
 from tfadt.config.training import check_plan
+from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.experiments.run import is_floor
-from tfadt.registry import MODELS, PLAIN, POLICIES
+from tfadt.registry import MODELS, PLAIN, POLICIES, is_out_of_reach
 from tfadt.training.plan import (
     ADT_ALONE,
     Plan,
@@ -16,7 +17,19 @@ from tfadt.training.plan import (
     check_training,
     is_seeded,
     settings_of,
+    unfit,
 )
+
+
+def reachable(config: Config, data: InteractionData) -> Config:
+    """Returns the settings without the oracle of the default policies, where no feedback tells it what is clean.
+
+    An oracle that was asked for stays, and is refused with what it needs.
+    """
+    if data.train.false_positive is not None or config.adt.policies != ADTConfig.model_fields["policies"].default:
+        return config
+    policies = tuple(name for name in config.adt.policies if not is_out_of_reach(name))
+    return config.model_copy(update={"adt": config.adt.model_copy(update={"policies": policies})})
 
 
 def plans(config: Config) -> list[Plan]:
@@ -58,7 +71,15 @@ def plans(config: Config) -> list[Plan]:
 def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
     """Returns model, policy and stages of each training."""
     adt = config.adt
-    found = [(m, p, plan) for m in adt.models for p in applicable(m, adt.policies, config) for plan in adt.plans]
+    # Of the models that nobody named, those that the plans and the start suit.
+    anybody = adt.models == ADTConfig.model_fields["models"].default
+    found = [
+        (m, p, plan)
+        for m in adt.models
+        for p in applicable(m, adt.policies, config)
+        for plan in adt.plans
+        if not (anybody and unfit(m, p, plan.split("+"), config))
+    ]
     if adt.trainings:
         found = [_parse(training) for training in adt.trainings]
     # Without ADT no policy takes part: one training is enough.

@@ -145,6 +145,28 @@ def applicable(model: str, policies: Sequence[str], config: Config) -> tuple[str
     return tuple(fitting) or (PLAIN,)
 
 
+def unfit(model: str, policy: str, stages: Sequence[str], config: Config) -> str | None:
+    """Returns why a model in closed form cannot be solved for under a policy or in a stage; None where it can."""
+    if closed_form(model, config) is None:
+        return None
+    if applicable(model, [policy], config) != (policy,):
+        return (
+            f"The model '{model}' is solved in closed form: there is no loss of a row that a policy could act on. Expected "
+            f"one that knows before training what a click weighs, such as '{PLAIN}'. Received: '{policy}'."
+        )
+    if "finetune" in stages:
+        return (
+            f"The model '{model}' is solved in closed form: there are no weights to go on from. Expected a plan without "
+            f"finetune. Received: {'+'.join(stages)}."
+        )
+    if config.adt.start_from is not None:
+        return (
+            f"The model '{model}' is solved in closed form: there are no weights to start from. Expected no adt.start_from, "
+            f"or other models. Received: {config.adt.start_from}."
+        )
+    return None
+
+
 def check_training(model: str, policy: str, stages: Sequence[str], config: Config) -> None:
     """Raises ConfigError if a model cannot be trained under a policy, with an objective or negatives, or in a stage."""
     if closed_form(model, config) is None:
@@ -152,21 +174,9 @@ def check_training(model: str, policy: str, stages: Sequence[str], config: Confi
         check_policy(policy, config)
         return
     make_policy(policy, config)
-    if applicable(model, [policy], config) != (policy,):
-        raise ConfigError(
-            f"The model '{model}' is solved in closed form: there is no loss of a row that a policy could act on. Expected "
-            f"one that knows before training what a click weighs, such as '{PLAIN}'. Received: '{policy}'."
-        )
-    if "finetune" in stages:
-        raise ConfigError(
-            f"The model '{model}' is solved in closed form: there are no weights to go on from. Expected a plan without "
-            f"finetune. Received: {'+'.join(stages)}."
-        )
-    if config.adt.start_from is not None:
-        raise ConfigError(
-            f"The model '{model}' is solved in closed form: there are no weights to start from. Expected no adt.start_from, "
-            f"or other models. Received: {config.adt.start_from}."
-        )
+    reason = unfit(model, policy, stages, config)
+    if reason is not None:
+        raise ConfigError(reason)
 
 
 def _check_negatives(model: str, config: Config) -> None:

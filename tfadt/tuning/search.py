@@ -23,7 +23,7 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
-from tfadt.experiments.plans import plans
+from tfadt.experiments.plans import plans, reachable
 from tfadt.training.folders import locked
 from tfadt.training.plan import applicable, closed_form, settings_of
 from tfadt.tuning import distribution
@@ -81,7 +81,7 @@ def run_search(
     with _lock(out, part):
         if not part.is_worker:
             _begin(config, data, out)
-        return _search_all(config, data, out, part, listener)
+        return _search_all(reachable(config, data), data, out, part, listener)
 
 
 def resume_search(out: Path, trials: int | None = None, progress: SearchProgress | None = None) -> Hyperparameters | None:
@@ -104,7 +104,7 @@ def resume_search(out: Path, trials: int | None = None, progress: SearchProgress
         data = artifact.load(out / "data")
         if trials is not None and not part.is_worker:
             _keep_config(config, out)
-        return _search_all(config, data, out, part, progress or SearchProgress())
+        return _search_all(reachable(config, data), data, out, part, progress or SearchProgress())
 
 
 def can_go_on(out: Path) -> bool:
