@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
+QUALITY_DATA ?= ../shared/data
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: run test soak bench bench-ingest denoising-table lint typecheck format
+.PHONY: run test soak bench quality bench-ingest denoising-table lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
@@ -22,6 +23,10 @@ soak: $(VENV)/.installed-dev
 # Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.
 bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.run
+
+# What the models reach on public data, each beside what is asked: the table of docs/models.md. A second call goes on.
+quality: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.quality --data $(QUALITY_DATA)
 
 # Reading a log of 10 and of 100 million rows, beside pandas by hand.
 bench-ingest: $(VENV)/.installed-dev

@@ -5,6 +5,7 @@ SMALL = (
     "ingest.simulated.users=120",
     "ingest.simulated.items=60",
     "ingest.simulated.interactions=2500",
+    "adt.preset=paper",
     "adt.epochs=2",
     "adt.models=gmf",
     "adt.policies=standard,t_ce,random_drop,clean_only",
