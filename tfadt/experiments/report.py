@@ -188,7 +188,7 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
         lines.append("One seed: the luck of training is not in these tests; --seeds 5 or more puts it in.")
     elif seeds < ENOUGH_SEEDS:
         lines.append(f"{seeds} seeds cannot tell a policy from the luck of training: a verdict needs {ENOUGH_SEEDS}.")
-    if solved := [model for model in dict.fromkeys(row.model for row in table) if is_closed_form(model)]:
+    if solved := [model for model in dict.fromkeys(row.model for row in table if row.policy) if is_closed_form(model)]:
         taken = {row.policy for row in table if row.model in solved}
         others = [p for p in dict.fromkeys(row.policy for row in table) if p is not None and p not in taken]
         if others:
