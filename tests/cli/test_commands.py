@@ -122,7 +122,16 @@ def test_ingest_writes_an_artifact_that_run_reads(tmp_path):
     pd.DataFrame(rows, columns=["uid", "item_id", "rating"]).to_csv(log, index=False)
     result = invoke("ingest", "--data", log, "--set", "ingest.columns.user=uid", "--out", tmp_path / "data")
     assert f"rows in: {len(rows)}" in result.stdout
-    arguments = ("--model", "gmf", "--policy", "standard", "--set=adt.epochs=1", "--out", tmp_path / "run")
+    arguments = (
+        "--model",
+        "gmf",
+        "--policy",
+        "standard",
+        "--set=adt.preset=paper",
+        "--set=adt.epochs=1",
+        "--out",
+        tmp_path / "run",
+    )
     result = invoke("run", "--data", tmp_path / "data", *arguments)
     assert result.exit_code == 0
     assert "False positive: rating < 3" in result.stdout
@@ -131,7 +140,7 @@ def test_ingest_writes_an_artifact_that_run_reads(tmp_path):
 def test_a_configuration_file_with_options_on_top(tmp_path):
     config = tmp_path / "run.toml"
     config.write_text("[adt]\nmodels = ['neumf']\npolicies = ['r_ce']\nepochs = 1\n[model.gmf]\nembedding_dim = 4\n")
-    assert invoke("run", config, "--model", "gmf", *SMALL[:3], "--out", tmp_path / "run").exit_code == 0
+    assert invoke("run", config, "--model", "gmf", *SMALL[:4], "--out", tmp_path / "run").exit_code == 0
     runs = json.loads((tmp_path / "run" / "results.json").read_text())["runs"]
     assert [(r["model"], r["policy"]) for r in runs[1:]] == [("gmf", "r_ce")]
 

@@ -4,9 +4,10 @@ import pytest
 
 from tfadt.config.listing import settings
 from tfadt.config.loading import load_config
+from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.experiment import run_experiment
-from tfadt.experiments.plans import plans
+from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.report import table_cells, write_report
 from tfadt.experiments.saved import SavedRun
 from tfadt.training.plan import make_policy
@@ -76,3 +77,28 @@ def test_without_feedback_the_oracle_is_refused_before_anything_is_trained(tmp_p
     with pytest.raises(DataError, match=r"The policy 'clean_only' .* needs feedback on the training interactions"):
         run_experiment(load_config(None, settings), tmp_path / "run")
     assert not (tmp_path / "run" / "models").exists()
+
+
+def test_the_oracle_of_the_default_is_left_out_where_nothing_tells_what_is_clean():
+    sizes = [setting for setting in SMALL if setting.startswith("ingest.simulated")]
+    blind, told = ([*sizes, "adt.models=gmf,ease", f"ingest.feedback.rule={rule}"] for rule in ("none", "auto"))
+    for given, oracle in ((blind, []), (told, ["clean_only"])):
+        config = load_config(None, given)
+        data = ingest(config.ingest)
+        found = [(plan.model, plan.policy) for plan in plans(reachable(config, data))]
+        assert found == [
+            *(("gmf", policy) for policy in ("standard", "t_ce", "r_ce", *oracle)),
+            *(("ease", policy) for policy in ("standard", *oracle)),
+        ]
+    asked = load_config(None, [*blind, "adt.policies=clean_only"])
+    assert reachable(asked, ingest(asked.ingest)) == asked
+
+
+def test_of_the_default_models_those_are_trained_that_the_settings_suit():
+    def models(*settings):
+        return list(dict.fromkeys(plan.model for plan in plans(load_config(None, settings))))
+
+    assert models() == ["gmf", "neumf", "cdae", "ease", "ials"]
+    assert models("adt.plans=adt+finetune") == models("adt.start_from=earlier") == ["gmf", "neumf", "cdae"]
+    with pytest.raises(ConfigError, match="'ease' is solved in closed form: there are no weights to go on from"):
+        models("adt.plans=adt+finetune", "adt.models=gmf,ease")

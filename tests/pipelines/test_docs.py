@@ -11,6 +11,7 @@ import pytest
 
 from tfadt.config import Config
 from tfadt.config.loading import load_config
+from tfadt.experiments.plans import plans
 from tfadt.pipelines.tune import pipeline_from_config
 
 ROOT = Path(__file__).parent.parent.parent
@@ -55,3 +56,30 @@ def test_a_configuration_names_one_model_and_policy_and_its_pair_the_same(path: 
     assert ("tune" in pipeline_from_config(path.stem, config).steps) == path.stem.endswith("-search")
     other = load_config(path.with_name(f"{model}_{policy}.toml"))
     assert config.model_copy(update={"tune": Config().tune, "pipeline": Config().pipeline}) == other
+
+
+@pytest.mark.parametrize(
+    ("name", "t_ce", "beta", "k"),
+    [
+        ("adressa", (0.05, 30_000), 0.2, (3, 20)),
+        ("amazon_book", (0.1, 30_000), 0.3, (50, 100)),
+        ("yelp", (0.1, 30_000), 0.2, (50, 100)),
+    ],
+)
+def test_the_papers_configurations_have_the_authors_settings(
+    name: str, t_ce: tuple[float, int], beta: float, k: tuple[int, int]
+) -> None:
+    path = ROOT / "pipelines" / "configs" / "paper" / f"{name}.toml"
+    assert path.read_text().startswith(f"# tfadt run pipelines/configs/paper/{name}.toml ")
+    config = load_config(path)
+    assert [plan.name for plan in plans(config)] == ["gmf-standard-0", "gmf-t_ce-0", "gmf-r_ce-0"]
+    assert (config.ingest.dataset, config.adt.preset, config.adt.selection) == (f"{name}/authors", "paper", "paper")
+    assert (config.adt.epochs, config.adt.batch_size, config.adt.num_negatives, config.adt.l2) == (10, 1024, 1, 0.0)
+    assert tuple(config.policy["t_ce"][key] for key in ("max_drop_rate", "num_gradual")) == t_ce
+    assert config.policy["r_ce"] == {"beta": beta}
+    assert config.evaluate.k == k
+
+
+def test_the_default_configuration_is_what_a_run_does_without_one() -> None:
+    spelled_out = load_config(ROOT / "pipelines" / "configs" / "default.toml")
+    assert spelled_out == load_config(None, ["ingest.simulate=true"])
