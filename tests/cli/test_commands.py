@@ -122,16 +122,8 @@ def test_ingest_writes_an_artifact_that_run_reads(tmp_path):
     pd.DataFrame(rows, columns=["uid", "item_id", "rating"]).to_csv(log, index=False)
     result = invoke("ingest", "--data", log, "--set", "ingest.columns.user=uid", "--out", tmp_path / "data")
     assert f"rows in: {len(rows)}" in result.stdout
-    arguments = (
-        "--model",
-        "gmf",
-        "--policy",
-        "standard",
-        "--set=adt.preset=paper",
-        "--set=adt.epochs=1",
-        "--out",
-        tmp_path / "run",
-    )
+    settings = ("--set=adt.preset=paper", "--set=adt.epochs=1")
+    arguments = ("--model", "gmf", "--policy", "standard", *settings, "--out", tmp_path / "run")
     result = invoke("run", "--data", tmp_path / "data", *arguments)
     assert result.exit_code == 0
     assert "False positive: rating < 3" in result.stdout
