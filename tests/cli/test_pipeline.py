@@ -128,7 +128,7 @@ def test_every_verb_has_help_with_an_example() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["run"], ConfigError, "Expected one of adt.models. Received: gmf, neumf, cdae."),
+        (["run"], ConfigError, "Expected one of adt.models. Received: gmf, neumf, cdae, ease, ials."),
         (
             ["run", "--model", "gmf", "--policy", "t_ce", "--until", "adtt"],
             ConfigError,
