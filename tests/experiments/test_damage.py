@@ -130,7 +130,7 @@ def test_the_data_of_another_run_are_refused(copy, tmp_path):
 def test_a_folder_of_another_schema_is_refused(name, finished, copy):
     content = json.loads((copy / name).read_text())
     (copy / name).write_text(json.dumps({**content, "schema": 1}))
-    message = rf"{name} is not the result of a run that this version of tfadt reads. Expected schema 2. Received: schema 1"
+    message = rf"{name} is not the result of a run that this version of tfadt reads. Expected schema 3. Received: schema 1"
     with pytest.raises(DataError, match=message):
         SavedRun.open(copy) if name == "results.json" else resume(copy, finished[1])
 

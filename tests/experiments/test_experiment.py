@@ -97,7 +97,8 @@ def test_the_comparison_is_paired_over_users_averaged_over_seeds(finished):
         return sum(f.sort_values("user")["recall@5"].dropna().to_numpy() for f in frames) / 2
 
     expected = stats.ttest_rel(users("t_ce"), users("standard"))
-    row = next(c for c in results["comparisons"] if (c["model"], c["metric"]) == ("gmf", "recall@5"))
+    of = {(c["model"], c["policy"], c["baseline"], c["metric"]): c for c in results["comparisons"]}
+    row = of["gmf", "t_ce", "standard", "recall@5"]
     means = {
         p: [r.evaluation.metrics["recall@5"] for r in runs if (r.model, r.policy) == ("gmf", p)]
         for p in ("t_ce", "standard")
