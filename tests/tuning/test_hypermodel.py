@@ -22,7 +22,14 @@ from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.hypermodel import ADTHyperModel
 
 STEPS = 6  # an epoch of 120 interactions and as many negatives, 40 a step
-SMALL = ("adt.preset=paper", "adt.epochs=4", "evaluate.k=2,5", "evaluate.select_k=2", "adt.batch_size=40", "tune.over=policy")
+SMALL = (
+    "adt.preset=paper",
+    "adt.epochs=4",
+    "evaluate.k=2,5",
+    "evaluate.select_k=2",
+    "adt.batch_size=40",
+    "tune.over=policy",
+)
 
 
 @pytest.fixture(scope="module")
