@@ -20,6 +20,7 @@ from benchmarks.figures import Figure
 
 SECTIONS = {
     "steps": "benchmarks.engine",
+    "shared": "benchmarks.engine",
     "growth": "benchmarks.engine",
     "memory": "benchmarks.engine",
     "ranking": "benchmarks.evaluation",

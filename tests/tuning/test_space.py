@@ -37,7 +37,14 @@ def test_the_papers_space_is_declared_by_the_policies():
 
 
 def test_models_and_training_add_theirs():
-    assert set(space("tune.over=model,training", policy="standard")) == {"model.gmf.embedding_dim", "adt.learning_rate"}
+    training = {"adt.learning_rate", "adt.l2", "adt.num_negatives"}
+    assert set(space("tune.over=model,training", policy="standard")) == {"model.gmf.embedding_dim", *training}
+    # T-CE's rate as a share of all rows would be all of the positives among many negatives.
+    assert set(space("tune.over=training", policy="t_ce")) == {"adt.learning_rate", "adt.l2"}
+    strong = {model: space("tune.over=training", "adt.preset=strong", model=model) for model in ("gmf", "neumf", "cdae")}
+    assert strong["gmf"]["adt.num_negatives"] == Choices(128, 512, 2048)
+    assert strong["neumf"]["adt.num_negatives"] == Choices(1, 4, 16)
+    assert "adt.num_negatives" not in strong["cdae"]  # whose softmax is over all items
     assert set(space("tune.over=model", model="cdae")) == {
         f"model.cdae.{name}" for name in ("hidden_dim", "corruption", "activation")
     }
@@ -138,6 +145,7 @@ def test_the_configurations_own_values_are_the_defaults():
         "policy.t_ce.num_gradual": 0.5,
         "model.gmf.embedding_dim": 16,
         "adt.learning_rate": 0.005,
+        "adt.l2": 0.0,
     }
 
 

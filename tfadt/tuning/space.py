@@ -14,15 +14,22 @@ import keras_tuner
 
 from tfadt.config import ADTConfig, Config
 from tfadt.errors import ConfigError, did_you_mean
+from tfadt.losses.objectives import get_objective
 from tfadt.registry import MODELS, POLICIES
-from tfadt.search_space import Choices, Range, Value
-from tfadt.training.plan import build_settings, closed_form
+from tfadt.search_space import Choices, Range, SearchSpace, Value
+from tfadt.training.plan import build_settings, closed_form, settings_of
 
-TRAINING_SPACE = {"learning_rate": Range(1e-4, 1e-2, log=True)}
-"""What a search tries for the settings of training."""
+TRAINING_SPACE: SearchSpace = {
+    "learning_rate": Range(1e-4, 1e-2, log=True),
+    "l2": Choices(0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+}
+"""What a search tries for the settings of training, beside the number of negatives; `adt.patience` ends its epochs early."""
+
+_BY_ROW, _SHARED = Choices(1, 4, 16), Choices(128, 512, 2048)
 
 _SEARCHABLE = (
     "learning_rate",
+    "learning_rate_schedule",
     "l2",
     "adam_beta_1",
     "adam_beta_2",
@@ -31,6 +38,7 @@ _SEARCHABLE = (
     "user_batch_size",
     "num_negatives",
     "negatives",
+    "negative_weight",
     "objective",
 )
 _RANGE_KEYS = {"min", "max", "log"}
@@ -48,11 +56,13 @@ def search_space(config: Config, model: str, policy: str) -> Space:
         "policy": (f"policy.{policy}", build_settings("policy", POLICIES, policy, config)[0]),
         "model": (f"model.{model}", build_settings("model", MODELS, model, config)[0]),
     }
+    config = settings_of(config, model, policy)
     space: Space = {}
     solved = closed_form(model, config) is not None  # then there are no steps whose settings could be searched
     for part in config.tune.over:
         if part == "training":
-            space |= {} if solved else {f"adt.{name}": values for name, values in TRAINING_SPACE.items()}
+            tried = {} if solved else _training_space(model, policy, config)
+            space |= {f"adt.{name}": values for name, values in tried.items()}
         else:
             prefix, cls = declared[part]
             space |= {f"{prefix}.{name}": values for name, values in cls.search_space.items()}
@@ -66,6 +76,21 @@ def search_space(config: Config, model: str, policy: str) -> Space:
         else:
             space[key] = values
     return space
+
+
+def _training_space(model: str, policy: str, config: Config) -> SearchSpace:
+    """Returns what is tried for the settings of training: other numbers of negatives only where a step has them.
+
+    Many negatives by row leave a policy whose rate is a share of all rows without a positive; then their number stays.
+    """
+    cls = build_settings("model", MODELS, model, config)[0]
+    if get_objective(config.adt.objective).listwise and cls.whole_catalogue:
+        return TRAINING_SPACE
+    shared = config.adt.negatives == "shared"
+    by_rows = not shared and build_settings("policy", POLICIES, policy, config)[1].get("scope", "batch") == "batch"
+    if by_rows and "scope" in inspect.signature(POLICIES.resolve(policy)).parameters:
+        return TRAINING_SPACE
+    return {**TRAINING_SPACE, "num_negatives": _SHARED if shared else _BY_ROW}
 
 
 def declare(hp: keras_tuner.HyperParameters, space: Space, config: Config) -> dict[str, Value]:
