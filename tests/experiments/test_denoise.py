@@ -56,6 +56,20 @@ def test_the_rate_is_that_of_the_selected_step(step, share):
     assert expected.sum() >= int(share * len(data.train))
 
 
+def test_a_model_of_the_softmax_is_judged_by_its_own_loss():
+    data = checkerboard()
+    model = make(GMF, data)
+    model.compile(policy=TCE(0.25, 1), objective="softmax")
+    model.fit(data, epochs=2, batch_size=40, num_negatives=8)
+    settings = ADTConfig(epochs=2, batch_size=40, objective="softmax", negatives="shared", num_negatives=8)
+    scores = noise_scores(model, data, settings, TCE(0.25, 1), 5)
+    logits = model.score_users(data.train.user).numpy().astype(float)
+    own = logits[np.arange(len(data.train)), data.train.item]
+    np.testing.assert_allclose(scores["loss"], np.log(np.exp(logits).sum(axis=1)) - own, rtol=1e-4)
+    # All rows are positives: the rate is their share.
+    assert scores["dropped"].sum() == pytest.approx(0.25 * len(data.train), abs=1)
+
+
 def test_plain_training_drops_nothing():
     assert not scored(Standard())[0]["dropped"].any()
 

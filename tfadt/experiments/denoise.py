@@ -6,10 +6,11 @@ from contextlib import suppress
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from scipy import stats
 
 from tfadt.config import ADTConfig
-from tfadt.data.interactions import InteractionData
+from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.noise_model import NoiseModel
 from tfadt.errors import DataError
@@ -18,6 +19,7 @@ from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.models.recommender import Recommender
 
 _SIGNIFICANT = 0.05
+_BLOCK_USERS = 4096
 
 
 def noise_scores(
@@ -33,7 +35,8 @@ def noise_scores(
         step: The step of that stage whose weights were selected; None without that stage, which then dropped nothing.
 
     Returns:
-        One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy),
+        One row a training interaction, in the order of the training split: `user_id`, `item_id`, `loss` (cross-entropy;
+        of a model of the softmax `-log p` among all items),
         `score` (share of the training positives with a smaller loss, in [0, 1); a rank, not a probability), `dropped`
         (whether the policy, at the drop rate of the selected step, drops an interaction of this rank), `weight` (what the
         policy weighs it by, where that is known before training), `known_feedback` (`liked`, `disliked` or empty),
@@ -42,11 +45,10 @@ def noise_scores(
     """
     train = data.train
     model = model.inner if isinstance(model, NoiseRanked) else model
-    logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
-    loss = binary_crossentropy(np.ones_like(logits), logits).numpy()
+    loss = _losses(model, train)
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
-    sampler = model.negative_sampler(data, adt.num_negatives, shared=adt.negatives == "shared")
+    sampler = model.negative_sampler(data, adt.num_negatives, shared=adt.negatives == "shared" and model.shared_negatives)
     source = model.batch_source(train, sampler, batch_size, adt.num_negatives)
     policy.prepare(source.steps_per_epoch * adt.epochs, source.positive_share)
     share = 0.0 if step is None else policy.dropped_share(source.positive_share, step - 1)
@@ -70,6 +72,17 @@ def noise_scores(
     if train.false_positive is not None:
         columns["false_positive"] = train.false_positive
     return pd.DataFrame(columns)
+
+
+def _losses(model: Recommender, rows: Interactions) -> np.ndarray:
+    logits: np.ndarray = model.predict((rows.user, rows.item), batch_size=65_536, verbose=0)
+    if not model.listwise:
+        cross_entropy: np.ndarray = binary_crossentropy(np.ones_like(logits), logits).numpy()
+        return cross_entropy
+    users, owner = np.unique(rows.user, return_inverse=True)
+    blocks = np.array_split(users, -(-len(users) // _BLOCK_USERS))
+    totals = [tf.reduce_logsumexp(model.score_users(tf.constant(block, tf.int64)), axis=1).numpy() for block in blocks]
+    return np.maximum(np.concatenate(totals)[owner] - logits, 0.0)
 
 
 def finds_noise(scores: pd.DataFrame) -> bool:

@@ -164,6 +164,11 @@ class ClosedForm(Recommender):
         """False: no objective has pairs here."""
         return False
 
+    @property
+    def listwise(self) -> bool:
+        """False: nor does one set a positive against many items."""
+        return False
+
     # --- weights and configuration
 
     def add_state(
