@@ -320,7 +320,7 @@ def test_settings_of_a_model_and_of_it_under_a_policy_win_over_those_for_all():
     strong = load_config(None, ["adt.preset=strong"])
     gmf, neumf = (settings_of(strong, model, "t_ce") for model in ("gmf", "neumf"))
     assert (gmf.adt.objective, gmf.adt.negatives, gmf.adt.num_negatives) == ("softmax", "shared", 512)
-    assert (neumf.adt.objective, neumf.adt.negatives, neumf.adt.num_negatives) == ("binary_crossentropy", "uniform", 16)
+    assert (neumf.adt.objective, neumf.adt.negatives, neumf.adt.num_negatives) == ("binary_crossentropy", "uniform", 8)
     assert settings_of(gmf, "gmf", "t_ce") == gmf
     own = with_settings(strong, {"method": {"gmf": {"adt.epochs": 3}, "gmf-t_ce": {"adt.epochs": 4}}})
     assert [settings_of(own, "gmf", policy).adt.epochs for policy in ("standard", "t_ce")] == [3, 4]
@@ -331,7 +331,7 @@ def test_the_penalty_follows_the_clicks_of_a_user():
     data = ingest(config.ingest)
     model = train(Plan("gmf", "standard", 0), data, config).model
     clicks = len(data.train) / len(np.unique(data.train.user))
-    assert model.l2 == pytest.approx(0.5 / clicks**0.7)
+    assert model.l2 == pytest.approx(1 / clicks**0.85)
     with pytest.raises(ConfigError, match=r"Setting 'adt\.l2': expected auto or a number of at least 0\. Received: 'much'"):
         load_config(None, ["adt.l2=much"])
 

@@ -157,6 +157,7 @@ def test_a_space_of_ones_own(data, tmp_path):
         "tune.space.policy.t_ce.max_drop_rate={min=0.01, max=0.3, log=true}",
         "tune.space.policy.t_ce.scope=batch,positives",
         "tune.space.adt.learning_rate=[]",  # not searched
+        "tune.space.adt.l2=[]",
         "tune.over=policy,model,training",
     )
     hyper = hypermodel(data, *space, "adt.epochs=1", model="neumf", policy="t_ce")
