@@ -71,6 +71,7 @@ def test_taste_takes_part_where_it_tells_something() -> None:
     rows = Interactions(user, item, disliked, revealed & ~disliked, revealed & disliked)
     found = NoiseModel.fit(rows, 60, 60)
     assert found.taste_weight < 0
+    assert NoiseModel.fit(rows, 60, 60, with_taste=False).taste_weight == 0
     assert found.calibration.auc > 0.8
     p = found.predict(rows.user, rows.item)
     assert p[disliked & ~revealed].mean() > 2 * p[~disliked & ~revealed].mean()

@@ -55,13 +55,14 @@ class NoiseModel:
     calibration: Calibration
 
     @classmethod
-    def fit(cls, clicks: Interactions, num_users: int, num_items: int) -> NoiseModel:
+    def fit(cls, clicks: Interactions, num_users: int, num_items: int, with_taste: bool = True) -> NoiseModel:
         """Learns from the training clicks, of which some are known to be liked or disliked.
 
         Args:
             clicks: The training clicks, with `known_positive` and `known_negative`.
             num_users: Number of users.
             num_items: Number of items.
+            with_taste: Whether taste may take part.
 
         Raises:
             DataError: If fewer than 50 clicks are known, fewer than 5 of one sign, some of both signs at once, or codes are
@@ -70,7 +71,7 @@ class NoiseModel:
         known, disliked = _known(clicks, num_users, num_items)
         user, item = clicks.user[known], clicks.item[known]
         user_taste, item_taste = _tastes(clicks, num_users, num_items)
-        dims = [dim for dim in _TASTE_DIMS if dim <= item_taste.shape[1]]
+        dims = [dim for dim in _TASTE_DIMS if dim <= item_taste.shape[1] * with_taste]
         terms = (user_taste[user] - item_taste[item]) * item_taste[item]
         tastes = [terms[:, :dim].sum(axis=1) for dim in dims]
         scales = [taste.std() or 1.0 for taste in tastes]

@@ -43,7 +43,8 @@ def clean_rows(
         raise DataError("How many clicks are left out is chosen on validation. Received: no validation interactions.")
     noise = NoiseModel.fit(data.train, data.num_users, data.num_items)
     p = noise.probabilities(data.train)
-    evaluator = ExpectedEvaluator(data.valid, noise.probabilities(data.valid), data.history(), config.evaluate.selection_k)
+    judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)  # as for the automatic strength
+    evaluator = ExpectedEvaluator(data.valid, judge.probabilities(data.valid), data.history(), config.evaluate.selection_k)
     order = np.argsort(p, kind="stable")
     kept, found = [], []
     for share in SHARES:

@@ -87,7 +87,9 @@ def train_at_best_strength(
         )
     noise = NoiseModel.fit(data.train, data.num_users, data.num_items)
     k = config.evaluate.selection_k
-    evaluator = ExpectedEvaluator(data.valid, noise.probabilities(data.valid), data.history(), k)
+    # The judge knows users and items alone: by taste it would praise a model for ranking by taste, as any does.
+    judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)
+    evaluator = ExpectedEvaluator(data.valid, judge.probabilities(data.valid), data.history(), k)
     candidates = strengths(plan.model, config)
     trainings: dict[str, Trained] = {}
     found: list[Expected] = []
