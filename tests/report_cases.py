@@ -73,3 +73,9 @@ def leaves(content: Any) -> Iterator[Any]:
             yield from leaves(value)
     else:
         yield content
+
+
+def unknown_numbers(page: Page, results: dict[str, Any]) -> list[str]:
+    """Returns the numbers of a page that `results.json` does not hold, to the last digit."""
+    known = {json.dumps(each) for each in leaves(results) if isinstance(each, int | float) and not isinstance(each, bool)}
+    return [value for value, _ in page.numbers if value not in known]

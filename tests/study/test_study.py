@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from report_cases import Page
+from report_cases import Page, unknown_numbers
 from typer.testing import CliRunner
 
 import tfadt
@@ -74,6 +74,7 @@ def test_the_page_of_a_study_tells_of_the_search(finished):
     out, _ = finished
     page = Page(out / "report.html")
     assert page.source.startswith("<!doctype html>")
+    assert unknown_numbers(page, json.loads((out / "results.json").read_text())) == []
     assert "How they were found" in [text for _, text in page.headings]
     assert "tfadt study · simulated clicks" in page.text
 

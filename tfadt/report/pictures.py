@@ -114,8 +114,8 @@ def oracle_gap(summary: Results) -> Picture | None:
         "oracle_gap",
         figure,
         f"Share of the gap between plain training and the oracle that each policy closes: {said}.",
-        "The oracle trains on the true positives alone, which nobody knows; 100 % (dotted) would be as good. Below 0 is "
-        "worse than plain training. Gaps that are not certain themselves are left out.",
+        "The oracle trains on the true positives alone, which nobody knows; 100 % (dotted) would be as good. A bar to "
+        "the left is worse than plain training. Gaps that are not certain themselves are left out.",
         pd.DataFrame(gaps),
     )
 
