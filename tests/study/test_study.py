@@ -165,7 +165,7 @@ def test_policies_that_the_data_do_not_allow_are_named_with_the_reason():
 
 def test_settings_of_a_method_win_over_the_others_and_are_checked():
     rows = {"gmf-t_ce": {"adt.learning_rate": 0.01, "policy.t_ce.max_drop_rate": 0.3}}
-    base = {"adt": {"models": ["gmf"], "policies": ["standard", "t_ce"]}}
+    base = {"adt": {"preset": "paper", "models": ["gmf"], "policies": ["standard", "t_ce"]}}
     config = load_config(base={**base, "method": rows})
     assert len(plans(config)) == 2
     assert settings_of(config, "gmf", "t_ce").adt.learning_rate == 0.01
