@@ -84,7 +84,7 @@ def test_results_are_read_back_and_applied(finished):
     assert outcomes(loaded) == outcomes(found)
     assert (loaded.objective, loaded.best.name) == (found.objective, found.best.name)
     best = found.searches[0].best.settings
-    applied = loaded.apply(load_config(overrides=["adt.epochs=7"]), "gmf", "r_ce")
+    applied = loaded.apply(load_config(overrides=["adt.preset=paper", "adt.epochs=7"]), "gmf", "r_ce")
     assert applied.policy == {"r_ce": {"beta": best["policy.r_ce.beta"]}}
     assert (applied.adt.learning_rate, applied.adt.epochs) == (best["adt.learning_rate"], 7)
     assert (applied.adt.models, applied.adt.policies) == (("gmf",), ("r_ce",))
