@@ -10,14 +10,13 @@ from typer.testing import CliRunner
 
 import tfadt
 from tfadt.cli.main import app
-from tfadt.config.loading import load_config
+from tfadt.config.loading import load_config, settings_of
 from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError
 from tfadt.experiments.plans import plans
 from tfadt.study.budget import BUDGETS, ROWS, defaults
 from tfadt.study.progress import Countdown, CountedSearch, duration
 from tfadt.study.rows import impossible, searched_policies, taken_over
-from tfadt.training.plan import settings_of
 from tfadt.tuning.progress import SearchProgress
 
 SMALL = (

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfadt.config.loading import load_config, with_settings
+from tfadt.config.loading import load_config, settings_of, with_settings
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
@@ -21,7 +21,7 @@ from tfadt.experiments.saved import SavedRun
 from tfadt.registry import MODELS, POLICIES
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.interrupts import listening
-from tfadt.training.plan import Plan, check_model, check_policy, make_policy, settings_of
+from tfadt.training.plan import Plan, check_model, check_policy, make_policy
 from tfadt.training.progress import Progress
 from tfadt.training.stages import make_sampler, train
 

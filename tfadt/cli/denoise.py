@@ -29,13 +29,14 @@ def denoise(
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
 
     load_tensorflow()
+    from tfadt.config.loading import settings_of
     from tfadt.experiments.clean import clean_rows
     from tfadt.experiments.denoise import finds_noise, noise_scores
     from tfadt.experiments.recommend import to_csv
     from tfadt.experiments.saved import SavedRun
     from tfadt.experiments.strength import strength_of, with_strength
     from tfadt.experiments.weighted_log import write_weighted
-    from tfadt.training.plan import make_policy, settings_of
+    from tfadt.training.plan import make_policy
 
     saved = SavedRun.open(run)
     name = model or saved.best()

@@ -14,6 +14,8 @@ from tfadt.config import Config
 from tfadt.config.validation import section_at, validate
 from tfadt.errors import ConfigError
 
+_OF_METHOD = ("adt.", "model.", "policy.")
+
 
 def load_config(
     path: str | Path | None = None,
@@ -63,6 +65,29 @@ def with_settings(config: Config, settings: Mapping[str, Any]) -> Config:
             place = place.setdefault(part, {})
         place[name] = value
     return _validate(changed)
+
+
+def settings_of(config: Config, model: str, policy: str) -> Config:
+    """Returns what one model is trained with under one policy: the configuration with those of its section `method` on top.
+
+    Those of the model come first, then those of the model under the policy; `method` is empty afterwards.
+
+    Raises:
+        ConfigError: If one of these cannot be used.
+    """
+    for name in (model, f"{model}-{policy}"):
+        own = config.method.get(name, {})
+        for key in own:
+            if not key.startswith(_OF_METHOD):
+                raise ConfigError(
+                    f"Setting 'method.{name}': expected settings of adt, model and policy, such as adt.learning_rate; all "
+                    f"else is of the run. Received: '{key}'."
+                )
+        try:
+            config = with_settings(config, own) if own else config
+        except ConfigError as error:
+            raise ConfigError(f"Section 'method.{name}': {error}") from error
+    return config.model_copy(update={"method": {}})
 
 
 def dump(config: Config) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfadt.config import Config
-from tfadt.config.loading import dump, load_config
+from tfadt.config.loading import dump, load_config, settings_of
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
@@ -28,7 +28,7 @@ from tfadt.experiments.saved import SavedRun
 from tfadt.experiments.strength import train_at_best_strength
 from tfadt.models.popular import Popular
 from tfadt.models.recommender import Recommender
-from tfadt.training.plan import Plan, check_feedback, is_automatic, settings_of
+from tfadt.training.plan import Plan, check_feedback, is_automatic
 from tfadt.training.progress import Progress
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import Trained, train

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tfadt.config import Config
-from tfadt.config.loading import with_settings
+from tfadt.config.loading import settings_of, with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES
-from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic, settings_of
+from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space
 

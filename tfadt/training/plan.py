@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tfadt.config import Config
-from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.click_weights import ClickWeights
@@ -24,8 +23,6 @@ ADT_ALONE = "adt"
 
 ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 """The stages that train on extra feedback."""
-
-_OF_METHOD = ("adt.", "model.", "policy.")
 
 NOISE_MODEL = "noise_model"
 """The policy whose strength can be chosen on validation."""
@@ -67,29 +64,6 @@ def build_settings(section: str, registry: Registry, name: str, config: Config) 
     other = getattr(cls, "settings_of", None)
     theirs = {} if other is None else build_settings(section, registry, other, config)[1]
     return cls, {**theirs, **settings}
-
-
-def settings_of(config: Config, model: str, policy: str) -> Config:
-    """Returns what one model is trained with under one policy: the configuration with those of its section `method` on top.
-
-    Those of the model come first, then those of the model under the policy; `method` is empty afterwards.
-
-    Raises:
-        ConfigError: If one of these cannot be used.
-    """
-    for name in (model, f"{model}-{policy}"):
-        own = config.method.get(name, {})
-        for key in own:
-            if not key.startswith(_OF_METHOD):
-                raise ConfigError(
-                    f"Setting 'method.{name}': expected settings of adt, model and policy, such as adt.learning_rate; all "
-                    f"else is of the run. Received: '{key}'."
-                )
-        try:
-            config = with_settings(config, own) if own else config
-        except ConfigError as error:
-            raise ConfigError(f"Section 'method.{name}': {error}") from error
-    return config.model_copy(update={"method": {}})
 
 
 def make_policy(name: str, config: Config) -> DenoisingPolicy:

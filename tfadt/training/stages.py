@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
+from tfadt.config.loading import settings_of
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
 from tfadt.denoising.noise_weights import NoiseWeights
@@ -34,15 +35,7 @@ from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.closed_forms import Solved, solve
 from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import (
-    ON_EXTRA_FEEDBACK,
-    Plan,
-    check_feedback,
-    check_training,
-    make_model,
-    make_policy,
-    settings_of,
-)
+from tfadt.training.plan import ON_EXTRA_FEEDBACK, Plan, check_feedback, check_training, make_model, make_policy
 from tfadt.training.progress import Progress, ProgressCallback
 from tfadt.training.selection import RankedScore, Selection, selection_score
 from tfadt.training.state import Checkpointing

@@ -10,7 +10,7 @@ import keras_tuner
 import tensorflow as tf
 
 from tfadt.config import Config
-from tfadt.config.loading import with_settings
+from tfadt.config.loading import settings_of, with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.protocol import valid_evaluator
@@ -18,7 +18,7 @@ from tfadt.experiments.layout import Layout
 from tfadt.models.recommender import Recommender
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import Plan, check_feedback, make_model, settings_of
+from tfadt.training.plan import Plan, check_feedback, make_model
 from tfadt.training.selection import check_selection
 from tfadt.training.stages import check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics

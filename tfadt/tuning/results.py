@@ -23,13 +23,12 @@ from pydantic import TypeAdapter
 
 from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.config.loading import dump, load_config, to_toml, with_settings
+from tfadt.config.loading import dump, load_config, settings_of, to_toml, with_settings
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, reading
 from tfadt.evaluation.rules import selection_rule
 from tfadt.registry import PLAIN, is_out_of_reach
-from tfadt.training.plan import settings_of
 
 FILE = "hyperparameters.json"
 _SCHEMA = 1

@@ -18,14 +18,14 @@ from keras_tuner.engine.trial import TrialStatus
 
 from tfadt.atomic import write_text
 from tfadt.config import Config
-from tfadt.config.loading import dump, load_config
+from tfadt.config.loading import dump, load_config, settings_of
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
 from tfadt.experiments.plans import plans, reachable
 from tfadt.training.folders import locked
-from tfadt.training.plan import applicable, closed_form, settings_of
+from tfadt.training.plan import applicable, closed_form
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role

@@ -13,11 +13,12 @@ from typing import Any
 import keras_tuner
 
 from tfadt.config import ADTConfig, Config
+from tfadt.config.loading import settings_of
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.losses.objectives import get_objective
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range, SearchSpace, Value
-from tfadt.training.plan import build_settings, closed_form, settings_of
+from tfadt.training.plan import build_settings, closed_form
 
 TRAINING_SPACE: SearchSpace = {
     "learning_rate": Range(1e-4, 1e-2, log=True),
