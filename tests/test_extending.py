@@ -30,6 +30,7 @@ def test_a_policy_and_a_model_are_one_file_and_one_line_each(tmp_path):
     registry.write_text(lines)
 
     arguments = "run --model mf --policy standard,coin_drop --set policy.coin_drop.share=0.4 --set adt.epochs=2 --quiet"
+    arguments += " --set adt.preset=paper"
     sizes = [f"--set=ingest.simulated.{name}" for name in ("users=120", "items=60", "interactions=2500")]
     result = subprocess.run(
         [sys.executable, "-m", "tfadt.cli.main", *arguments.split(), *sizes, "--out", "out"],

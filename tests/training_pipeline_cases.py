@@ -59,4 +59,4 @@ def content(artifact: Path) -> dict[str, object]:
     return found
 
 
-_MADE = re.compile(rb'\d{10}|"seconds": [\d.]+|\| [\d.]+ \|$', re.MULTILINE)  # versions and times
+_MADE = re.compile(rb'\d{10}|"seconds": [\d.e-]+|\| [\d.]+ \|$', re.MULTILINE)  # versions and times

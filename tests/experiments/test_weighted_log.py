@@ -67,7 +67,7 @@ def test_the_rows_of_denoise_have_weight_probability_and_what_is_known() -> None
 
 
 def test_a_clean_log_leaves_out_the_clicks_of_the_largest_p() -> None:
-    config = load_config(None, [*SMALL, "model.ease.lambda_=50", "denoising.max_recall_loss=0.5"])
+    config = load_config(None, [*SMALL, "model.ease.lambda_=50", "denoising.max_recall_loss=0.5", "evaluate.k=20"])
     data = ingest(config.ingest)
     stays, why = clean_rows("ease", 0, data, config)
     p = NoiseModel.fit(data.train, data.num_users, data.num_items).probabilities(data.train)

@@ -209,7 +209,10 @@ def test_what_does_not_apply_says_what_to_do(data, pairs, tmp_path):
         (lambda: compiled(data, loss="mse"), r"compile\(\) takes no loss: the loss is the policy's"),
         (lambda: compiled(data, run_eagerly=True), r"run_functions_eagerly"),
         (lambda: compiled(data, jit_compile=True), "XLA is slow"),
-        (lambda: compiled(data, metric=1), r"compile\(\) takes optimizer, policy, objective and l2. Received: metric=1"),
+        (
+            lambda: compiled(data, metric=1),
+            "takes optimizer, policy, objective, l2 and negative_weight. Received: metric=1",
+        ),
         (lambda: compiled(data, policy="t_cee"), "Unknown policy 't_cee'. Did you mean 't_ce'"),
         (lambda: model.fit(frame), r"fit\(tfadt.from_frame\(frame\)\)"),
         (lambda: model.evaluate(frame), r"evaluate\(tfadt.from_frame\(frame\)\)"),

@@ -31,7 +31,9 @@ def compiled(pipeline: Pipeline, folder: Path, **settings: Any) -> dict[str, Any
 
 @pytest.fixture(scope="module")
 def training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce", "evaluate.blessing.baseline=standard"])
+    config = load_config(
+        None, ["adt.models=gmf", "adt.policies=t_ce", "evaluate.blessing.baseline=standard", "evaluate.k=20"]
+    )
     settings = {"image": "registry/tfadt:1", "accelerators": 2, "memory": "8G", "cpu": "4"}
     return compiled(adt_pipeline("gmf.T-CE", config), tmp_path_factory.mktemp("kubeflow"), **settings)
 

@@ -40,8 +40,8 @@ def test_models_and_training_add_theirs():
     training = {"adt.learning_rate", "adt.l2", "adt.num_negatives"}
     assert set(space("tune.over=model,training", policy="standard")) == {"model.gmf.embedding_dim", *training}
     # T-CE's rate as a share of all rows would be all of the positives among many negatives.
-    assert set(space("tune.over=training", policy="t_ce")) == {"adt.learning_rate", "adt.l2"}
-    strong = {model: space("tune.over=training", "adt.preset=strong", model=model) for model in ("gmf", "neumf", "cdae")}
+    assert set(space("tune.over=training", "adt.preset=paper", policy="t_ce")) == {"adt.learning_rate", "adt.l2"}
+    strong = {model: space("tune.over=training", model=model) for model in ("gmf", "neumf", "cdae")}
     assert strong["gmf"]["adt.num_negatives"] == Choices(128, 512, 2048)
     assert strong["neumf"]["adt.num_negatives"] == Choices(1, 4, 16)
     assert "adt.num_negatives" not in strong["cdae"]  # whose softmax is over all items
@@ -138,7 +138,8 @@ def _nested(key, value):
 
 
 def test_the_configurations_own_values_are_the_defaults():
-    config = load_config(overrides=["adt.learning_rate=0.005", "policy.t_ce.max_drop_rate=.2", "model.gmf.embedding_dim=7"])
+    own = ["adt.preset=paper", "adt.learning_rate=0.005"]
+    config = load_config(overrides=[*own, "policy.t_ce.max_drop_rate=.2", "model.gmf.embedding_dim=7"])
     values = declare(keras_tuner.HyperParameters(), search_space(config, "gmf", "t_ce"), config)
     assert values == {
         "policy.t_ce.max_drop_rate": 0.2,
@@ -156,7 +157,8 @@ def test_values_keep_their_types():
         "adt.negatives": Choices("uniform", "popularity"),
         "model.gmf.embedding_dim": Range(8, 64, log=True),
     }
-    values = declare(keras_tuner.HyperParameters(), found, Config())
+    paper = load_config(overrides=["adt.preset=paper"])
+    values = declare(keras_tuner.HyperParameters(), found, paper)
     assert values == {
         "policy.r_ce.normalise": False,
         "policy.r_ce.positives_only": True,
@@ -164,5 +166,5 @@ def test_values_keep_their_types():
         "model.gmf.embedding_dim": 32,
     }
     assert [type(value) for value in values.values()] == [bool, bool, str, int]
-    config = with_settings(Config(), values)
+    config = with_settings(paper, values)
     assert config.policy == {"r_ce": {"normalise": False, "positives_only": True}}
