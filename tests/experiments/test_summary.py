@@ -11,7 +11,7 @@ from tfadt.experiments.choice import against_popularity, denoising, deployed
 from tfadt.experiments.comparison import comparisons, rows
 from tfadt.experiments.curves import dropped_curves, loss_curves, solved_settings
 from tfadt.experiments.run import POPULAR, Run
-from tfadt.experiments.summary import data_figures, export_command, false_positives, groups, oracle_gap
+from tfadt.experiments.summary import data_figures, false_positives, groups, oracle_gap
 
 USERS = 40
 
@@ -177,12 +177,6 @@ def test_what_validation_chose_for_a_closed_form_is_told_by_seed():
         epoch=[0, 1, 0, 1], seed=[0, 0, 1, 1], lambda_=[1.0, 10.0, 1.0, 10.0], selection_score=[0.1, 0.2, 0.3, 0.2]
     )
     assert solved_settings(logs, ["lambda_"]) == {"lambda_": [10.0, 1.0]}
-
-
-def test_a_command_is_quoted_for_the_shell(tmp_path):
-    assert export_command(tmp_path / "my run", "gmf-t_ce-0").startswith(
-        f"tfadt export '{tmp_path}/my run' --model gmf-t_ce-0"
-    )
 
 
 def test_a_policy_whose_strength_validation_chose_is_deployed_of_the_best_model():

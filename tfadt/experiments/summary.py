@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ def summary(
 
     Returns:
         `k`, the cut-off of what follows; `roles` of the policies (see `role`); `deploy` and `denoising` (see
-        `tfadt.experiments.choice`), each with the command that exports it; `data`; `false_positives` (where they are, None
+        `tfadt.experiments.choice`); `data`; `false_positives` (where they are, None
         without feedback); `oracle_gap`; `groups` (recall by activity); `losses` and `dropped` (see
         `tfadt.experiments.curves`); `settings`; `cost`; `not_done`.
     """
@@ -62,10 +61,9 @@ def summary(
         if chosen is None
         else {
             **asdict(chosen),
-            "command": export_command(out, chosen.training),
             "against_popularity": against_popularity(runs, chosen, k),
         },
-        "denoising": None if effect is None else {**effect, "command": export_command(out, effect["training"])},
+        "denoising": effect,
         "data": data_figures(data),
         "false_positives": false_positives(data),
         "oracle_gap": oracle_gap(table, tests, k),
@@ -86,11 +84,6 @@ def role(policy: str) -> str:
     if policy == PLAIN:
         return "plain"
     return "oracle" if is_out_of_reach(policy) else "control" if is_control(policy) else "denoising"
-
-
-def export_command(out: Path, training: str) -> str:
-    """Returns the command that exports a training of a run."""
-    return f"tfadt export {quote(str(out))} --model {quote(training)} --out saved_models"
 
 
 def data_figures(data: InteractionData) -> dict[str, Any]:

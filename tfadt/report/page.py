@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +39,17 @@ def write_page(results: Mapping[str, Any], out: Path, command: str = "tfadt run"
         layout.figures.mkdir(exist_ok=True)
         for picture in (each for section in drawn.values() for each in section):
             _write_picture(picture, layout.figures)
-        write_text(layout.out / PAGE, html(results, drawn, command))
+        write_text(layout.out / PAGE, html(results, drawn, out, command))
     return layout.out / PAGE
 
 
-def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], command: str = "tfadt run") -> str:
+def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], out: Path, command: str = "tfadt run") -> str:
     """Returns the page.
 
     Args:
         results: What `results.json` holds.
         drawn: Its pictures, as `pictures` gives them.
+        out: The run's folder, which the commands of the page name.
         command: What made it.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -57,7 +60,7 @@ def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], command
         undefined=StrictUndefined,
         lstrip_blocks=True,
     )
-    environment.filters.update(FILTERS, printable=printable)
+    environment.filters.update(FILTERS, printable=printable, export_command=partial(export_command, out))
     summary, source = results["summary"], results["data"]["source"]
     name = "simulated clicks" if source["simulated"] else printable(source["name"])
     rows = _rows(results)
@@ -76,6 +79,11 @@ def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], command
         title=f"{command} · {name}",
     )
     return page.lstrip()
+
+
+def export_command(out: Path, training: str) -> str:
+    """Returns the command that exports a training of a run."""
+    return f"tfadt export {shlex.quote(str(out))} --model {shlex.quote(training)} --out saved_models"
 
 
 def _rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
