@@ -264,6 +264,9 @@ def test_a_presets_settings_of_one_model_lose_against_what_is_given():
     mine = Config(adt=ADTConfig(preset="strong"), method={"gmf": {"adt.l2": 0.1}, "gmf-t_ce": {"adt.epochs": 3}})
     assert mine.method["gmf"] == strong.method["gmf"] | {"adt.l2": 0.1}
     assert mine.method["gmf-t_ce"] == {"adt.epochs": 3}
+    # A recipe for shared negatives is none for pairs.
+    other = Config(method={"gmf": {"adt.objective": "bpr"}})
+    assert other.method == {**strong.method, "gmf": {"adt.objective": "bpr"}}
     # A recipe goes with its objective: with another one for all, nothing is left of it.
     assert load_config(None, ["adt.preset=strong", "adt.objective=bpr"]).method == {}
     for config in (strong, own, mine):

@@ -36,6 +36,12 @@ def test_the_numbers_of_three_users() -> None:
     assert found.false_share == pytest.approx(2.2 / 3)
 
 
+def test_where_all_is_disliked_there_is_nothing_to_recall() -> None:
+    evaluator = ExpectedEvaluator(Interactions(np.array([0]), np.array([0])), np.array([1.0]), NOTHING, 1)
+    found = evaluator(Fixed([5, 4, 3, 2, 1], [0] * 5, [0] * 5))
+    assert (found.mean_recall, found.false_share) == (0, 1)
+
+
 def test_excluded_items_are_not_shown_and_no_hit_is_no_share() -> None:
     seen = CSR(np.array([0, 1, 1, 1]), np.array([0]))
     evaluator = ExpectedEvaluator(Interactions(np.array([0]), np.array([1])), np.array([0.5]), seen, 1)

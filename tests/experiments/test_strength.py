@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfadt.config.loading import load_config
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.expected import Expected
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.report import write_report
@@ -124,3 +124,26 @@ def test_without_feedback_it_says_that_it_cannot_judge_and_trains_plainly(tmp_pa
 def test_too_little_feedback_is_refused(settings, message, tmp_path) -> None:
     with pytest.raises(DataError, match=message):
         run_experiment(load_config(None, [*SMALL, *settings]), tmp_path)
+
+
+def test_feedback_is_asked_for_before_a_training_by_the_settings_of_the_method(tmp_path) -> None:
+    own = """method.ials-noise_model={"policy.noise_model.power" = 1}"""
+    with pytest.raises(DataError, match="'noise_model' trains on extra feedback"):
+        run_experiment(load_config(None, [*SMALL, own, "ingest.extra_feedback.share=0"]), tmp_path)
+    assert not (tmp_path / "trainings").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["denoising.policies=clean_only"], "an oracle is not. Received: 'clean_only'"),
+        (["denoising.policies=t_cee"], "Unknown policy 't_cee'"),
+        (
+            ["adt.models=gmf", "adt.preset=paper", "adt.num_negatives=16"],
+            "max_drop_rate must be below the share of positives",
+        ),
+    ],
+)
+def test_candidates_that_cannot_be_are_refused_before_data_are_read(settings, message, tmp_path) -> None:
+    with pytest.raises(ConfigError, match=f"Setting 'denoising.policies': .*{message}"):
+        run_experiment(load_config(None, [*SMALL, "ingest.data=missing.csv", *settings]), tmp_path)

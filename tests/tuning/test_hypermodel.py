@@ -1,5 +1,7 @@
 """The hypermodel under keras-tuner's own tuners, unchanged."""
 
+from dataclasses import replace
+
 import keras
 import keras_tuner
 import numpy as np
@@ -15,6 +17,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.neighbors import neighbor_table
+from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.search_space import Choices
 from tfadt.training.plan import Plan
 from tfadt.training.stages import train
@@ -74,6 +77,29 @@ def test_a_trial_is_the_training_that_a_run_makes(data, rule):
     if rule != "last":
         assert score == trained.selection_score
     assert history.history["val_recall@2"] == [validation_metrics(data, trained.model)["recall@2"]]
+
+
+def test_a_trial_ranks_with_the_noise_model_as_a_run_does(data):
+    disliked = np.arange(len(data.train)) % 4 == 1
+    known = replace(data, train=replace(data.train, known_negative=disliked))
+    hyper = hypermodel(known, "adt.epochs=1", policy="noise_model")
+    hp = keras_tuner.HyperParameters()
+    chosen = {"policy.noise_model.power": 1.0, "policy.noise_model.gamma": 2.0}
+    hp.values |= chosen
+    history = hyper.fit(hp, hyper.build(hp)).history
+    config = load_config(overrides=[*SMALL, "adt.epochs=1", *(f"{key}={value}" for key, value in chosen.items())])
+    model = train(Plan("gmf", "noise_model", 0), known, config).model
+    assert isinstance(model, NoiseRanked)
+    metrics = validation_metrics(known, model)
+    assert metrics != validation_metrics(known, model.inner)
+    assert history["val_ndcg@5"] == [metrics["ndcg@5"]]
+
+
+def test_the_cut_off_that_selects_need_not_be_one_that_is_reported(data):
+    hyper = hypermodel(data, "adt.epochs=1", "evaluate.select_k=3", "tune.objective=ndcg@5")
+    hp = keras_tuner.HyperParameters()
+    history = hyper.fit(hp, hyper.build(hp)).history
+    assert history["selection_score"] == history["val_recall@3"]
 
 
 def test_a_trial_starts_from_a_warm_up_where_the_plan_has_one(data):

@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 
+_BASES = {"adt.objective", "adt.negatives"}  # what a recipe of a preset is made for
+
+
 class Config(Section):
     """A whole run: one section a stage, and the settings of each model and policy by name."""
 
@@ -69,22 +72,26 @@ class Config(Section):
         preset, given = PRESETS[self.adt.preset], self.adt.model_fields_set
         left = {name: value for name, value in preset["adt"].items() if name not in given}
         filled: dict[str, Any] = {"adt": self.adt.model_copy(update=left)}
-        filled["method"] = _merged(_recipes(preset["method"], given), self.method)
+        filled["method"] = _merged(_recipes(preset["method"], given, self.method), self.method)
         for section in ("model", "policy"):
             filled[section] = _merged(preset[section], getattr(self, section))
         self.__dict__.update(filled)  # the fields are frozen for everybody else
         return self
 
 
-def _recipes(preset: dict[str, dict[str, Any]], given: set[str]) -> dict[str, dict[str, Any]]:
+def _recipes(
+    preset: dict[str, dict[str, Any]], given: set[str], own: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """Returns a preset's settings of single models without those of `adt` that are given for all models, which win.
 
-    A recipe is made for its objective and negatives: where other ones are given, nothing of it is left.
+    A recipe is made for its objective and negatives: where other ones are given, for all models or its own, nothing of it
+    is left.
     """
     if {"objective", "negatives"} & given:
         return {}
     names = {f"adt.{name}" for name in given}
-    return {model: {k: v for k, v in recipe.items() if k not in names} for model, recipe in preset.items()}
+    kept = {model: recipe for model, recipe in preset.items() if not _BASES & own.get(model, {}).keys()}
+    return {model: {k: v for k, v in recipe.items() if k not in names} for model, recipe in kept.items()}
 
 
 def _merged(below: dict[str, dict[str, Any]], above: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

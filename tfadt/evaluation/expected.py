@@ -28,8 +28,8 @@ class Expected:
 
     @property
     def mean_recall(self) -> float:
-        """Expected recall, the mean over users."""
-        return float(self.recall.mean())
+        """Expected recall, the mean over users; 0 where nobody has anything to recall."""
+        return float(self.recall.mean()) if len(self.recall) else 0.0
 
     @property
     def false_share(self) -> float:

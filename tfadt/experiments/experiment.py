@@ -25,7 +25,7 @@ from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import POPULAR, Run, is_floor
 from tfadt.experiments.saved import SavedRun
-from tfadt.experiments.strength import train_at_best_strength
+from tfadt.experiments.strength import check_candidates, train_at_best_strength
 from tfadt.models.popular import Popular
 from tfadt.models.recommender import Recommender
 from tfadt.training.plan import Plan, check_feedback, is_automatic
@@ -86,6 +86,9 @@ def run_experiment(
     """
     listener = progress or Progress()
     todo = plans(config)
+    for plan in todo:
+        if plan.seed == config.adt.seed and _is_automatic(plan, config):
+            check_candidates(plan, config)
     _check_start(config, todo, out)
     folder = RunFolder(out)
     with folder.locked():  # before the data are read: a folder that cannot be had is told at once
@@ -199,12 +202,15 @@ def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config,
     start = config.adt.start_from
     weights = None if start is None else Layout(start).model(plan.name)
     try:
-        is_chosen = is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))
-        begin = train_at_best_strength if is_chosen else train
+        begin = train_at_best_strength if _is_automatic(plan, config) else train
         return begin(plan, data, config, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
     except DivergedError as error:
         path = folder.keep_batch(plan, error)
         raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error
+
+
+def _is_automatic(plan: Plan, config: Config) -> bool:
+    return is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))
 
 
 def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.config import Config
+from tfadt.config.loading import settings_of
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.expected import Expected, ExpectedEvaluator
 from tfadt.evaluation.significance import paired_test
 from tfadt.models.noise_ranked import NoiseRanked
-from tfadt.registry import PLAIN
+from tfadt.registry import PLAIN, POLICIES, is_out_of_reach
 from tfadt.training.checkpoints import CheckpointStore
-from tfadt.training.plan import NOISE_MODEL, Plan, applicable
+from tfadt.training.plan import NOISE_MODEL, Plan, applicable, check_training
 from tfadt.training.progress import Progress
 from tfadt.training.stages import Trained, train
 
@@ -57,6 +58,19 @@ def strengths(model: str, config: Config) -> list[Strength]:
     found = [Strength(policy, power, gamma) for policy, power in ((PLAIN, 0.0), *weighed) for gamma in gammas]
     others = [each for each in settings.policies if applicable(model, [each], config) == (each,) and each != PLAIN]
     return found + [Strength(each) for each in others]
+
+
+def check_candidates(plan: Plan, config: Config) -> None:
+    """Raises ConfigError if a policy that would be tried cannot be trained under, or is an oracle: none is ever chosen."""
+    try:
+        for name in config.denoising.policies:
+            POLICIES.check(name)
+            if is_out_of_reach(name):
+                raise ConfigError(f"expected policies to choose from, which an oracle is not. Received: '{name}'.")
+        for policy in dict.fromkeys(each.policy for each in strengths(plan.model, config)):
+            check_training(plan.model, policy, plan.stages, settings_of(config, plan.model, policy))
+    except ConfigError as error:
+        raise ConfigError(f"Setting 'denoising.policies': {error}") from error
 
 
 def train_at_best_strength(

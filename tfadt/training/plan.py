@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from tfadt.config import Config
+from tfadt.config.loading import settings_of
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.click_weights import ClickWeights
@@ -205,16 +206,19 @@ def check_feedback(todo: Sequence[Plan], data: InteractionData, config: Config) 
                     f"The policy '{policy}' leaves out the false positives, so it needs feedback on the training "
                     "interactions, such as a rating, a dwell time or a flag (see ingest.feedback). Received: none."
                 )
+    own = {(plan.model, plan.policy): settings_of(config, plan.model, plan.policy) for plan in todo}
     if data.extra_feedback is not None and len(data.extra_feedback):
-        for policy in dict.fromkeys(plan.policy for plan in todo):
-            settled = make_policy(policy, config)
+        policies = [make_policy(policy, settings) for (_, policy), settings in own.items()]
+        for settled in {repr((type(policy), policy.get_config())): policy for policy in policies}.values():
             if isinstance(settled, ClickWeights):  # which may find too little to weigh clicks by
                 settled.interaction_weights(data.train)
         return
     for plan in todo:
+        settings = own[plan.model, plan.policy]
         asking = [f"The stage '{stage}' of the plan {plan.label}" for stage in plan.stages if stage in ON_EXTRA_FEEDBACK]
         for section, registry, name in (("model", MODELS, plan.model), ("policy", POLICIES, plan.policy)):
-            if build_settings(section, registry, name, config)[0].needs_extra_feedback and not is_automatic(name, config):
+            cls = build_settings(section, registry, name, settings)[0]
+            if cls.needs_extra_feedback and not is_automatic(name, settings):
                 asking.append(f"The {section} '{name}'")
         if asking:
             raise DataError(

@@ -139,7 +139,7 @@ def train(
     spaces = [trained.warmup_space for trained in done if trained.warmup_space is not None]
     return replace(
         done[-1],
-        model=_ranked(done[-1].model, plan.policy, data, config),
+        model=as_ranked(done[-1].model, plan.policy, data, config),
         history=pd.concat([trained.history for trained in done], ignore_index=True),
         without_negative=max(trained.without_negative for trained in done),
         seconds=sum(trained.seconds for trained in done),
@@ -149,7 +149,7 @@ def train(
     )
 
 
-def _ranked(model: Recommender, policy: str, data: InteractionData, config: Config) -> Recommender:
+def as_ranked(model: Recommender, policy: str, data: InteractionData, config: Config) -> Recommender:
     """Returns the model as it is to rank: with the noise model, where its policy says so."""
     settled = make_policy(policy, config)
     if not isinstance(settled, NoiseWeights) or not settled.gamma:

@@ -20,10 +20,10 @@ from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
 from tfadt.training.plan import Plan, check_feedback, make_model
 from tfadt.training.selection import check_selection
-from tfadt.training.stages import check_memory, compile_stage, train_stage
+from tfadt.training.stages import as_ranked, check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics
 from tfadt.tuning.last_epoch import Rung
-from tfadt.tuning.objective import SelectedObjective, objective_metric
+from tfadt.tuning.objective import VALIDATION, SelectedObjective, objective_metric
 from tfadt.tuning.space import declare, search_space
 from tfadt.tuning.warm_start import WarmStart
 
@@ -76,7 +76,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
         check_feedback([self._plan], data, self._config)
         self._config.collide.check_users(data.num_users)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
-        self._evaluator = valid_evaluator(data, self._config.adt.selection, sorted({*self._config.evaluate.k, k}))
+        evaluate = self._config.evaluate
+        self._evaluator = valid_evaluator(data, self._config.adt.selection, sorted({*evaluate.k, evaluate.selection_k, k}))
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares the whole space, for which nothing has to be built."""
@@ -166,9 +167,13 @@ class ADTHyperModel(keras_tuner.HyperModel):
             selected = trained.best_step // trained.steps_per_epoch
             history.epoch = [selected - 1]
             history.history = {name: [value] for name, value in trained.selected_logs.items()}
+            ranked = as_ranked(model, self._plan.policy, self._data, config)
+            if ranked is not model:  # what a run would measure and deploy; its weights were selected before, as in a run
+                metrics = self._evaluator(ranked).metrics
+                history.history |= {VALIDATION + name: [value] for name, value in metrics.items()}
             if self._warm_start is not None and config.collide.enabled:
                 space = self._warm_start(config).space
-                history.history |= collided_metrics(model, space, self._data, config, self._evaluator)
+                history.history |= collided_metrics(ranked, space, self._data, config, self._evaluator)
         except InterruptedRunError as error:
             raise KeyboardInterrupt from error  # it ends the search, not the trial alone
         except _FAILURES as error:
