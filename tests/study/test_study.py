@@ -131,6 +131,16 @@ def test_other_settings_in_the_folder_of_a_study_are_refused(finished):
     assert "holds a study with other settings" in str(result.exception)
 
 
+def test_a_study_whose_data_cannot_be_read_is_begun_anew_with_other_settings(tmp_path):
+    out = tmp_path / "study"
+    log = tmp_path / "clicks.csv"
+    log.write_text("who,item_id\n1,2\n2,2\n")
+    for settings, message in (([], "user_id"), (["--set", "ingest.columns.user=nobody"], "nobody")):
+        result = CliRunner().invoke(app, ["study", "--data", str(log), "--out", str(out), *settings])
+        assert message in str(result.exception)
+        assert "other settings" not in str(result.exception)
+
+
 def test_an_unknown_budget_is_refused():
     result = CliRunner().invoke(app, ["study", "--simulate", "--budget", "huge"])
     assert "--budget expects one of small, medium, large. Received: 'huge'." in str(result.exception)
@@ -158,6 +168,15 @@ def test_policies_that_the_data_do_not_allow_are_named_with_the_reason():
     left = impossible(["standard", "clean_only", "nr"], data, load_config())
     assert list(left) == ["clean_only", "nr"]
     assert "needs feedback" in left["clean_only"]
+
+
+def test_a_noise_model_that_knows_too_little_is_left_out_before_anything_is_searched():
+    frame = pd.DataFrame(
+        {"user_id": [n // 8 for n in range(80)], "item_id": [n % 8 for n in range(80)], "rating": [1, 5] * 40}
+    )
+    left = impossible(["standard", "popularity", "noise_model"], ingest(frame), load_config())
+    assert list(left) == ["noise_model"]
+    assert "at least 50 known clicks. Received: " in left["noise_model"]
 
 
 def test_settings_of_a_method_win_over_the_others_and_are_checked():

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from tfadt.config import Config
 from tfadt.config.loading import settings_of, with_settings
 from tfadt.data.interactions import InteractionData
+from tfadt.denoising.base import DenoisingPolicy
+from tfadt.denoising.click_weights import ClickWeights
+from tfadt.errors import DataError
 from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES
-from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic
+from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic, make_policy
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space
 
@@ -24,7 +27,21 @@ def impossible(policies: Sequence[str], data: InteractionData, config: Config) -
             found[policy] = "it needs feedback on the clicks, and there is none"
         elif cls.needs_extra_feedback and not extra:
             found[policy] = "it needs clicks of which it is known whether they were liked, and there are none"
+        elif is_automatic(policy, config) and not len(data.valid):
+            found[policy] = "its strength is chosen on validation, and there are no validation interactions"
+        elif (why := _too_little(make_policy(policy, config), data)) is not None:
+            found[policy] = why
     return found
+
+
+def _too_little(policy: DenoisingPolicy, data: InteractionData) -> str | None:
+    """Returns why a policy finds too little to weigh the clicks by; None where it does not."""
+    try:
+        if isinstance(policy, ClickWeights):
+            policy.interaction_weights(data.train)
+    except DataError as error:
+        return f"too little is known ({str(error).rstrip('.')})"
+    return None
 
 
 def searched_policies(config: Config) -> list[tuple[str, str]]:

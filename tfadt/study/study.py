@@ -43,7 +43,7 @@ from tfadt.training.progress import Progress
 from tfadt.tuning.objective import objective_metric
 from tfadt.tuning.progress import SearchProgress
 from tfadt.tuning.results import Search
-from tfadt.tuning.search import can_go_on, resume_search, run_search
+from tfadt.tuning.search import can_go_on, check, resume_search, run_search
 
 _ASKED = "study.json"
 _SECONDS = "seconds.json"
@@ -70,6 +70,7 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
         DataError: If the data cannot be used, or every trial failed.
         DivergedError, InterruptedRunError, OutOfMemoryError: As in `run_experiment`.
     """
+    check(config)
     with RunFolder(out).locked():
         _begin(config, out)
     search = out / _SEARCH
@@ -136,17 +137,20 @@ def _methods(config: Config, rows: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 
 def _begin(config: Config, out: Path) -> None:
+    """Keeps what is asked for; other settings are refused once there is a search, and before that begin anew."""
     path = out / _ASKED
     asked = json.loads(json.dumps(dump(config)))
-    if not path.is_file():
-        write_text(path, json.dumps(asked, indent=2) + "\n")
-        return
-    with reading(path):
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-    if earlier != asked:
-        raise ConfigError(
-            f"{out} holds a study with other settings ({path}). Expected a new folder, or the same settings to go on."
-        )
+    if path.is_file():
+        with reading(path):
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+        if earlier == asked:
+            return
+        if (out / _SEARCH).exists():
+            raise ConfigError(
+                f"{out} holds a study with other settings ({path}). Expected a new folder, or the same settings to go on."
+            )
+        (out / _SECONDS).unlink(missing_ok=True)
+    write_text(path, json.dumps(asked, indent=2) + "\n")
 
 
 def _search(config: Config, data: InteractionData, out: Path, listener: SearchProgress) -> list[Search]:
