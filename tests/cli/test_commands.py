@@ -157,6 +157,8 @@ def test_every_verb_has_help_with_an_example():
         (["run", "nowhere.toml"], "nowhere.toml does not exist"),
         (["evaluate", "nowhere"], "nowhere is not the folder of a finished run"),
         (["denoise", "nowhere", "--out", "noise.txt"], "--out must end in .csv or .parquet. Received: 'noise.txt'."),
+        (["denoise", "nowhere", "--out", "x", "--format", "recbol"], "Unknown format 'recbol'. Did you mean 'recbole'"),
+        (["noise", "inject", "--data", "nowhere.csv", "--share", "2", "--out", "x.csv"], "between 0 and 1. Received: 2.0"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(arguments, message, tmp_path, monkeypatch):

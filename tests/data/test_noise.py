@@ -67,8 +67,13 @@ def test_the_log_is_read_again_with_its_truth(tmp_path, capsys) -> None:  # type
 
 
 @pytest.mark.parametrize(
-    ("share", "by", "message"), [(0.0, "uniform", "between 0 and 1. Received: 0.0"), (0.1, "at random", "Received: 'at ran")]
+    ("share", "by", "seed", "message"),
+    [
+        (0.0, "uniform", 0, "between 0 and 1. Received: 0.0"),
+        (0.1, "at random", 0, "Received: 'at ran"),
+        (0.1, "uniform", -1, "at least 0. Received: -1"),
+    ],
 )
-def test_what_cannot_be_is_refused(data: InteractionData, share: float, by: str, message: str) -> None:
+def test_what_cannot_be_is_refused(data: InteractionData, share: float, by: str, seed: int, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        inject(data, share, by)  # type: ignore[arg-type]
+        inject(data, share, by, seed)  # type: ignore[arg-type]

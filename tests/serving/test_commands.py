@@ -63,6 +63,9 @@ def test_an_export_that_fails_is_told_in_one_sentence(exports, tmp_path):
         (["export", "nowhere"], "nowhere is not the folder of a finished run"),
         (["verify", "nowhere"], "nowhere does not exist"),
         (["push", "nowhere", "--to", "x"], "nowhere does not exist"),
+        (["push", "gmf", "--to", "x", "--rollback", "--keep", "1"], "compares nothing. Received: --keep."),
+        (["push", "a/gmf", "--to", "x", "--rollback"], "The name of a served model has letters"),
+        (["push", "nowhere", "--to", "x", "--metric", "ndcg@5"], "--metric and --tolerance go with --unless-worse-than"),
         (["recommend", "--user", "1"], "Expected the folder of a run or --saved-model, one of them."),
         (["recommend", "run", "--saved-model", "m", "--user", "1"], "Expected the folder of a run or --saved-model"),
         (

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from tfadt.atomic import write_atomically, write_text
 from tfadt.cli import options
 from tfadt.cli.console import print_lines
 from tfadt.cli.startup import load_tensorflow
-from tfadt.errors import ConfigError
-from tfadt.registry import PLAIN
+from tfadt.errors import ConfigError, writing
+from tfadt.registry import PLAIN, check_name
 
 
 def denoise(
@@ -27,6 +28,10 @@ def denoise(
     """
     if format is None and out.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"--out must end in .csv or .parquet. Received: '{out}'.")
+    from tfadt.experiments.weighted_log import FORMATS, check_weights, write_weighted
+
+    if format is not None:
+        check_name("format", FORMATS, format)
 
     load_tensorflow()
     from tfadt.config.loading import settings_of
@@ -35,7 +40,6 @@ def denoise(
     from tfadt.experiments.recommend import to_csv
     from tfadt.experiments.saved import SavedRun
     from tfadt.experiments.strength import strength_of, with_strength
-    from tfadt.experiments.weighted_log import write_weighted
     from tfadt.training.plan import make_policy
 
     saved = SavedRun.open(run)
@@ -48,20 +52,21 @@ def denoise(
         policy_name, settings = chosen.policy, with_strength(chosen, settings)
     policy = make_policy(policy_name, settings)
     scores = noise_scores(saved.load_model(name), saved.data, settings.adt, policy, record.adt_step)
+    if format is not None:
+        check_weights(scores)
     if clean:
         assert record.seed is not None
         stays, why = clean_rows(record.model, record.seed, saved.data, settings)
         scores = scores[stays].reset_index(drop=True)
         print_lines([f"Clean log: {why}."])
-    try:
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
         if format is not None:
             write_weighted(scores, format, out)
         elif out.suffix == ".csv":
-            out.write_text(to_csv(scores), encoding="utf-8")
+            write_text(out, to_csv(scores))
         else:
-            scores.to_parquet(out, index=False)
-    except OSError as error:
-        raise ConfigError(f"{out} cannot be written: {error.strerror or error}.") from error
+            write_atomically(out, lambda path: scores.to_parquet(path, index=False))
     dropped = scores["dropped"]
     print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
     if not dropped.any():

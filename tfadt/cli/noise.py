@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tfadt.atomic import write_atomically
 from tfadt.cli import options
 from tfadt.cli.console import print_lines
 from tfadt.config.loading import load_config
@@ -27,7 +28,7 @@ def inject(
     *,
     source: options.Source,
     out: Annotated[Path, typer.Option(help="File to write, .csv or .parquet.")],
-    share: Annotated[float, typer.Option(help="Share of the clicks that are flipped to an item never clicked.")] = 0.2,
+    share: Annotated[float, typer.Option(help="Share of the liked clicks that go to an item never clicked.")] = 0.2,
     by: Annotated[str, typer.Option(help="How those items are drawn: uniform or popularity.")] = "uniform",
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     set_: options.Sets = None,
@@ -41,9 +42,13 @@ def inject(
     settings = load_config(config, set_ or [], {"ingest": source}).ingest
 
     from tfadt.data.ingest import ingest
+    from tfadt.data.noise import check
     from tfadt.data.noise import inject as flip
 
-    log = flip(ingest(settings, folder=out.absolute().parent), share, by, seed)  # type: ignore[arg-type] # it is checked there
-    with writing(str(out)):
-        log.to_csv(out, index=False) if out.suffix == ".csv" else log.to_parquet(out, index=False)
+    check(share, by, seed)
+    log = flip(ingest(settings, folder=out.absolute().parent), share, by, seed)  # type: ignore[arg-type] # it is checked
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write = log.to_csv if out.suffix == ".csv" else log.to_parquet
+        write_atomically(out, lambda path: write(path, index=False))
     print_lines([f"{len(log):,} clicks, {int(log['false_positive'].sum()):,} of them flipped; {out}"])

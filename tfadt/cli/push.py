@@ -9,6 +9,7 @@ import typer
 
 from tfadt.cli.console import print_lines
 from tfadt.cli.startup import load_tensorflow
+from tfadt.errors import ConfigError
 
 
 def push(
@@ -36,6 +37,13 @@ def push(
 
     Example: tfadt push gmf --to /srv/models --rollback
     """
+    if take_back:
+        given = {"--keep": keep, "--unless-worse-than": unless_worse_than, "--metric": metric, "--run": run}
+        beside = [name for name, value in given.items() if value is not None] + ["--tolerance"] * (tolerance != 0)
+        if beside:
+            raise ConfigError(f"--rollback takes a version back and compares nothing. Received: {', '.join(beside)}.")
+    elif unless_worse_than is None and (metric is not None or tolerance != 0):
+        raise ConfigError("--metric and --tolerance go with --unless-worse-than.")
     load_tensorflow()
     if take_back:
         from tfadt.serving.rollback import rollback

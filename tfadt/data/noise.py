@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,16 @@ from tfadt.errors import ConfigError
 
 By = Literal["uniform", "popularity"]
 _TRIES = 100
+
+
+def check(share: float, by: str, seed: int) -> None:
+    """Raises ConfigError for what `inject` cannot be asked for."""
+    if not 0 < share < 1:
+        raise ConfigError(f"The share of flipped clicks must lie between 0 and 1. Received: {share}.")
+    if by not in get_args(By):
+        raise ConfigError(f"Items are drawn 'uniform' or by 'popularity'. Received: '{by}'.")
+    if seed < 0:
+        raise ConfigError(f"The seed must be at least 0. Received: {seed}.")
 
 
 def inject(data: InteractionData, share: float, by: By = "uniform", seed: int = 0) -> pd.DataFrame:
@@ -32,10 +42,7 @@ def inject(data: InteractionData, share: float, by: By = "uniform", seed: int = 
     Raises:
         ConfigError: If an argument is out of its range.
     """
-    if not 0 < share < 1:
-        raise ConfigError(f"The share of flipped clicks must lie between 0 and 1. Received: {share}.")
-    if by not in ("uniform", "popularity"):
-        raise ConfigError(f"Items are drawn 'uniform' or by 'popularity'. Received: '{by}'.")
+    check(share, by, seed)
     splits = [data.train, data.valid, data.test]
     every = [part if part.false_positive is None else part.take(~part.false_positive) for part in splits]
     user, item = (np.concatenate([getattr(part, name) for part in every]) for name in ("user", "item"))

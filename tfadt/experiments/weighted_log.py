@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from tfadt.errors import ConfigError, did_you_mean
+from tfadt.atomic import write_atomically
+from tfadt.errors import ConfigError
+from tfadt.registry import check_name
 
 
 def _recbole(scores: pd.DataFrame, out: Path) -> None:
@@ -41,16 +43,21 @@ FORMATS: dict[str, Callable[[pd.DataFrame, Path], None]] = {
 
 
 def write_weighted(scores: pd.DataFrame, format: str, out: Path) -> None:
-    """Writes the clicks of `noise_scores` that weigh more than 0, with their weights.
+    """Writes the clicks of `noise_scores` that weigh more than 0, with their weights; the file is whole or not there.
 
     Raises:
-        ConfigError: If the format is unknown, or the policy does not know before training what a click weighs.
+        ConfigError: If the format is unknown, or as `check_weights` does.
+        OSError: If the file cannot be written.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"Unknown format '{format}'.{did_you_mean(format, FORMATS)}")
+    check_name("format", FORMATS, format)
+    check_weights(scores)
+    write_atomically(out, lambda path: FORMATS[format](scores[scores["weight"] > 0], path))
+
+
+def check_weights(scores: pd.DataFrame) -> None:
+    """Raises ConfigError if the policy of `noise_scores` does not know before training what a click weighs."""
     if "weight" not in scores:
         raise ConfigError(
             "The policy of this model weighs rows by what training finds, which no other recommender can use. Expected a "
             "model of noise_model, popularity or standard (--model)."
         )
-    FORMATS[format](scores[scores["weight"] > 0], out)

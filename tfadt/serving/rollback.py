@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfadt.errors import DataError, first_line
 from tfadt.serving.place import Place
 from tfadt.serving.push import check_directory
+from tfadt.serving.versions import check_model_name
 
 
 def rollback(name: str, to: str) -> tuple[str, str]:
@@ -24,11 +25,12 @@ def rollback(name: str, to: str) -> tuple[str, str]:
         The folder of the version that answers now, and the one that what was taken back is kept in.
 
     Raises:
-        ConfigError: If `to` is no directory of served models.
+        ConfigError: If `to` is no directory of served models, or `name` no name of one.
         DataError: If there is no version to go back to, or the directory cannot be written.
     """
     check_directory(to)
-    place = Place(f"{to.rstrip('/')}/{name.strip('/')}")
+    check_model_name(name)
+    place = Place(f"{to.rstrip('/')}/{name}")
     try:
         if not place.versions():
             raise DataError(f"{place.folder} holds no version of a model: there is nothing to roll back.")
