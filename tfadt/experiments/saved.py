@@ -16,6 +16,7 @@ from tfadt.config import Config
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, did_you_mean, reading
+from tfadt.experiments.choice import deployed
 from tfadt.experiments.folder import check_file
 from tfadt.experiments.layout import RESULTS, Layout
 from tfadt.experiments.run import Run, check_schema
@@ -118,9 +119,9 @@ class SavedRun:
         return self.trained[name]
 
     def best(self, stage: str | None = None) -> str:
-        """Returns the name of the model with the best recall on validation. The test never chooses.
+        """Returns the name of the model that the run's page says to deploy (`tfadt.experiments.choice.deployed`).
 
-        An oracle is chosen only where there is nothing else.
+        An oracle or a control is chosen only where there is nothing else, by recall on validation.
 
         Args:
             stage: Only trainings that had this stage count; default all.
@@ -136,6 +137,9 @@ class SavedRun:
                 f"{self.folder} had no validation interactions to choose a model by. Name one with --model: "
                 f"{', '.join(run.name for run in found)}."
             )
+        chosen = deployed(found)
+        if chosen is not None:
+            return chosen.training
         return max(found, key=lambda run: (not is_out_of_reach(run.policy), run.valid_recall or 0.0)).name
 
     def load_model(self, name: str) -> Recommender:
