@@ -112,7 +112,7 @@ class ADTConfig(Section):
     validations: int = Field(default=1, ge=1)
     """Validations in each epoch, where `eval_every` does not say after how many steps."""
     patience: int | None = Field(default=None, ge=1)
-    """Validations without a better score after which a stage ends early; default: none, all epochs are trained."""
+    """Validations without a better score after which a stage ends early; none: all epochs are trained."""
     selection: Literal["auto", "clean_val_recall", "val_recall", "trimmed", "paper", "last"] = "auto"
     """Which checkpoint is kept, by one rule for every policy of a run. `auto`: `clean_val_recall`, recall on the validation
     interactions known to be liked (`ingest.extra_feedback`), where there are at least 200 of them; else `val_recall`."""
