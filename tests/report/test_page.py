@@ -218,6 +218,25 @@ def test_a_better_policy_that_validation_did_not_choose_is_named_with_its_comman
     assert f"--model {results['summary']['denoising']['training']} --out saved_models" in text
 
 
+@pytest.mark.parametrize(
+    ("deployed", "headline"),
+    [
+        (("gmf", "standard"), "Deploy GMF; T-CE raises its recall on the test, not on validation"),
+        (("ease", "standard"), "Deploy EASE, plain; denoising helps GMF, which ranks validation less well"),
+    ],
+)
+def test_the_headline_does_not_deny_what_helped_elsewhere(judged, tmp_path, deployed, headline):
+    _, results = judged
+    changed = deepcopy(results)
+    changed["summary"]["deploy"] |= dict(zip(("model", "policy"), deployed, strict=True), plan="adt", training="other")
+    if deployed[0] != "gmf":
+        changed["methods"].append({**changed["methods"][1], "model": "ease"})
+        changed["summary"]["cost"]["methods"].append({**changed["summary"]["cost"]["methods"][1], "model": "ease"})
+    verdicts = {"recall": "better", "false_share": "no significant difference"}
+    effect = {"model": "gmf", "policy": "t_ce", "deployed": False, "outcome": "helps", "verdicts": verdicts}
+    assert verdict(changed, tmp_path, **effect)[0] == headline
+
+
 def test_without_a_choice_nothing_is_deployed(judged, tmp_path):
     _, results = judged
     changed = deepcopy(results)
