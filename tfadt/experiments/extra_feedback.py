@@ -127,9 +127,12 @@ def _by_group(collided: Sequence[Collided]) -> dict[tuple[str, Group], list[Coll
 
 
 def _needs(model: str, policy: str | None) -> bool:
-    """Returns whether a model or a policy is itself a way to use extra feedback."""
+    """Returns whether a model or a policy is itself a way to train on extra feedback.
+
+    A policy that makes weights of it before training, as the noise model, is a row of the table of policies like any other.
+    """
     classes = MODELS.resolve(model), POLICIES.resolve(str(policy))
-    return any(getattr(each, "needs_extra_feedback", False) for each in classes)
+    return any(each.needs_extra_feedback and not getattr(each, "knows_weights", False) for each in classes)
 
 
 def _spread(values: Sequence[float]) -> str:
