@@ -206,6 +206,9 @@ def test_where_denoising_does_not_help_the_page_says_so(judged, tmp_path):
     found, text = verdict(changed, tmp_path, deployed=False, outcome="nothing")
     assert found == "Denoising does not help here: deploy GMF, trained plainly"
     assert "one seed, so the luck of training is in none of these intervals" in text
+    found, text = verdict(changed, tmp_path, deployed=False, outcome="trade")
+    assert found == "Deploy GMF, plain; denoising gains on one side and loses on the other"
+    assert "Denoising gains and loses:" in text
 
 
 def test_a_better_policy_that_validation_did_not_choose_is_named_with_its_command(judged, tmp_path):
