@@ -29,6 +29,7 @@ SETTINGS = [
     "adt.preset=paper",
     "adt.epochs=3",
     "adt.trainings=gmf-t_ce,cdae-udt",
+    "adt.preset=paper",
     "adt.batch_size=64",
     "adt.user_batch_size=16",
     "adt.eval_every=20",
