@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from log_cases import expected, pairs, ratings
 from typer.testing import CliRunner
 
 import tfadt
@@ -18,10 +19,7 @@ from tfadt.cli.main import app, main
 from tfadt.data import artifact
 from tfadt.data.account import summary
 from tfadt.data.ingest import ingest
-from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError
-
-Rows = list[list[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -32,31 +30,10 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def ratings(users: int = 8, items: int = 6) -> Rows:
-    """Every user with every item; ratings 1 to 5."""
-    return [[str(u), str(i), str((3 * u + i) % 5 + 1)] for u in range(1, users + 1) for i in range(1, items + 1)]
-
-
 def write(path: Path, rows: Iterable[Sequence[str]], header: str = "user_id,item_id,rating", separator: str = ",") -> Path:
     lines = [header.replace(",", separator), *(separator.join(row) for row in rows)]
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
-
-
-def pairs(data: InteractionData) -> dict[tuple[object, object], bool | None]:
-    """Returns whether each kept pair is a false positive, those apart from test as well."""
-    found: dict[tuple[object, object], bool | None] = {}
-    for split in (data.train, data.valid, data.test, data.test_disliked):
-        if split is not None:
-            flags = [None] * len(split) if split.false_positive is None else split.false_positive.tolist()
-            flags = [True] * len(split) if split is data.test_disliked else flags
-            ids = zip(data.users.decode(split.user).tolist(), data.items.decode(split.item).tolist(), strict=True)
-            found |= dict(zip(ids, flags, strict=True))
-    return found
-
-
-def expected(rows: Iterable[Sequence[str]]) -> dict[tuple[object, object], bool]:
-    return {(int(user), int(item)): int(rating) < 3 for user, item, rating, *_ in rows}
 
 
 # Quotes
@@ -348,47 +325,6 @@ def test_a_path_may_be_text(tmp_path: Path) -> None:
         tfadt.ingest("x.csv")
     with pytest.raises(ConfigError, match=r"x\.toml does not exist"):
         tfadt.load_config("x.toml")
-
-
-FRAME = pd.DataFrame(ratings(), columns=["user_id", "item_id", "rating"]).astype(int)
-MISSING_USERS: dict[str, Callable[[pd.Series], object]] = {
-    "float": lambda user: user.where(user > 1),
-    "Int64": lambda user: user.astype("Int64").where(user > 1),
-    "text": lambda user: user.astype(str).where(user > 1),
-    "object": lambda user: user.astype(object).where(user > 1, None),
-    "category": lambda user: pd.Categorical.from_codes(user.to_numpy() - 2, categories=list(range(2, 9))),
-}
-
-
-@pytest.mark.parametrize("user", MISSING_USERS.values(), ids=MISSING_USERS)
-def test_a_missing_id_of_a_frame_is_rejected_and_the_others_stay_integers(user: Callable[[pd.Series], object]) -> None:
-    data = tfadt.from_frame(FRAME.assign(user_id=user(FRAME.user_id)))
-    assert data.manifest["rows"]["rejected"] == {"user_id missing": 6}
-    assert pairs(data) == expected(row for row in ratings() if row[0] != "1")
-
-
-def test_frames_of_polars_and_tables_of_pyarrow_are_read_as_those_of_pandas() -> None:
-    pyarrow, polars = pytest.importorskip("pyarrow"), pytest.importorskip("polars")
-    fingerprint = tfadt.from_frame(FRAME).manifest["fingerprint"]
-    assert tfadt.from_frame(polars.from_pandas(FRAME)).manifest["fingerprint"] == fingerprint
-    assert tfadt.ingest(pyarrow.Table.from_pandas(FRAME)).manifest["fingerprint"] == fingerprint
-
-
-@pytest.mark.parametrize("unused", [[[1, 2]] * 48, [{"a": 1}] * 48, [b"x"] * 48, [np.zeros(2)] * 48])
-def test_a_column_that_is_not_used_may_hold_anything(unused: list[object]) -> None:
-    frame = FRAME.assign(genres=unused)
-    assert pairs(tfadt.from_frame(frame)) == expected(ratings())
-    with pytest.raises(DataError, match=r"'genres'.*Expected text, numbers or dates|'genres' expects text"):
-        tfadt.ingest(frame, columns={"item": "genres"})
-
-
-@pytest.mark.parametrize(
-    ("given", "hint"),
-    [({"user_id": [1]}, r"pandas\.DataFrame\(rows\)"), ("log.csv", r"ingest\(path\)"), (3, "Received: int")],
-)
-def test_what_is_no_frame_is_refused_with_what_to_pass(given: object, hint: str) -> None:
-    with pytest.raises(DataError, match=rf"expects a DataFrame.*{hint}"):
-        tfadt.from_frame(given)
 
 
 # The account
