@@ -11,6 +11,7 @@ from tfadt.errors import ConfigError
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
 from tfadt.optimizers.deferred_adam import DeferredAdam
+from tfadt.optimizers.rates import learning_rate
 from tfadt.sampling.batches import Batch
 
 MODELS = pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)
@@ -50,6 +51,24 @@ def test_the_penalty_is_the_same_under_deferred_and_under_dense_adam(cls, object
         weights.append([v.numpy() for v in model.trainable_variables if objective != "bpr" or v.name != "output_bias"])
     for a, b in zip(*weights, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+
+
+def test_a_cosine_of_the_learning_rate_spans_the_run_and_is_the_same_under_both_adams():
+    data, weights = checkerboard(), []
+    for optimizer in (keras.optimizers.Adam, DeferredAdam):
+        rate = learning_rate(0.02, "cosine")
+        model = make(GMF, data)
+        model.compile(optimizer(rate, epsilon=1e-5))
+        model.fit(data, epochs=4, batch_size=16)
+        steps = int(model.iteration)
+        # Half a cosine over the run: all, half and nothing of the rate at its beginning, middle and end.
+        np.testing.assert_allclose([rate(0), rate(steps / 2), rate(steps)], [0.02, 0.01, 0.0], atol=1e-7)
+        weights.append([v.numpy() for v in model.trainable_variables])
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+    assert learning_rate(0.02, "constant") == 0.02
+    with pytest.raises(ConfigError, match=r"Expected one of constant, cosine\. Received: 'linear'"):
+        learning_rate(0.02, "linear")
 
 
 @MODELS

@@ -40,6 +40,6 @@ def learning_rate(rate: float, schedule: str) -> Any:
     """
     if schedule not in SCHEDULES:
         raise ConfigError(
-            f"Unknown schedule of the learning rate. Expected one of {', '.join(SCHEDULES)}. Got '{schedule}'."
+            f"Unknown schedule of the learning rate. Expected one of {', '.join(SCHEDULES)}. Received: '{schedule}'."
         )
     return CosineOverRun(rate) if schedule == "cosine" else rate
