@@ -21,9 +21,9 @@ class UDT(RememberedLoss):
     """Uncertainty of users and of their clicks, told by the losses of the last epoch.
 
     Users are ranked by the mean loss of their clicks. A click weighs `f_u n_u softmax(-loss / tau_u)` over the n_u clicks of
-    its user, a sampled negative f_u (negatives that a batch shares are no rows): `tau_u` lies evenly between the temperatures and `f_u` between the factors, from the user with
-    the smallest loss to the one with the largest. The public code ranks users by the losses of their negatives, too, over
-    the number of clicks; here the losses of clicks alone count, as the paper has it.
+    its user, a sampled negative f_u (negatives that a batch shares are no rows): `tau_u` lies evenly between the
+    temperatures and `f_u` between the factors, from the user with the smallest loss to the one with the largest. The public
+    code ranks users by the losses of their negatives, too, over the number of clicks; here the losses of clicks alone count.
 
     Args:
         lowest_temperature: tau of the user with the smallest loss.
