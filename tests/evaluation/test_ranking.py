@@ -123,15 +123,15 @@ def test_equals_one_sort_a_user(case):
 
 def test_a_block_of_scores_fills_64_mb(monkeypatch):
     monkeypatch.setattr(ranking, "available_memory", lambda: 8 << 30)
-    assert block_size(num_items=1 << 14) == 1024
+    assert block_size(1 << 14) == 1024
     monkeypatch.setattr(ranking, "available_memory", lambda: None)
-    assert block_size(num_items=1 << 14) == 1024
+    assert block_size(1 << 14) == 1024
 
 
 def test_a_block_takes_a_quarter_of_scarce_memory_and_at_least_one_user(monkeypatch):
     monkeypatch.setattr(ranking, "available_memory", lambda: 16 << 20)
-    assert block_size(num_items=1 << 14) == 64
-    assert block_size(num_items=1 << 28) == 1
+    assert block_size(1 << 14) == 64
+    assert block_size(1 << 28) == 1
 
 
 # ---------------------------------------------------------------- the evaluation of a split

@@ -165,6 +165,39 @@ def test_popular_ranks_by_count_then_code():
     assert rank(model, np.array([0]), 2).items.tolist() == [[1, 0]]
 
 
+class Scores:
+    """The scores of a model, for a ranking that sorts them."""
+
+    def __init__(self, model):
+        self.num_users, self.num_items, self.score_users = model.num_users, model.num_items, model.score_users
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("block", [None, 3])
+def test_the_walk_down_the_list_equals_a_sort_of_the_scores(seed, block):
+    rng = np.random.default_rng(seed)
+    users, items = int(rng.integers(1, 9)), int(rng.integers(1, 12))
+    model = Popular(users, items)
+    model.counts.assign(rng.integers(0, 4, items) / 2)  # Ties are common.
+    user, item = np.nonzero(rng.random((users, items)) < rng.choice([0, 0.2, 0.7, 1], users)[:, None])
+    seen = None if seed == 0 else CSR.from_pairs(user, item, users, items)
+    asked = rng.integers(0, users, 10)  # In any order, and again.
+    for k in (1, 4, 15):
+        expected = rank(Scores(model), asked, k, seen)
+        found = rank(model, asked, k, seen, block)
+        np.testing.assert_array_equal(found.items, expected.items)
+        np.testing.assert_array_equal(found.scores, expected.scores)
+        assert [column.dtype for column in found] == [np.int64, np.float32]
+
+
+def test_users_who_have_seen_all_get_nothing_and_nobody_gets_no_rows():
+    model = Popular(2, 3)
+    model.counts.assign([1, 2, 3])
+    all_seen = CSR(np.array([0, 3, 4]), np.array([0, 1, 2, 2]))
+    assert rank(model, np.array([0, 1]), 2, all_seen).items.tolist() == [[-1, -1], [1, 0]]
+    assert rank(model, np.array([], np.int64), 2, all_seen).items.shape == (0, 2)
+
+
 def test_popular_counts_by_weight_beyond_what_a_float32_sum_can_count():
     weight = np.full(120, 1.0)
     weight[0] = 2.0**25

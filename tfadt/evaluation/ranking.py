@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from functools import cached_property
+from typing import NamedTuple, Protocol, cast
 from weakref import WeakKeyDictionary, proxy
 
 import numpy as np
@@ -48,17 +49,30 @@ class Ranking(NamedTuple):
     scores: np.ndarray
 
 
-def block_size(num_items: int) -> int:
-    """Returns how many users to rank at a time: their scores fill 64 MB, or a quarter of the free memory if less."""
+class ListScorer(Scorer, Protocol):
+    """A scorer that finds the best items without the scores of all, such as one that has one list for everybody."""
+
+    def rank_users(self, users: np.ndarray, k: int, exclude: CSR | None) -> Ranking:
+        """Returns what sorting the scores would: equal ones by code, the lower first, excluded items left out.
+
+        Args:
+            users: int64 `[U]`.
+            k: How many items a user, at most `num_items`.
+            exclude: The items that are left out of each user's ranking, of all users; None for none.
+        """
+
+
+def block_size(width: int) -> int:
+    """Returns how many users to rank at a time: `width` float32 of each fill 64 MB, or a quarter of the free memory."""
     free = available_memory()
     budget = _BLOCK_BYTES if free is None else min(_BLOCK_BYTES, free // 4)
-    return max(1, budget // (_FLOAT_BYTES * num_items))
+    return max(1, budget // (_FLOAT_BYTES * width))
 
 
 class Ranker:
-    """Ranks all items for users, again and again as training goes on, without tracing the graph anew.
+    """Ranks all items for users, again and again as training goes on, without tracing a graph anew.
 
-    Items of equal score are ranked by code, the lower first.
+    Items of equal score are ranked by code, the lower first. A `ListScorer` ranks by itself.
 
     Args:
         scorer: The model; its present weights are read at each call.
@@ -68,7 +82,6 @@ class Ranker:
 
     Attributes:
         block: Users at a time.
-        function: The traced graph, from int64 user codes `[B]` to items, scores, and which users have undefined scores.
 
     Raises:
         ConfigError: If `k` or `block` is below 1.
@@ -77,10 +90,18 @@ class Ranker:
     def __init__(self, scorer: Scorer, k: int, exclude: CSR | None = None, block: int | None = None):
         if k < 1 or (block is not None and block < 1):
             raise ConfigError(f"k and the block size must be at least 1. Received: k={k}, block={block}.")
-        available = min(k, scorer.num_items)
         self._k = k
-        self._available = available
-        self.block = block or block_size(scorer.num_items)
+        self._available = min(k, scorer.num_items)
+        self._scorer = scorer
+        self._exclude = exclude
+        self._lists = hasattr(scorer, "rank_users")
+        excluded = 0 if exclude is None else len(exclude.items) // max(scorer.num_users, 1)
+        self.block = block or block_size(self._available + excluded if self._lists else scorer.num_items)
+
+    @cached_property
+    def function(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """The traced graph, from int64 user codes `[B]` to items, scores, and which users have undefined scores."""
+        scorer, exclude, available = self._scorer, self._exclude, self._available
         # Variables, not constants: a constant is copied into the graph, which stops at 2 GB.
         offsets = None if exclude is None else tf.Variable(exclude.offsets, trainable=False, dtype=tf.int64)
         excluded = None if exclude is None else tf.Variable(exclude.items, trainable=False, dtype=tf.int64)
@@ -101,7 +122,8 @@ class Ranker:
             return items, best, undefined
 
         # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.
-        self.function = rank_block.get_concrete_function()
+        concrete: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]] = rank_block.get_concrete_function()
+        return concrete
 
     def __call__(self, users: np.ndarray, told: Told | None = None) -> Ranking:
         """Returns the ranking of the users int64 `[U]`, and tells after each block how many are ranked.
@@ -113,16 +135,21 @@ class Ranker:
         scores = np.full((len(users), self._k), -np.inf, np.float32)
         for first in range(0, len(users), self.block):
             rows = slice(first, first + self.block)
-            codes, best, undefined = self.function(tf.constant(users[rows], tf.int64))
-            if undefined.numpy().any():
-                raise DataError(
-                    "A ranking needs scores that are numbers (has training diverged?). "
-                    f"Received: NaN for user code {users[rows][undefined.numpy().argmax()]}."
-                )
-            items[rows, : self._available], scores[rows, : self._available] = codes, best
+            items[rows, : self._available], scores[rows, : self._available] = self._rank(users[rows])
             if told is not None:
                 told(min(rows.stop, len(users)), len(users))
         return Ranking(items, scores)
+
+    def _rank(self, users: np.ndarray) -> Ranking:
+        if self._lists:
+            return cast(ListScorer, self._scorer).rank_users(users, self._available, self._exclude)
+        codes, best, undefined = (each.numpy() for each in self.function(tf.constant(users, tf.int64)))
+        if undefined.any():
+            raise DataError(
+                "A ranking needs scores that are numbers (has training diverged?). "
+                f"Received: NaN for user code {users[undefined.argmax()]}."
+            )
+        return Ranking(codes, best)
 
 
 def rank(scorer: Scorer, users: np.ndarray, k: int, exclude: CSR | None = None, block: int | None = None) -> Ranking:
