@@ -8,6 +8,8 @@ from hypothesis import settings
 
 # Before anything imports TensorFlow, which reads it once.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Runs of a moment: importing TensorFlow again, in a process for each core, would take longer than they do.
+os.environ.setdefault("TFADT_JOBS", "1")
 
 # The first example pays for imports and compilation; a deadline would make its test fail by the load of the machine.
 settings.register_profile("tfadt", deadline=None)

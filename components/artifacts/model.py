@@ -105,7 +105,7 @@ class Model(Artifact):
 
     def as_run(self, data: InteractionData, config: Config, evaluator: RankingEvaluator) -> Run:
         """Evaluates the model; returns it as a row of results."""
-        from tfadt.experiments.experiment import measure
+        from tfadt.experiments.trainings import measure
 
         return measure(self.record(), self.read(), data, config, evaluator)
 

@@ -92,7 +92,7 @@ def figures(out):
 def test_the_same_command_trains_nothing_twice(finished, monkeypatch):
     out, _ = finished
     before = figures(out)
-    for training in ("tuning.hypermodel.train_stage", "experiments.experiment.train", "study.rows.train"):
+    for training in ("tuning.hypermodel.train_stage", "experiments.trainings.train", "study.rows.train"):
         monkeypatch.setattr(f"tfadt.{training}", None)
     result = study(out)
     assert result.exit_code == 0, result.output
@@ -105,7 +105,7 @@ def test_a_study_that_was_killed_in_every_phase_ends_with_the_same_figures(finis
     for place in (
         "study.study._countdown",
         "study.study._train",
-        "experiments.experiment.measure",
+        "experiments.trainings.measure",
         "study.study.write_page",
     ):
         with pytest.MonkeyPatch.context() as patched:
@@ -195,21 +195,23 @@ def test_settings_of_a_method_win_over_the_others_and_are_checked():
             plans(load_config(base={**base, "method": wrong}))
 
 
-def test_the_countdown_counts_trials_and_trainings_at_the_pace_so_far(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("tfadt.study.progress.time.monotonic", lambda: clock[0])
+def test_the_countdown_counts_trials_and_trainings_at_the_pace_of_their_models():
     lines = []
-    seconds = {"gmf-t_ce": 10.0, "ease-standard": 2.0}
-    countdown = Countdown(seconds, {"gmf-t_ce": 2, "ease-standard": 3}, {"gmf-t_ce": 5}, lines.append)
-    assert countdown.expected() == 2 * 10 + 3 * 2 + 5 * 10
+    seconds = {"gmf-t_ce": (10.0, 30.0), "ease-standard": (2.0, 2.0)}
+    countdown = Countdown(seconds, {"gmf-t_ce": 2, "ease-standard": 3}, {"gmf-t_ce": 5}, 2, lines.append)
+    assert countdown.expected() == (2 * 10 + 3 * 2 + 5 * 10) / 2
+    assert countdown.span() == "38 s to 2 min"  # 76 and 216 s in two processes
     heard = CountedSearch(SearchProgress(), countdown)
-    heard.begin("gmf-t_ce", "val_recall@20")
-    clock[0] = 20.0  # twice as slow as expected
-    heard.trial_end("0", 0.1, None, 20.0)
-    assert countdown.expected() == 2 * (10 + 6 + 50)
-    assert lines == ["9 trainings left, about 2 min"]
-    heard.end("gmf-t_ce")  # the other trial was made before a kill
-    assert countdown.expected() == 2 * (6 + 50)
+    gmf, ease = heard.beside(), heard.beside()
+    gmf.begin("gmf-t_ce", "val_recall@20")
+    ease.begin("ease-standard", "val_recall@20")
+    gmf.trial_end("0", 0.1, None, 20.0)  # twice as slow as expected, and so is what was not heard of
+    assert countdown.expected() == 2 * (10 + 6 + 50) / 2
+    assert lines == ["9 trainings left, about 66 s"]
+    ease.trial_end("0", 0.1, None, 1.0)  # twice as fast
+    assert countdown.expected() == (2 * (10 + 50) + 4 / 2) / 2
+    gmf.end("gmf-t_ce")  # the other trial was made before a kill
+    assert countdown.expected() == (2 * 50 + 4 / 2) / 2
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (5400, "1.5 h")])

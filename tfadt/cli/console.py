@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.cells import cell_len
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
@@ -106,12 +106,23 @@ def progress(quiet: bool) -> Iterator[Progress]:
     with Bars(*columns, TextColumn("{task.fields[now]}"), console=console, transient=True) as bars:
 
         class Drawn(Progress):
+            """Draws a bar for the training that goes on; of several, each has one of these."""
+
+            def __init__(self, bar_of: dict[TaskID, str]):
+                self._bar_of = bar_of
+                self._own: TaskID | None = None
+
+            def beside(self) -> Progress:
+                return Drawn(self._bar_of)
+
             def say(self, text: str) -> None:
                 console.print(printable(text, _LINES), markup=False, highlight=False, emoji=False)
 
             def begin(self, label: str, total_steps: int) -> None:
-                self._clear()  # of the stage before
-                bars.add_task(label, total=total_steps, now="")
+                if self._own in self._bar_of:  # of the stage before
+                    self._clear(self._bar_of[self._own])
+                self._own = bars.add_task(label, total=total_steps, now="")
+                self._bar_of[self._own] = label
 
             def advance(self, step: int, logs: dict[str, Any]) -> None:
                 now = f"loss {float(logs['loss']):.4f}" if "loss" in logs else ""
@@ -121,18 +132,21 @@ def progress(quiet: bool) -> Iterator[Progress]:
                 self._update(now=f"{users:,} of {total:,} users ranked")
 
             def end(self, label: str, summary: str) -> None:
-                self._clear()  # there is none where a training was finished before the run was resumed
+                self._clear(label)  # there is none where a training was finished before the run was resumed
                 console.print(f"{label}: {summary}", markup=False, highlight=False, emoji=False)
 
             def _update(self, **fields: Any) -> None:
-                for task in bars.task_ids:  # the one that began
-                    bars.update(task, **fields)
+                if self._own in self._bar_of:
+                    bars.update(self._own, **fields)
 
-            def _clear(self) -> None:
-                for task in bars.task_ids:
-                    bars.remove_task(task)
+            def _clear(self, training: str) -> None:
+                """Takes away the bars of a training: its label is its name, with more behind it where it has stages."""
+                for task, label in list(self._bar_of.items()):
+                    if label.partition(" ")[0] == training:
+                        bars.remove_task(task)
+                        del self._bar_of[task]
 
-        yield Drawn()
+        yield Drawn({})
 
 
 def _console() -> Console:

@@ -12,6 +12,15 @@ import typer
 
 Config = Annotated[Path | None, typer.Argument(help="Settings in TOML; options win over it.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any setting; may be repeated.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        envvar="TFADT_JOBS",
+        min=1,
+        help="Processes that share the work, to the same figures; default: as cores and memory allow, one with a GPU.",
+        show_default=False,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the result alone.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Source = dict[str, Any]

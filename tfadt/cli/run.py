@@ -32,6 +32,7 @@ def run(
     set_: options.Sets = None,
     out: Annotated[Path | None, typer.Option(help="Output folder; an earlier run there is replaced.")] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with the run of this folder, which was cut.")] = None,
+    jobs: options.Jobs = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train with and without denoising, and compare on a clean test.
@@ -68,15 +69,15 @@ def run(
     if resume is not None:
         settings = RunFolder(resume).config()
 
-    def keep_report(data: InteractionData, runs: list[Run]) -> None:
+    def keep_report(data: InteractionData, runs: list[Run], _: Run) -> None:
         report.write_report(settings, data, runs, out)
 
     try:
         with progress(quiet) as listener:
             if resume is None:
-                interactions, runs = run_experiment(settings, out, listener, keep_report)
+                interactions, runs = run_experiment(settings, out, listener, keep_report, jobs)
             else:
-                interactions, runs = resume_experiment(resume, listener, keep_report)
+                interactions, runs = resume_experiment(resume, listener, keep_report, jobs)
             collided = collide(SavedRun.open(out), listener) if settings.collide.enabled else []
     except (InterruptedRunError, KeyboardInterrupt) as error:
         message = str(error) or "Stopped."

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -27,7 +27,7 @@ def search_progress(quiet: bool) -> Iterator[SearchProgress]:
         yield PrintedSearch()
     else:
         with Live(console=console, refresh_per_second=4) as live:
-            yield _LiveTable(live)
+            yield _LiveTable(live, {})
 
 
 @dataclass
@@ -41,11 +41,20 @@ class _Row:
 
 
 class _LiveTable(SearchProgress):
-    """Draws the trials of the present search: the best in bold, the last ones where they are more than fit."""
+    """Draws the trials of a search: the best in bold, the last ones where they are more than fit.
 
-    def __init__(self, live: Live):
+    Args:
+        live: Where.
+        drawn: The tables of the searches that go on at present, by name.
+    """
+
+    def __init__(self, live: Live, drawn: dict[str, _LiveTable]):
         self._live = live
+        self._drawn = drawn
         self._rows: dict[str, _Row] = {}
+
+    def beside(self) -> SearchProgress:
+        return _LiveTable(self._live, self._drawn)
 
     def say(self, text: str) -> None:
         self._live.console.print(text, markup=False, highlight=False, emoji=False)
@@ -53,6 +62,7 @@ class _LiveTable(SearchProgress):
     def begin(self, name: str, objective: str) -> None:
         self._name, self._objective = name, objective
         self._rows = {}
+        self._drawn[name] = self
 
     def trial_begin(self, trial: str, settings: Mapping[str, Any]) -> None:
         self._rows[trial] = _Row(settings, "begun")
@@ -74,10 +84,12 @@ class _LiveTable(SearchProgress):
         # What has been drawn stays above; the next search draws a table of its own below.
         self._live.console.print(self._table(None))
         self._rows = {}
-        self._live.update("", refresh=True)
+        del self._drawn[name]
+        self._draw()
 
     def _draw(self) -> None:
-        self._live.update(self._table(max(1, self._live.console.height - _AROUND)), refresh=True)
+        lines = self._live.console.height // max(1, len(self._drawn))
+        self._live.update(Group(*(each._table(max(1, lines - _AROUND)) for each in self._drawn.values())), refresh=True)
 
     def _table(self, most: int | None) -> Table:
         keys = list(dict.fromkeys(key for row in self._rows.values() for key in row.settings))

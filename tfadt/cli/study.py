@@ -25,6 +25,7 @@ def study(
     budget: Annotated[str, typer.Option(help="small, medium or large: trials and seeds of every row.")] = "small",
     set_: options.Sets = None,
     out: Annotated[Path, typer.Option(help="Output folder; a study that was begun there goes on.")] = Path("study"),
+    jobs: options.Jobs = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Tune, train and compare every model with and without denoising; write a page that says what to deploy.
@@ -43,7 +44,7 @@ def study(
             print_lines([text])
 
     try:
-        page = run_study(settings, out, lambda: search_progress(quiet), lambda: progress(quiet), say)
+        page = run_study(settings, out, lambda: search_progress(quiet), lambda: progress(quiet), say, jobs)
     except (InterruptedRunError, KeyboardInterrupt) as error:
         code = error.exit_code if isinstance(error, InterruptedRunError) else 130
         raise InterruptedRunError(f"{str(error) or 'Stopped.'} The same command goes on with the study.", code) from error

@@ -33,6 +33,7 @@ def tune(
     out: Annotated[Path | None, typer.Option(help="Output folder; default: searches/latest.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier search in the output folder.")] = False,
     resume: Annotated[Path | None, typer.Option(help="Folder of a search to go on with; goes with --trials alone.")] = None,
+    jobs: options.Jobs = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Search for the best settings of each model and policy, judged on validation; the test split is not touched.
@@ -55,11 +56,12 @@ def tune(
     try:
         with search_progress(quiet) as listener:
             if resume is None:
-                found = run_search(settings, folder, listener, overwrite=overwrite)
+                found = run_search(settings, folder, listener, overwrite=overwrite, jobs=jobs)
             else:
-                found = resume_search(folder, trials, listener)
-    except KeyboardInterrupt as error:
-        raise InterruptedRunError(f"Stopped. Go on with: tfadt tune --resume {quote(str(folder))}", 130) from error
+                found = resume_search(folder, trials, listener, jobs)
+    except (InterruptedRunError, KeyboardInterrupt) as error:
+        code = error.exit_code if isinstance(error, InterruptedRunError) else 130
+        raise InterruptedRunError(f"Stopped. Go on with: tfadt tune --resume {quote(str(folder))}", code) from error
     if found is None:
         print_lines(["The search is over; its results are with the chief."])
         return

@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 
 from tfadt.config import Config
-from tfadt.config.loading import dump, load_config, settings_of
+from tfadt.config.loading import dump, load_config
 from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
-from tfadt.errors import ConfigError, DataError, DivergedError
-from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
-from tfadt.evaluation.ranking import RankingEvaluator, Told
+from tfadt.errors import ConfigError, DataError
+from tfadt.evaluation.protocol import test_evaluator
+from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.comparison import Row, rows
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import POPULAR, Run, is_floor
 from tfadt.experiments.saved import SavedRun
-from tfadt.experiments.strength import check_candidates, train_at_best_strength
+from tfadt.experiments.strength import check_candidates
+from tfadt.experiments.trainings import Kept, has_automatic_strength, measure, train_one_by_one, train_side_by_side
 from tfadt.models.popular import Popular
-from tfadt.models.recommender import Recommender
-from tfadt.training.plan import Plan, check_feedback, is_automatic
+from tfadt.training.plan import Plan, check_feedback
+from tfadt.training.processes import at_once
 from tfadt.training.progress import Progress
 from tfadt.training.selection import check_selection
-from tfadt.training.stages import Trained, train
 
-AfterEach = Callable[[InteractionData, list[Run]], object]
+AfterEach = Callable[[InteractionData, list[Run], Run], object]
+"""Hears the data, the runs so far, in the order of the plans, and the one that is new."""
 
 
 def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
@@ -46,25 +47,12 @@ def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
     return Run(model=POPULAR, metrics=evaluation.metrics, per_user=evaluation.per_user, seconds=seconds, has_model=False)
 
 
-def measure(
-    run: Run,
-    model: Recommender,
-    data: InteractionData,
-    config: Config,
-    evaluator: RankingEvaluator,
-    told: Told | None = None,
-) -> Run:
-    """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
-    begun = time.perf_counter()
-    if run.valid_recall is None and len(data.valid):
-        validation = valid_evaluator(data, config.adt.selection, (config.evaluate.selection_k,))
-        run = replace(run, valid_recall=validation.recall(model, told))
-    evaluation = evaluator(model, told)
-    return run.measured(evaluation, time.perf_counter() - begun)
-
-
 def run_experiment(
-    config: Config, out: Path, progress: Progress | None = None, after_each: AfterEach | None = None
+    config: Config,
+    out: Path,
+    progress: Progress | None = None,
+    after_each: AfterEach | None = None,
+    jobs: int | None = 1,
 ) -> tuple[InteractionData, list[Run]]:
     """Ingests, trains every plan of the configuration, evaluates each on the test split and keeps what they leave.
 
@@ -74,7 +62,10 @@ def run_experiment(
         config: The settings.
         out: Output folder.
         progress: Hears how the run goes on.
-        after_each: Called after each training with the data and the runs so far, so that a report can be kept up to date.
+        after_each: Called after each training with the data, the runs so far and the new one, so that a report can be kept
+            up to date.
+        jobs: How many trainings at once, each in a process of its own, to the same figures; None for as many as there are
+            cores and memory for.
 
     Returns:
         The data set and the runs, the most popular items first.
@@ -87,7 +78,7 @@ def run_experiment(
     listener = progress or Progress()
     todo = plans(config)
     for plan in todo:
-        if plan.seed == config.adt.seed and _is_automatic(plan, config):
+        if plan.seed == config.adt.seed and has_automatic_strength(plan, config):
             check_candidates(plan, config)
     _check_start(config, todo, out)
     folder = RunFolder(out)
@@ -97,11 +88,11 @@ def run_experiment(
         _check_data(data, config, todo)
         folder.begin(config)
         artifact.save(data, folder.data)
-        return data, _train_all(folder, config, todo, data, listener, after_each)
+        return data, _train_all(folder, config, todo, data, listener, after_each, jobs)
 
 
 def resume_experiment(
-    out: Path, progress: Progress | None = None, after_each: AfterEach | None = None
+    out: Path, progress: Progress | None = None, after_each: AfterEach | None = None, jobs: int | None = 1
 ) -> tuple[InteractionData, list[Run]]:
     """Goes on with a run that was cut, from the newest checkpoint of the training it was in.
 
@@ -111,6 +102,7 @@ def resume_experiment(
         out: The run's folder.
         progress: As in `run_experiment`.
         after_each: As in `run_experiment`; also called if nothing is left to train.
+        jobs: As in `run_experiment`.
 
     Returns:
         As `run_experiment`.
@@ -132,7 +124,7 @@ def resume_experiment(
             todo = plans(reachable(config, data))
             _check_data(data, config, todo)
             artifact.save(data, folder.data)
-        return data, _train_all(folder, config, todo, data, listener, after_each)
+        return data, _train_all(folder, config, todo, data, listener, after_each, jobs)
 
 
 def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config, list[Row]]:
@@ -170,47 +162,32 @@ def _train_all(
     data: InteractionData,
     listener: Progress,
     after_each: AfterEach | None,
+    jobs: int | None,
 ) -> list[Run]:
-    evaluator = test_evaluator(data, config)
-    runs = []
+    floor = []
     if not any(is_floor(plan.model, plan.policy, plan.stages) for plan in todo):
-        runs.append(most_popular(data, evaluator))
-        folder.keep_users(runs[0])
-    logs: list[pd.DataFrame] = []
-    for plan in todo:
-        finished = folder.finished(plan)
-        if finished is None:
-            trained = _train(folder, plan, data, config, listener)
-            run = Run.of(plan, trained)
-            run = measure(run, trained.model, data, config, evaluator, listener.ranked)
-            epochs = folder.keep(plan, trained, run)
-            # Each training builds graphs of its own; without this they would pile up over a long run.
-            keras.backend.clear_session()
-        else:
-            run, epochs = finished
-        runs.append(run)
-        logs.append(epochs)
-        first = config.evaluate.k[0]
-        listener.end(plan.name, f"recall@{first} {run.evaluation.metrics[f'recall@{first}']:.4f}, {run.seconds:.1f} s")
-        folder.keep_epochs(pd.concat(logs, ignore_index=True))
-        if after_each is not None:
-            after_each(data, runs)
+        floor.append(most_popular(data, test_evaluator(data, config)))
+        folder.keep_users(floor[0])
+    unfinished = sum(not folder.training(plan.name).is_file() for plan in todo)
+    processes = at_once(jobs, unfinished, len(data.train))
+    if processes > 1:
+        listener.say(f"{unfinished} trainings in {processes} processes")
+        ended = train_side_by_side(folder, todo, processes, listener)
+    else:
+        ended = train_one_by_one(folder, todo, data, config, listener)
+    kept: dict[str, Kept] = {}
+    runs = floor
+    with closing(ended):
+        for plan, (run, epochs) in ended:
+            kept[plan.name] = run, epochs
+            in_order = [kept[each.name] for each in todo if each.name in kept]
+            runs = floor + [run for run, _ in in_order]
+            first = config.evaluate.k[0]
+            listener.end(plan.name, f"recall@{first} {run.evaluation.metrics[f'recall@{first}']:.4f}, {run.seconds:.1f} s")
+            folder.keep_epochs(pd.concat([epochs for _, epochs in in_order], ignore_index=True))
+            if after_each is not None:
+                after_each(data, runs, run)
     return runs
-
-
-def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config, listener: Progress) -> Trained:
-    start = config.adt.start_from
-    weights = None if start is None else Layout(start).model(plan.name)
-    try:
-        begin = train_at_best_strength if _is_automatic(plan, config) else train
-        return begin(plan, data, config, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
-    except DivergedError as error:
-        path = folder.keep_batch(plan, error)
-        raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error
-
-
-def _is_automatic(plan: Plan, config: Config) -> bool:
-    return is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))
 
 
 def _check_start(config: Config, todo: Sequence[Plan], out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 
 from tfadt.config import Config
 from tfadt.config.loading import settings_of, with_settings
@@ -69,14 +70,21 @@ def of_policies(config: Config) -> Config:
     return with_settings(config, {"tune.over": ["policy"], "tune.space": space})
 
 
-def seconds_of_training(model: str, data: InteractionData, config: Config) -> float:
-    """Returns about how long one plain training of a model takes: measured on two epochs, or on all of a closed form."""
+def seconds_of_training(model: str, data: InteractionData, config: Config) -> tuple[float, float]:
+    """Returns about how long one plain training of a model takes, at least and at most.
+
+    It is measured on two epochs, or on all of a closed form. A training that stops where validation no longer rises has its
+    patience's worth of epochs and one more, at least.
+    """
     plan = Plan(model, PLAIN, config.adt.seed)
     if closed_form(model, config) is not None:
-        return train(plan, data, config).seconds
+        seconds = train(plan, data, config).seconds
+        return seconds, seconds
     own = settings_of(config, model, PLAIN)
     short = [train(plan, data, with_settings(own, {"adt.epochs": epochs})).seconds for epochs in (1, 2)]
-    return short[0] + max(short[1] - short[0], 0.0) * (own.adt.epochs - 1)
+    an_epoch = max(short[1] - short[0], 0.0)
+    patient = own.adt.epochs if own.adt.patience is None else ceil(own.adt.patience / own.adt.validations) + 1
+    return short[0] + an_epoch * (min(patient, own.adt.epochs) - 1), short[0] + an_epoch * (own.adt.epochs - 1)
 
 
 def trainings_of(model: str, policy: str, config: Config) -> int:

@@ -24,11 +24,12 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, reading
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN
 from tfadt.report.page import write_page
-from tfadt.study.progress import Countdown, CountedSearch, duration
+from tfadt.study.progress import Countdown, CountedSearch
 from tfadt.study.rows import (
     impossible,
     is_seeded,
@@ -39,6 +40,7 @@ from tfadt.study.rows import (
     trainings_of,
 )
 from tfadt.training.plan import applicable
+from tfadt.training.processes import at_once
 from tfadt.training.progress import Progress
 from tfadt.tuning.objective import objective_metric
 from tfadt.tuning.progress import SearchProgress
@@ -52,7 +54,14 @@ _SEARCH, _OF_MODELS, _OF_POLICIES = "search", "models", "policies"
 Listening = Callable[[], AbstractContextManager[Any]]
 
 
-def run_study(config: Config, out: Path, searching: Listening, running: Listening, say: Callable[[str], None]) -> Path:
+def run_study(
+    config: Config,
+    out: Path,
+    searching: Listening,
+    running: Listening,
+    say: Callable[[str], None],
+    jobs: int | None = 1,
+) -> Path:
     """Makes a study, or goes on with the one that was begun in the folder with the same settings.
 
     Args:
@@ -61,6 +70,8 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
         searching: Gives a listener of the search, for as long as it lasts.
         running: Gives a listener of the trainings with the winners.
         say: Hears how the study goes on.
+        jobs: How many searches and trainings at once, each in a process of its own, to the same figures; None for as many as
+            there are cores and memory for.
 
     Returns:
         The page.
@@ -83,18 +94,18 @@ def run_study(config: Config, out: Path, searching: Listening, running: Listenin
     asked = with_settings(config, {"adt.policies": policies})
     for policy, why in left_out.items():
         say(f"{policy} is left out: {why}.")
-    countdown = _countdown(asked, data, out, say)
+    countdown = _countdown(asked, data, out, at_once(jobs, len(plans(asked)), len(data.train)), say)
     with searching() as listener:
-        found = _search(asked, data, search, CountedSearch(listener, countdown))
+        found = _search(asked, data, search, CountedSearch(listener, countdown), jobs)
     winners = with_winners(asked, found, search / _OF_MODELS / "data")
     tuned = _told(asked, found, left_out)
 
-    def keep_report(data: InteractionData, runs: list[Run]) -> None:
+    def keep_report(data: InteractionData, runs: list[Run], newest: Run) -> None:
         write_report(winners, data, runs, out, tuned=tuned)
-        countdown.training_over(f"{runs[-1].model}-{runs[-1].policy}")
+        countdown.training_over(f"{newest.model}-{newest.policy}", newest.seconds)
 
     with running() as listener:
-        data, runs = _train(winners, out, listener, keep_report)
+        data, runs = _train(winners, out, listener, keep_report, jobs)
     return write_page(write_report(winners, data, runs, out, tuned=tuned), out, "tfadt study")
 
 
@@ -153,11 +164,11 @@ def _begin(config: Config, out: Path) -> None:
     write_text(path, json.dumps(asked, indent=2) + "\n")
 
 
-def _search(config: Config, data: InteractionData, out: Path, listener: SearchProgress) -> list[Search]:
+def _search(config: Config, data: InteractionData, out: Path, listener: SearchProgress, jobs: int | None) -> list[Search]:
     """Searches for the settings of each model, trained plainly; then, with those, for the settings of each policy."""
     plain: dict[str, dict[str, Any]] = {f"{model}-{PLAIN}": {} for model in config.adt.models}
     of_models = with_settings(config, {"adt.policies": [PLAIN], "method": _methods(config, plain)})
-    found = list(_searched(of_models, data, out / _OF_MODELS, listener))
+    found = list(_searched(of_models, data, out / _OF_MODELS, listener, jobs))
     best = {each.model: each.best for each in found if each.best is not None}
     pairs = [(model, policy) for model, policy in searched_policies(config) if model in best]
     if pairs:
@@ -166,26 +177,35 @@ def _search(config: Config, data: InteractionData, out: Path, listener: SearchPr
             "adt.policies": list(dict.fromkeys(policy for _, policy in pairs)),
             "method": _methods(config, {f"{model}-{policy}": best[model].settings for model, policy in pairs}),
         }
-        found += _searched(with_settings(of_policies(config), chosen), data, out / _OF_POLICIES, listener)
+        found += _searched(with_settings(of_policies(config), chosen), data, out / _OF_POLICIES, listener, jobs)
     return found
 
 
-def _searched(config: Config, data: InteractionData, out: Path, listener: SearchProgress) -> tuple[Search, ...]:
-    found = resume_search(out, None, listener) if can_go_on(out) else run_search(config, out, listener, data, overwrite=True)
+def _searched(
+    config: Config, data: InteractionData, out: Path, listener: SearchProgress, jobs: int | None
+) -> tuple[Search, ...]:
+    if can_go_on(out):
+        found = resume_search(out, None, listener, jobs)
+    else:
+        found = run_search(config, out, listener, data, overwrite=True, jobs=jobs)
     if found is None:
         raise DataError("A study searches in one process. Expected no chief of keras-tuner in the environment.")
     return found.searches
 
 
 def _train(
-    config: Config, out: Path, listener: Progress, keep_report: Callable[[InteractionData, list[Run]], None]
+    config: Config,
+    out: Path,
+    listener: Progress,
+    keep_report: Callable[[InteractionData, list[Run], Run], None],
+    jobs: int | None,
 ) -> tuple[InteractionData, list[Run]]:
     if RunFolder(out).holds(config):
-        return resume_experiment(out, listener, keep_report)
-    return run_experiment(config, out, listener, keep_report)
+        return resume_experiment(out, listener, keep_report, jobs)
+    return run_experiment(config, out, listener, keep_report, jobs)
 
 
-def _countdown(config: Config, data: InteractionData, out: Path, say: Callable[[str], object]) -> Countdown:
+def _countdown(config: Config, data: InteractionData, out: Path, processes: int, say: Callable[[str], object]) -> Countdown:
     """Measures, once for a study, what a training of each model takes, and says how long the study is about to take."""
     path = out / _SECONDS
     if not path.is_file():
@@ -195,16 +215,19 @@ def _countdown(config: Config, data: InteractionData, out: Path, say: Callable[[
         measured = json.loads(path.read_text(encoding="utf-8"))
     plain = [(model, PLAIN) for model in config.adt.models]
     trials = {f"{model}-{policy}": config.tune.trials for model, policy in [*plain, *searched_policies(config)]}
-    seconds = dict.fromkeys(trials, 0.0)
+    seconds = dict.fromkeys(trials, (0.0, 0.0))
     trainings = {}
     for model in config.adt.models:
         for policy in applicable(model, config.adt.policies, config):
             trainings[f"{model}-{policy}"] = config.adt.seeds if is_seeded(model, config) else 1
-            seconds[f"{model}-{policy}"] = measured[model] * trainings_of(model, policy, config)
-    countdown = Countdown(seconds, trials, trainings, say)
+            least, most = measured[model]
+            times = trainings_of(model, policy, config)
+            seconds[f"{model}-{policy}"] = least * times, most * times
+    countdown = Countdown(seconds, trials, trainings, processes, say)
+    beside = f", in {processes} processes" if processes > 1 else ""
     say(
         f"{sum(trials.values())} trials in {len(trials)} searches, then {sum(trainings.values())} trainings with the "
-        f"settings that won: about {duration(countdown.expected())} on this machine."
+        f"settings that won: about {countdown.span()} on this machine{beside}."
     )
     return countdown
 

@@ -28,6 +28,10 @@ class Progress:
     def end(self, label: str, summary: str) -> None:
         """Hears that the training is over."""
 
+    def beside(self) -> Progress:
+        """Returns who listens to a training that goes on beside others; its end is told to this one."""
+        return self
+
 
 class PrintedProgress(Progress):
     """Prints a line for each thing that happens, and of a long ranking one a minute."""

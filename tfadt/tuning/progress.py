@@ -27,6 +27,10 @@ class SearchProgress:
     def end(self, name: str) -> None:
         """Hears that the search of a model and policy is over."""
 
+    def beside(self) -> SearchProgress:
+        """Returns who listens to a search that goes on beside others."""
+        return self
+
 
 class PrintedSearch(SearchProgress):
     """Prints a line for each trial, and for what happens beside."""
@@ -40,6 +44,10 @@ class PrintedSearch(SearchProgress):
         self._name, self._objective = name, objective
         self._settings: dict[str, Mapping[str, Any]] = {}
         self.say(f"{name}: searching for the largest {objective}")
+
+    def beside(self) -> PrintedSearch:
+        """Returns another: each prints the trials of one search."""
+        return PrintedSearch()
 
     def trial_begin(self, trial: str, settings: Mapping[str, Any]) -> None:
         """Remembers the settings for the trial's line."""

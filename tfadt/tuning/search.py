@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from queue import Empty, Queue
@@ -26,6 +27,7 @@ from tfadt.errors import ConfigError, DataError, first_line, reading, writing
 from tfadt.experiments.plans import plans, reachable
 from tfadt.training.folders import locked
 from tfadt.training.plan import applicable, closed_form
+from tfadt.training.processes import Tell, at_once, side_by_side
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
@@ -49,6 +51,7 @@ def run_search(
     progress: SearchProgress | None = None,
     data: InteractionData | None = None,
     overwrite: bool = False,
+    jobs: int | None = 1,
 ) -> Hyperparameters | None:
     """Ingests, searches for each model and policy of the configuration, and writes what `tfadt.tuning.results` says.
 
@@ -60,6 +63,8 @@ def run_search(
         progress: Hears how the search goes on.
         data: The data set; default: what section `ingest` names.
         overwrite: Replace an earlier search in the folder.
+        jobs: How many of the searches at once, each in a process of its own, to the same figures; None for as many as there
+            are cores and memory for.
 
     Returns:
         What was found; None in a worker, whose chief has it.
@@ -81,16 +86,19 @@ def run_search(
     with _lock(out, part):
         if not part.is_worker:
             _begin(config, data, out)
-        return _search_all(reachable(config, data), data, out, part, listener)
+        return _search_all(reachable(config, data), data, out, part, listener, jobs)
 
 
-def resume_search(out: Path, trials: int | None = None, progress: SearchProgress | None = None) -> Hyperparameters | None:
+def resume_search(
+    out: Path, trials: int | None = None, progress: SearchProgress | None = None, jobs: int | None = 1
+) -> Hyperparameters | None:
     """Goes on with a search that was stopped or killed; a trial that it was in the midst of is made again.
 
     Args:
         out: The folder of the search.
         trials: Most trials of each model and policy from now on; default: as before.
         progress: Hears how the search goes on.
+        jobs: As in `run_search`.
 
     Raises:
         DataError: If there is no such search, its data were changed, or every trial failed.
@@ -104,7 +112,7 @@ def resume_search(out: Path, trials: int | None = None, progress: SearchProgress
         data = artifact.load(out / "data")
         if trials is not None and not part.is_worker:
             _keep_config(config, out)
-        return _search_all(reachable(config, data), data, out, part, progress or SearchProgress())
+        return _search_all(reachable(config, data), data, out, part, progress or SearchProgress(), jobs)
 
 
 def can_go_on(out: Path) -> bool:
@@ -157,14 +165,18 @@ def _pairs(config: Config) -> list[tuple[str, str]]:
 
 
 def _search_all(
-    config: Config, data: InteractionData, out: Path, part: Role, listener: SearchProgress
+    config: Config, data: InteractionData, out: Path, part: Role, listener: SearchProgress, jobs: int | None
 ) -> Hyperparameters | None:
     metric, k = objective_metric(config)
     found: list[Search] = []
     if part.is_worker:
         listener.say(f"Waiting for the chief at {part.address}")
         part.wait_for_chief()
-    for model, policy in _pairs(config):
+    pairs = _pairs(config)
+    if not part.name and (processes := at_once(jobs, len(pairs), len(data.train))) > 1:
+        _search_side_by_side(config, pairs, out, processes, listener)
+        listener = SearchProgress()  # it has heard of every trial
+    for model, policy in pairs:
         tuner = _search(config, data, model, policy, out, part, listener)
         if part.is_worker:
             return None
@@ -176,6 +188,55 @@ def _search_all(
         first = next(iter(reasons), "there was none")
         raise DataError(f"Every trial failed; {out / FILE} says how; only a new search tries them again. The first: {first}")
     return result
+
+
+def _search_side_by_side(
+    config: Config, pairs: Sequence[tuple[str, str]], out: Path, jobs: int, listener: SearchProgress
+) -> None:
+    """Makes the trials of several searches at once, each search in a process; what they leave is in the folder."""
+    asked = dump(config)
+    contents = {
+        f"{model}-{policy}": {"config": asked, "model": model, "policy": policy, "out": str(out)} for model, policy in pairs
+    }
+    listeners = {name: listener.beside() for name in contents}
+
+    def tell(name: str, what: str, *told: Any) -> None:
+        getattr(listeners[name], what)(*told)
+
+    for _ in side_by_side("tfadt.tuning.search:search_there", contents, jobs, tell):
+        pass
+
+
+def search_there(content: Mapping[str, Any], tell: Tell) -> None:
+    """Makes the trials of one search, in a process that another has started for it."""
+    out = Path(content["out"])
+    config = load_config(base=content["config"])
+    _search(config, artifact.load(out / "data"), content["model"], content["policy"], out, role(), _Passed(tell))
+
+
+class _Passed(SearchProgress):
+    """Passes on what a search tells."""
+
+    def __init__(self, tell: Tell):
+        self._tell = tell
+
+    def say(self, text: str) -> None:
+        self._tell("say", text)
+
+    def begin(self, name: str, objective: str) -> None:
+        self._tell("begin", name, objective)
+
+    def trial_begin(self, trial: str, settings: Mapping[str, Any]) -> None:
+        self._tell("trial_begin", trial, settings)
+
+    def trial_epoch(self, trial: str, epoch: int, logs: Mapping[str, Any]) -> None:
+        self._tell("trial_epoch", trial, epoch, {name: float(value) for name, value in logs.items()})
+
+    def trial_end(self, trial: str, score: float | None, reason: str | None, seconds: float) -> None:
+        self._tell("trial_end", trial, score, reason, seconds)
+
+    def end(self, name: str) -> None:
+        self._tell("end", name)
 
 
 def _search(

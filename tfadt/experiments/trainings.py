@@ -1,0 +1,178 @@
+"""The trainings of a run: one after the other in this process, or several at once, to the same figures.
+
+Each training leaves its files in the run's folder, so a process that is given a plan needs the folder alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from tfadt.config import Config
+from tfadt.config.loading import settings_of
+from tfadt.data import artifact
+from tfadt.data.interactions import InteractionData
+from tfadt.errors import DivergedError
+from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
+from tfadt.evaluation.ranking import RankingEvaluator, Told
+from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.layout import Layout
+from tfadt.experiments.plans import plans, reachable
+from tfadt.experiments.run import Run
+from tfadt.experiments.strength import train_at_best_strength
+from tfadt.models.recommender import Recommender
+from tfadt.training.plan import Plan, is_automatic
+from tfadt.training.processes import Tell, side_by_side
+from tfadt.training.progress import Progress
+from tfadt.training.stages import Trained, train
+
+Kept = tuple[Run, pd.DataFrame]
+"""The record of a training that is finished, and the logs of its epochs."""
+
+_TOLD_EVERY = 0.2
+"""Seconds between two steps that a process tells."""
+
+
+def measure(
+    run: Run,
+    model: Recommender,
+    data: InteractionData,
+    config: Config,
+    evaluator: RankingEvaluator,
+    told: Told | None = None,
+) -> Run:
+    """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
+    begun = time.perf_counter()
+    if run.valid_recall is None and len(data.valid):
+        validation = valid_evaluator(data, config.adt.selection, (config.evaluate.selection_k,))
+        run = replace(run, valid_recall=validation.recall(model, told))
+    evaluation = evaluator(model, told)
+    return run.measured(evaluation, time.perf_counter() - begun)
+
+
+def train_one_by_one(
+    folder: RunFolder, todo: Sequence[Plan], data: InteractionData, config: Config, listener: Progress
+) -> Generator[tuple[Plan, Kept], None, None]:
+    """Trains, ranks and keeps what is not finished yet, and yields every plan with what was kept of it."""
+    evaluator = test_evaluator(data, config)
+    for plan in todo:
+        yield plan, folder.finished(plan) or _train_and_keep(folder, plan, data, config, evaluator, listener)
+
+
+def train_side_by_side(
+    folder: RunFolder, todo: Sequence[Plan], jobs: int, listener: Progress
+) -> Generator[tuple[Plan, Kept], None, None]:
+    """Does as `train_one_by_one` in several processes, and yields the plans as they are finished.
+
+    Args:
+        folder: The run's, which has the settings and the data.
+        todo: The plans.
+        jobs: How many processes.
+        listener: Hears how each training goes on.
+
+    Raises:
+        TfadtError: The first that a training raises. The others have stopped, with a checkpoint.
+        InterruptedRunError: If a signal asked the run to stop. The trainings have stopped, with a checkpoint.
+    """
+    left = {}
+    for plan in todo:
+        kept = folder.finished(plan)
+        if kept is None:
+            left[plan.name] = plan
+        else:
+            yield plan, kept
+    contents = {name: {"folder": str(folder.out), "plan": name} for name in left}
+    listeners = {name: listener.beside() for name in left}
+
+    def tell(name: str, what: str, *told: Any) -> None:
+        getattr(listeners[name], what)(*told)
+
+    for name, _ in side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, tell):
+        kept = folder.finished(left[name])
+        if kept is None:
+            raise RuntimeError(f"{folder.training(name)} was removed while the run went on.")
+        yield left[name], kept
+
+
+def train_there(content: Mapping[str, Any], tell: Tell) -> None:
+    """Trains one plan of the run in a folder, in a process that another has started for it."""
+    folder = RunFolder(Path(content["folder"]))
+    config, data, evaluator = _opened(folder.out)
+    (plan,) = (plan for plan in plans(reachable(config, data)) if plan.name == content["plan"])
+    _train_and_keep(folder, plan, data, config, evaluator, _Passed(tell))
+
+
+@lru_cache(maxsize=1)
+def _opened(out: Path) -> tuple[Config, InteractionData, RankingEvaluator]:
+    folder = RunFolder(out)
+    config = folder.config()
+    data = artifact.load(folder.data)
+    return config, data, test_evaluator(data, config)
+
+
+class _Passed(Progress):
+    """Passes on what a training tells, of its steps a few a second."""
+
+    def __init__(self, tell: Tell):
+        self._tell = tell
+        self._told = 0.0
+
+    def say(self, text: str) -> None:
+        self._tell("say", text)
+
+    def begin(self, label: str, total_steps: int) -> None:
+        self._tell("begin", label, total_steps)
+
+    def advance(self, step: int, logs: dict[str, Any]) -> None:
+        if self._is_due():
+            self._tell("advance", step, {name: float(value) for name, value in logs.items()})
+
+    def ranked(self, users: int, total: int) -> None:
+        if self._is_due():
+            self._tell("ranked", users, total)
+
+    def _is_due(self) -> bool:
+        now = time.monotonic()
+        due = now - self._told >= _TOLD_EVERY
+        if due:
+            self._told = now
+        return due
+
+
+def _train_and_keep(
+    folder: RunFolder,
+    plan: Plan,
+    data: InteractionData,
+    config: Config,
+    evaluator: RankingEvaluator,
+    listener: Progress,
+) -> Kept:
+    trained = _train(folder, plan, data, config, listener)
+    run = measure(Run.of(plan, trained), trained.model, data, config, evaluator, listener.ranked)
+    epochs = folder.keep(plan, trained, run)
+    # Each training builds graphs of its own; without this they would pile up over a long run.
+    keras.backend.clear_session()
+    return run, epochs
+
+
+def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config, listener: Progress) -> Trained:
+    start = config.adt.start_from
+    weights = None if start is None else Layout(start).model(plan.name)
+    try:
+        begin = train_at_best_strength if has_automatic_strength(plan, config) else train
+        return begin(plan, data, config, folder.logs(plan.name), listener, folder.checkpoint_store(plan), weights)
+    except DivergedError as error:
+        path = folder.keep_batch(plan, error)
+        raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error
+
+
+def has_automatic_strength(plan: Plan, config: Config) -> bool:
+    """Returns whether the strength of a training's policy is chosen on validation."""
+    return is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))
