@@ -49,6 +49,23 @@ def test_a_bar_tells_of_steps_and_of_rankings_and_there_is_one_at_a_time(screen)
         assert "gmf-t_ce-0: recall@5 0.1" in drawn(screen)
 
 
+def test_trainings_that_go_on_at_once_have_a_bar_each(screen):
+    with console.progress(quiet=False) as listener:
+        first, second = listener.beside(), listener.beside()
+        first.begin("gmf-t_ce-1", 10)
+        second.begin("gmf-t_ce-10 adt", 20)
+        first.advance(4, {"loss": 0.5})
+        second.advance(7, {})
+        text = drawn(screen)
+        assert "4/10" in text
+        assert "7/20" in text
+        listener.end("gmf-t_ce-1", "recall@5 0.1")
+        drawn(screen)
+        text = drawn(screen)
+        assert "gmf-t_ce-10 adt" in text
+        assert "4/10" not in text
+
+
 def test_trainings_that_were_finished_before_need_no_bar(screen):
     with console.progress(quiet=False) as listener:
         listener.end("gmf-standard-0", "recall@5 0.1")

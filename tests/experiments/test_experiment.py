@@ -9,7 +9,7 @@ import pytest
 from tfadt.config.loading import load_config
 from tfadt.data import artifact
 from tfadt.errors import ConfigError, DataError
-from tfadt.experiments.experiment import evaluate_again, run_experiment
+from tfadt.experiments.experiment import evaluate_again, resume_experiment, run_experiment
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
 from tfadt.training.model_files import load_model
@@ -115,6 +115,21 @@ def test_a_run_repeats_bit_for_bit(finished, tmp_path):
     first = {run.name: run.evaluation.metrics for run in runs}
     for run in repeated:
         assert run.evaluation.metrics == first[run.name]
+
+
+def test_trainings_at_once_have_the_figures_of_one_after_the_other_and_are_not_made_again(finished, tmp_path):
+    _, config, _, runs, _ = finished
+    few = config.model_copy(update={"adt": config.adt.model_copy(update={"models": ("gmf",), "seeds": 1})})
+    heard = []
+    _, at_once = run_experiment(few, tmp_path / "out", after_each=lambda _, __, new: heard.append(new.name), jobs=2)
+    assert sorted(heard) == ["gmf-standard-0", "gmf-t_ce-0"]
+    before = {run.name: run.evaluation.metrics for run in runs}
+    assert [run.name for run in at_once] == ["popular", "gmf-standard-0", "gmf-t_ce-0"]
+    assert all(run.evaluation.metrics == before[run.name] for run in at_once)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tfadt.training.processes.Process", None)
+        _, again = resume_experiment(tmp_path / "out", jobs=2)
+    assert [(run.name, run.metrics) for run in again] == [(run.name, run.metrics) for run in at_once]
 
 
 def test_a_run_can_start_from_the_weights_of_an_earlier_one(finished, tmp_path):
@@ -226,7 +241,7 @@ def test_what_can_be_known_beforehand_is_refused_before_earlier_results_are_touc
 def test_the_report_is_kept_up_to_date_after_each_training(tmp_path):
     seen = []
     settings = [*SMALL, "adt.models=gmf,gmf"]
-    run_experiment(load_config(None, settings), tmp_path / "out", after_each=lambda _, runs: seen.append(len(runs)))
+    run_experiment(load_config(None, settings), tmp_path / "out", after_each=lambda _, runs, __: seen.append(len(runs)))
     assert seen == [2, 3]
 
 

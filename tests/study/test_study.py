@@ -1,5 +1,6 @@
 """A study: every row with one budget, gone on with after a kill to the same figures, and its page."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -33,9 +34,9 @@ SMALL = (
 )
 
 
-def study(out, *settings):
+def study(out, *settings, jobs=1):
     given = [argument for setting in (*SMALL, *settings) for argument in ("--set", setting)]
-    return CliRunner().invoke(app, ["study", "--simulate", *given, "--out", str(out)])
+    return CliRunner().invoke(app, ["study", "--simulate", *given, "--out", str(out), "--jobs", str(jobs)])
 
 
 class Killed(BaseException):
@@ -115,6 +116,27 @@ def test_a_study_that_was_killed_in_every_phase_ends_with_the_same_figures(finis
         assert not (out / "report.html").exists()
     result = study(out)
     assert result.exit_code == 0, result.output
+    found = figures(out)
+    found["config"]["ingest"]["data"] = expected["config"]["ingest"]["data"]
+    assert found == expected
+
+
+def test_a_study_in_two_processes_has_the_figures_of_one_in_one(finished, tmp_path, monkeypatch):
+    def here(task, contents, jobs, tell):
+        """Does the tasks in this process, the last one first: tests of processes have real ones."""
+        module, _, name = task.partition(":")
+        for of, content in reversed(contents.items()):
+            do = getattr(importlib.import_module(module), name)
+            yield of, do(json.loads(json.dumps(content)), lambda *told, of=of: tell(of, *json.loads(json.dumps(told))))
+
+    for user in ("tuning.search", "experiments.trainings"):
+        monkeypatch.setattr(f"tfadt.{user}.side_by_side", here)
+    out, expected = tmp_path / "study", figures(finished[0])
+    result = study(out, jobs=2)
+    assert result.exit_code == 0, result.output
+    assert "on this machine, in 2 processes." in result.output
+    assert "gmf-t_ce trial 0" in result.output
+    assert "5 trainings in 2 processes" in result.output
     found = figures(out)
     found["config"]["ingest"]["data"] = expected["config"]["ingest"]["data"]
     assert found == expected

@@ -120,7 +120,7 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
             def begin(self, label: str, total_steps: int) -> None:
                 if self._own in self._bar_of:  # of the stage before
-                    self._clear(self._bar_of[self._own])
+                    self._remove(self._own)
                 self._own = bars.add_task(label, total=total_steps, now="")
                 self._bar_of[self._own] = label
 
@@ -143,8 +143,11 @@ def progress(quiet: bool) -> Iterator[Progress]:
                 """Takes away the bars of a training: its label is its name, with more behind it where it has stages."""
                 for task, label in list(self._bar_of.items()):
                     if label.partition(" ")[0] == training:
-                        bars.remove_task(task)
-                        del self._bar_of[task]
+                        self._remove(task)
+
+            def _remove(self, task: TaskID) -> None:
+                bars.remove_task(task)
+                del self._bar_of[task]
 
         yield Drawn({})
 

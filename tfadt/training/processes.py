@@ -24,8 +24,6 @@ from queue import Empty, Queue
 from types import TracebackType
 from typing import Any, TextIO
 
-import tensorflow as tf
-
 import tfadt.errors
 from tfadt.errors import InterruptedRunError, OutOfMemoryError, TfadtError
 from tfadt.memory import available_memory
@@ -47,9 +45,11 @@ def at_once(jobs: int | None, tasks: int, interactions: int) -> int:
         tasks: How many there are.
         interactions: Of the data set that each process reads.
     """
-    if jobs is None and tf.config.list_physical_devices("GPU"):
-        return 1
     if jobs is None:
+        import tensorflow as tf  # here alone: a child has its task's imports to wait for, and no others
+
+        if tf.config.list_physical_devices("GPU"):
+            return 1
         free = available_memory()
         jobs = len(os.sched_getaffinity(0))
         if free is not None:
