@@ -17,7 +17,7 @@ from tfadt.errors import ConfigError
 from tfadt.experiments.plans import plans
 from tfadt.study.budget import BUDGETS, ROWS, defaults
 from tfadt.study.progress import Countdown, CountedSearch, duration
-from tfadt.study.rows import impossible, searched_policies, taken_over
+from tfadt.study.rows import expected_of_models, impossible, searched_policies, slowest, taken_over
 from tfadt.tuning.progress import SearchProgress
 
 SMALL = (
@@ -234,6 +234,28 @@ def test_the_countdown_counts_trials_and_trainings_at_the_pace_of_their_models()
     assert countdown.expected() == (2 * (10 + 50) + 4 / 2) / 2
     gmf.end("gmf-t_ce")  # the other trial was made before a kill
     assert countdown.expected() == (2 * 50 + 4 / 2) / 2
+
+
+def test_the_slowest_models_go_until_the_others_end_in_time():
+    config = load_config(None, ["adt.models=gmf,ease", "adt.policies=standard,t_ce", "adt.seeds=5", "tune.trials=3"])
+    # GMF: 3 trials and 5 trainings under each policy, of 10 s at least; EASE takes plain training alone, one of 2 s.
+    expected = expected_of_models(config, {"gmf": (10.0, 60.0), "ease": (2.0, 2.0)})
+    assert expected == {"gmf": 160.0, "ease": 8.0}
+    assert slowest(expected, 168.0) == {}
+    assert slowest(expected, 167.0) == {"gmf": 160.0}
+    assert slowest(expected, 0.0) == {"gmf": 160.0}  # one stays
+
+
+def test_a_model_that_takes_too_long_is_left_out_and_the_page_says_so(tmp_path):
+    given = [argument for setting in SMALL for argument in ("--set", setting)]
+    out = tmp_path / "study"
+    result = CliRunner().invoke(app, ["study", "--simulate", *given, "--out", str(out), "--hours", "0"])
+    assert result.exit_code == 0, result.output
+    assert "gmf is left out: about " in result.output
+    assert "and all is to end within 0 h (--hours)." in result.output
+    results = json.loads((out / "results.json").read_text())
+    assert {run["model"] for run in results["runs"]} == {"popular", "ease"}
+    assert "all is to end within 0 h" in Page(out / "report.html").text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40 s"), (720, "12 min"), (5400, "1.5 h")])

@@ -23,6 +23,9 @@ def study(
     *,
     source: options.Source,
     budget: Annotated[str, typer.Option(help="small, medium or large: trials and seeds of every row.")] = "small",
+    hours: Annotated[
+        float | None, typer.Option(min=0, help="Leave out models with which it takes longer; default: of the budget.")
+    ] = None,
     set_: options.Sets = None,
     out: Annotated[Path, typer.Option(help="Output folder; a study that was begun there goes on.")] = Path("study"),
     jobs: options.Jobs = None,
@@ -34,6 +37,7 @@ def study(
     """
     if budget not in BUDGETS:
         raise ConfigError(f"--budget expects one of {', '.join(BUDGETS)}. Received: '{budget}'.")
+    hours = BUDGETS[budget].hours if hours is None else hours
     settings = load_config(config, set_ or [], {"ingest": source}, below=defaults(budget))
     check_source(settings.ingest)
     load_tensorflow()
@@ -44,7 +48,7 @@ def study(
             print_lines([text])
 
     try:
-        page = run_study(settings, out, lambda: search_progress(quiet), lambda: progress(quiet), say, jobs)
+        page = run_study(settings, out, lambda: search_progress(quiet), lambda: progress(quiet), say, jobs, hours)
     except (InterruptedRunError, KeyboardInterrupt) as error:
         code = error.exit_code if isinstance(error, InterruptedRunError) else 130
         raise InterruptedRunError(f"{str(error) or 'Stopped.'} The same command goes on with the study.", code) from error

@@ -21,13 +21,15 @@ class Budget:
     Attributes:
         trials: Of the search.
         seeds: With which the winner is trained.
+        hours: Within which the study is to end, as expected before it begins; models that take longer are left out.
     """
 
     trials: int
     seeds: int
+    hours: float
 
 
-BUDGETS: dict[str, Budget] = {"small": Budget(3, 5), "medium": Budget(10, 5), "large": Budget(30, 10)}
+BUDGETS: dict[str, Budget] = {"small": Budget(3, 5, 2), "medium": Budget(10, 5, 12), "large": Budget(30, 10, 72)}
 
 
 def defaults(budget: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 from tfadt.config import Config
@@ -91,6 +91,49 @@ def trainings_of(model: str, policy: str, config: Config) -> int:
     """Returns how many trainings one row and seed is: several where the strength of the policy is chosen on validation."""
     own = settings_of(config, model, policy)
     return len({strength.label for strength in strengths(model, own)}) if is_automatic(policy, own) else 1
+
+
+def counts(config: Config) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns how many trials the search of each row has, such as `gmf-t_ce`, and how many trainings of a row follow."""
+    plain = [(model, PLAIN) for model in config.adt.models]
+    trials = {f"{model}-{policy}": config.tune.trials for model, policy in [*plain, *searched_policies(config)]}
+    trainings = {
+        f"{model}-{policy}": config.adt.seeds if is_seeded(model, config) else 1
+        for model in config.adt.models
+        for policy in applicable(model, config.adt.policies, config)
+    }
+    return trials, trainings
+
+
+def expected_of_models(config: Config, seconds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Returns how many seconds all trials and trainings of each model take together, at least.
+
+    Args:
+        config: The settings of the study.
+        seconds: Of one plain training of each model, at least and at most.
+    """
+    trials, trainings = counts(config)
+    return {
+        model: seconds[model][0]
+        * sum(
+            (trials.get(f"{model}-{policy}", 0) + trainings[f"{model}-{policy}"]) * trainings_of(model, policy, config)
+            for policy in applicable(model, config.adt.policies, config)
+        )
+        for model in config.adt.models
+    }
+
+
+def slowest(expected: Mapping[str, float], room: float) -> dict[str, float]:
+    """Returns the models that have to go, the slowest first, until the others take no longer than `room`; one stays.
+
+    Args:
+        expected: Seconds of each model.
+        room: Seconds.
+    """
+    by_time = sorted(expected, key=lambda model: expected[model])
+    while len(by_time) > 1 and sum(expected[model] for model in by_time) > room:
+        by_time.pop()
+    return {model: expected[model] for model in expected if model not in by_time}
 
 
 def _varies(model: str, policy: str, config: Config) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,15 @@ from tfadt.experiments.report import write_report
 from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN
 from tfadt.report.page import write_page
-from tfadt.study.progress import Countdown, CountedSearch
+from tfadt.study.progress import Countdown, CountedSearch, duration
 from tfadt.study.rows import (
+    counts,
+    expected_of_models,
     impossible,
-    is_seeded,
     of_policies,
     searched_policies,
     seconds_of_training,
+    slowest,
     taken_over,
     trainings_of,
 )
@@ -61,6 +64,7 @@ def run_study(
     running: Listening,
     say: Callable[[str], None],
     jobs: int | None = 1,
+    hours: float = inf,
 ) -> Path:
     """Makes a study, or goes on with the one that was begun in the folder with the same settings.
 
@@ -72,6 +76,7 @@ def run_study(
         say: Hears how the study goes on.
         jobs: How many searches and trainings at once, each in a process of its own, to the same figures; None for as many as
             there are cores and memory for.
+        hours: Models are left out, the slowest first, until the study is expected to end within so many hours.
 
     Returns:
         The page.
@@ -94,7 +99,14 @@ def run_study(
     asked = with_settings(config, {"adt.policies": policies})
     for policy, why in left_out.items():
         say(f"{policy} is left out: {why}.")
-    countdown = _countdown(asked, data, out, at_once(jobs, len(plans(asked)), len(data.train)), say)
+    processes = at_once(jobs, len(plans(asked)), len(data.train))
+    seconds = _seconds(asked, data, out)
+    too_slow = slowest(expected_of_models(asked, seconds), hours * 3600 * processes)
+    for model, expected in too_slow.items():
+        left_out[model] = f"about {duration(expected / processes)} are expected of it, and all is to end within {hours:g} h"
+        say(f"{model} is left out: {left_out[model]} (--hours).")
+    asked = with_settings(asked, {"adt.models": [model for model in asked.adt.models if model not in too_slow]})
+    countdown = _countdown(asked, seconds, processes, say)
     with searching() as listener:
         found = _search(asked, data, search, CountedSearch(listener, countdown), jobs)
     winners = with_winners(asked, found, search / _OF_MODELS / "data")
@@ -205,22 +217,25 @@ def _train(
     return run_experiment(config, out, listener, keep_report, jobs)
 
 
-def _countdown(config: Config, data: InteractionData, out: Path, processes: int, say: Callable[[str], object]) -> Countdown:
-    """Measures, once for a study, what a training of each model takes, and says how long the study is about to take."""
+def _seconds(config: Config, data: InteractionData, out: Path) -> dict[str, tuple[float, float]]:
+    """Measures, once for a study, what a training of each model takes, at least and at most."""
     path = out / _SECONDS
     if not path.is_file():
         measured = {model: seconds_of_training(model, data, config) for model in config.adt.models}
         write_text(path, json.dumps(measured) + "\n")
     with reading(path):
-        measured = json.loads(path.read_text(encoding="utf-8"))
-    plain = [(model, PLAIN) for model in config.adt.models]
-    trials = {f"{model}-{policy}": config.tune.trials for model, policy in [*plain, *searched_policies(config)]}
-    seconds = dict.fromkeys(trials, (0.0, 0.0))
-    trainings = {}
+        return {model: tuple(seconds) for model, seconds in json.loads(path.read_text(encoding="utf-8")).items()}
+
+
+def _countdown(
+    config: Config, of_models: Mapping[str, tuple[float, float]], processes: int, say: Callable[[str], object]
+) -> Countdown:
+    """Says how long the study is about to take, and counts from there."""
+    trials, trainings = counts(config)
+    seconds = {}
     for model in config.adt.models:
         for policy in applicable(model, config.adt.policies, config):
-            trainings[f"{model}-{policy}"] = config.adt.seeds if is_seeded(model, config) else 1
-            least, most = measured[model]
+            least, most = of_models[model]
             times = trainings_of(model, policy, config)
             seconds[f"{model}-{policy}"] = least * times, most * times
     countdown = Countdown(seconds, trials, trainings, processes, say)
