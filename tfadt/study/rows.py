@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from math import ceil
+from typing import Any
 
 from tfadt.config import Config
 from tfadt.config.loading import settings_of, with_settings
@@ -14,6 +16,7 @@ from tfadt.errors import DataError
 from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES
 from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic, make_policy
+from tfadt.training.progress import Progress
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space
 
@@ -73,18 +76,37 @@ def of_policies(config: Config) -> Config:
 def seconds_of_training(model: str, data: InteractionData, config: Config) -> tuple[float, float]:
     """Returns about how long one plain training of a model takes, at least and at most.
 
-    It is measured on two epochs, or on all of a closed form. A training that stops where validation no longer rises has its
-    patience's worth of epochs and one more, at least.
+    It is measured on two epochs, of which the second compiles nothing, or on all of a closed form. A training that stops where
+    validation no longer rises has its patience's worth of epochs and one more, at least.
     """
     plan = Plan(model, PLAIN, config.adt.seed)
     if closed_form(model, config) is not None:
         seconds = train(plan, data, config).seconds
         return seconds, seconds
     own = settings_of(config, model, PLAIN)
-    short = [train(plan, data, with_settings(own, {"adt.epochs": epochs})).seconds for epochs in (1, 2)]
-    an_epoch = max(short[1] - short[0], 0.0)
+    clock = _Clock()
+    both = train(plan, data, with_settings(own, {"adt.epochs": 2}), progress=clock).seconds
+    an_epoch = clock.seconds_of_last_epoch()
     patient = own.adt.epochs if own.adt.patience is None else ceil(own.adt.patience / own.adt.validations) + 1
-    return short[0] + an_epoch * (min(patient, own.adt.epochs) - 1), short[0] + an_epoch * (own.adt.epochs - 1)
+    return both + an_epoch * (min(patient, own.adt.epochs) - 2), both + an_epoch * (own.adt.epochs - 2)
+
+
+class _Clock(Progress):
+    """Notes when the steps of a training of two epochs were done."""
+
+    def begin(self, label: str, total_steps: int) -> None:
+        del label
+        self._steps = total_steps
+
+    def advance(self, step: int, logs: dict[str, Any]) -> None:
+        del logs
+        if step == self._steps // 2:
+            self._first = time.perf_counter()
+        self._last = time.perf_counter()
+
+    def seconds_of_last_epoch(self) -> float:
+        """Returns how long the validation of the first epoch and the steps of the second one took, without compilation."""
+        return self._last - self._first
 
 
 def trainings_of(model: str, policy: str, config: Config) -> int:
