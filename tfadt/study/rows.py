@@ -76,8 +76,8 @@ def of_policies(config: Config) -> Config:
 def seconds_of_training(model: str, data: InteractionData, config: Config) -> tuple[float, float]:
     """Returns about how long one plain training of a model takes, at least and at most.
 
-    It is measured on two epochs, of which the second compiles nothing, or on all of a closed form. A training that stops when
-    validation no longer rises has its patience's worth of epochs and one more, at least.
+    It is measured on two epochs, of which the second compiles nothing, or on all of a closed form. A training that stops
+    where validation no longer rises has as many epochs as its patience lasts, and one more, at least.
     """
     plan = Plan(model, PLAIN, config.adt.seed)
     if closed_form(model, config) is not None:
