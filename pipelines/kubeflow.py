@@ -16,18 +16,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kfp import compiler, dsl
+from kfp import compiler, dsl, kubernetes
 
 from tfadt._version import __version__
 from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import Step
 from tfadt.config import Config
-from tfadt.config.pipeline import KubeflowConfig
-from tfadt.errors import ConfigError
+from tfadt.config.pipeline import KubeflowConfig, Resources
+from tfadt.errors import ConfigError, did_you_mean
 from tfadt.pipelines.kubeflow_types import kubeflow_type
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.records import Digests
 
+_ACCELERATOR = "nvidia.com/gpu"
 _BODY = """\
 def {function}({arguments}):
     from tfadt.pipelines.kubeflow_step import run_step
@@ -51,7 +52,8 @@ def compile_pipeline(pipeline: Pipeline, path: Path, settings: KubeflowConfig) -
         settings: Image and resources.
 
     Raises:
-        ConfigError: If the file cannot be written, or two steps are one on Kubeflow, whose names know no case and no dots.
+        ConfigError: If the file cannot be written, a step with resources of its own does not exist, or two steps are one on
+            Kubeflow, whose names know no case and no dots.
     """
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"The compiled pipeline is YAML: its name must end in .yaml. Received: '{path}'.")
@@ -88,6 +90,9 @@ def kubeflow_pipeline(pipeline: Pipeline, settings: KubeflowConfig) -> Any:
         settings: Image and resources.
     """
     functions = {step.name: _identifier(step.name) for step in pipeline}
+    for name in settings.resources:
+        if name not in functions:
+            raise ConfigError(f"Setting 'kubeflow.resources.{name}': there is no such step.{did_you_mean(name, functions)}")
     if len(set(functions.values())) < len(functions):
         raise ConfigError(f"Two steps have one name on Kubeflow. Received: {', '.join(functions)}.")
     earlier = {f"{functions[s.name]}_{name}": "" for s in pipeline for name in s.component.signature.previous}
@@ -147,15 +152,26 @@ def _task(step: Step, function: str, tasks: dict[str, Any], given: dict[str, Any
     # Whether an output that tells of the world outside still holds, Kubeflow's cache cannot know.
     outputs = step.component.signature.outputs.values()
     task.set_caching_options(all(kind.is_current is Artifact.is_current for kind in outputs))
-    if step.component.retries:
-        task.set_retry(num_retries=step.component.retries, backoff_duration="60s")
-    if settings.cpu is not None:
-        task.set_cpu_limit(settings.cpu)
-    if settings.memory is not None:
-        task.set_memory_limit(settings.memory)
-    if step.component.accelerated and settings.accelerators:
-        task.set_accelerator_type(settings.accelerator_type).set_accelerator_limit(settings.accelerators)
+    retries = step.component.retries if settings.retries is None else settings.retries
+    if retries:
+        task.set_retry(num_retries=retries, backoff_duration="60s")
+    _give_resources(task, settings.of_step(step.name, step.component.accelerated))
+    for name, text in settings.environment.items():
+        task.set_env_variable(name, text)
+    for secret, variables in settings.secrets.items():
+        kubernetes.use_secret_as_env(task, secret, variables)
+    for claim, place in settings.volumes.items():
+        kubernetes.mount_pvc(task, claim, place)
     return task
+
+
+def _give_resources(task: Any, resources: Resources) -> None:
+    if resources.cpu is not None:
+        task.set_cpu_limit(resources.cpu)
+    if resources.memory is not None:
+        task.set_memory_limit(resources.memory)
+    if resources.accelerators:
+        task.set_accelerator_type(resources.accelerator_type or _ACCELERATOR).set_accelerator_limit(resources.accelerators)
 
 
 def _function(step: Step, name: str) -> Callable[..., None]:

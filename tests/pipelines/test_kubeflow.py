@@ -91,6 +91,44 @@ def test_retries_caching_resources_and_version(training: dict[str, Any]) -> None
         assert task["inputs"]["parameters"]["tfadt_version"] == {"componentInputParameter": "tfadt_version"}
 
 
+def test_a_step_has_its_own_resources_and_what_is_given_to_all(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.yaml"
+    settings = {
+        "cpu": "2",
+        "accelerators": 1,
+        "resources": {"adt": {"cpu": "8", "memory": "32G", "accelerators": 4}, "ingest": {"memory": "64G"}},
+        "environment": {"TF_NUM_INTRAOP_THREADS": 8},
+        "secrets": {"object-store": {"key": "AWS_ACCESS_KEY_ID"}},
+        "volumes": {"clicks": "/data"},
+        "retries": 5,
+    }
+    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce"], {"kubeflow": settings})
+    compile_pipeline(adt_pipeline("gmf", config), path, config.kubeflow)
+    graph, platform = yaml.safe_load_all(path.read_text())
+    executors = {name: each["container"] for name, each in graph["deploymentSpec"]["executors"].items()}
+    adt, ingest, evaluate = (executors[f"exec-{name}"]["resources"] for name in ("adt", "ingest", "evaluate"))
+    assert (adt["resourceCpuLimit"], adt["resourceMemoryLimit"]) == ("8", "32G")
+    assert adt["accelerator"]["resourceCount"] == "4"
+    assert (ingest["resourceCpuLimit"], ingest["resourceMemoryLimit"]) == ("2", "64G")
+    assert "accelerator" not in ingest
+    assert evaluate["accelerator"]["resourceCount"] == "1"
+    assert all({"name": "TF_NUM_INTRAOP_THREADS", "value": "8"} in each["env"] for each in executors.values())
+    assert graph["root"]["dag"]["tasks"]["validate-data"]["retryPolicy"]["maxRetryCount"] == 5
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(pods) == set(graph["deploymentSpec"]["executors"])
+    for pod in pods.values():
+        assert pod["pvcMount"][0]["mountPath"] == "/data"
+        assert pod["secretAsEnv"][0]["keyToEnv"] == [{"envVar": "AWS_ACCESS_KEY_ID", "secretKey": "key"}]
+
+
+def test_resources_of_no_step_and_a_volume_without_a_place_are_refused(tmp_path: Path) -> None:
+    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce", "kubeflow.resources.atd.cpu=4"])
+    with pytest.raises(ConfigError, match=r"'kubeflow.resources.atd': there is no such step. Did you mean 'adt'"):
+        compile_pipeline(adt_pipeline("gmf", config), tmp_path / "p.yaml", config.kubeflow)
+    with pytest.raises(ConfigError, match=r"volume 'clicks' is mounted at an absolute path\. Received: 'data'"):
+        load_config(None, ["kubeflow.volumes.clicks=data"])
+
+
 def test_the_settings_arrive_as_they_are(training: dict[str, Any]) -> None:
     given = training["root"]["dag"]["tasks"]["adt"]["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]
     settings = Config.model_validate_json(given, strict=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from tfadt._version import __version__
 from tfadt.config.section import Section
@@ -56,16 +57,51 @@ class PipelineConfig(Section):
     """Search for hyperparameters (section `tune`) and train with the best."""
 
 
-class KubeflowConfig(Section):
-    """A pipeline compiled for Kubeflow: in what each step runs."""
+class Resources(Section):
+    """What a container of Kubeflow gets. What is not set for a step is that of all steps."""
 
-    image: str = f"tfadt:{__version__}"
-    """Image with this version of tfadt, as the Dockerfile builds it."""
     cpu: _Text | None = Field(default=None, pattern=r"^(\d*\.)?\d+m?$")
     """Limit of processors a step, such as `4` or `500m`."""
     memory: _Text | None = Field(default=None, pattern=r"^\d+([EPTGMK]i?)?$")
     """Limit of memory a step, such as `16G`."""
-    accelerators: int = Field(default=0, ge=0)
-    """Number of accelerators for the steps that train or rank."""
-    accelerator_type: str = "nvidia.com/gpu"
-    """What to ask the cluster for."""
+    accelerators: int | None = Field(default=None, ge=0)
+    """Number of accelerators; what is set for all steps holds for those that train or rank."""
+    accelerator_type: str | None = None
+    """What to ask the cluster for; default: `nvidia.com/gpu`."""
+
+
+class KubeflowConfig(Resources):
+    """A pipeline compiled for Kubeflow: in what each step runs."""
+
+    image: str = f"tfadt:{__version__}"
+    """Image with this version of tfadt, as the Dockerfile builds it."""
+    resources: dict[str, Resources] = Field(default_factory=dict)
+    """Resources of single steps, such as `kubeflow.resources.adt.cpu = 4`."""
+    environment: dict[str, _Text] = Field(default_factory=dict)
+    """Variables of every step's environment, such as `TF_NUM_INTRAOP_THREADS = 4`."""
+    secrets: dict[str, dict[str, str]] = Field(default_factory=dict)
+    """Secrets of the cluster as variables of every step's environment: name of the secret -> its key -> variable."""
+    volumes: dict[str, str] = Field(default_factory=dict)
+    """Persistent volume claims and where every step finds them, such as `clicks = "/data"`."""
+    retries: int | None = Field(default=None, ge=0)
+    """How often a step that failed is tried again; default: twice, `validate_data` not at all."""
+
+    @field_validator("volumes")
+    @classmethod
+    def _absolute(cls, volumes: dict[str, str]) -> dict[str, str]:
+        for claim, place in volumes.items():
+            if not place.startswith("/"):
+                raise PydanticCustomError("place", f"volume '{claim}' is mounted at an absolute path. Received: '{place}'")
+        return volumes
+
+    def of_step(self, name: str, accelerated: bool) -> Resources:
+        """Returns the resources of a step: its own, and what is set for all.
+
+        Args:
+            name: The step.
+            accelerated: Whether it trains or ranks.
+        """
+        own = self.resources.get(name, Resources())
+        common = {key: getattr(self, key) for key in Resources.model_fields}
+        common["accelerators"] = common["accelerators"] if accelerated else 0
+        return Resources(**{**common, **own.model_dump(exclude_none=True)})
