@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from tfadt._version import __version__
-from tfadt.cli import config, denoise, evaluate, export, ingest, noise, push, recommend, run, study, tune, verify
+from tfadt.cli import config, denoise, drift, evaluate, export, ingest, noise, push, recommend, run, study, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
 from tfadt.errors import InterruptedRunError, TfadtError, first_line, printable
@@ -48,6 +48,7 @@ app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
+app.command("drift")(drift.drift)
 app.command("study")(study.study)
 app.command("tune")(tune.tune)
 app.command("export")(export.export)

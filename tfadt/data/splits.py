@@ -8,7 +8,7 @@ from tfadt.data.database import Database
 from tfadt.data.ids import draw
 from tfadt.errors import ConfigError, DataError
 
-_FEW = 1000
+_FEW = 100
 
 
 def needs_time(config: Split) -> bool:
@@ -65,11 +65,11 @@ def _random(config: Split) -> str:
 
 
 def keep_a_test_pair(clean_test: bool, database: Database) -> None:
-    """Tests a pair that counts, where a log of a handful of pairs has one and chance drew none.
+    """Tests a pair that counts, where a log has one and chance drew a handful of pairs without one.
 
     Nothing is done where a test pair has its user and item in training, and is liked if the test is to be clean; nor for
-    more than 1,000 pairs, where that is no matter of chance. Else the first such pair by the draw is tested, and its user's
-    and its item's other pairs are trained on.
+    more than 100 test pairs, where that is no matter of chance. Else the first such pair by the draw is tested, and its
+    user's and its item's other pairs are trained on.
 
     Args:
         clean_test: Whether disliked pairs of test do not count.
@@ -78,7 +78,7 @@ def keep_a_test_pair(clean_test: bool, database: Database) -> None:
     counts = f"NOT {DISLIKED_OF}" if clean_test else "true"
     in_training = " AND ".join(f"{ours} IN (SELECT {ours} FROM parted WHERE part = 0)" for ours in ("user", "item"))
     tested = f"SELECT 1 FROM parted WHERE part = 2 AND {counts} AND {in_training} LIMIT 1"
-    if database.run("SELECT count(*) FROM parted")[0][0] > _FEW or database.run(tested):
+    if database.run("SELECT count(*) FROM parted WHERE part = 2")[0][0] > _FEW or database.run(tested):
         return
     shared = f"SELECT user, item FROM ({_drawn()}) WHERE {counts} AND of_user > 1 AND of_item > 1"
     for user, item in database.run(f"{shared} ORDER BY chance, user, item LIMIT 1"):
