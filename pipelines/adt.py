@@ -122,11 +122,12 @@ def sections(config: Config, *names: str) -> dict[str, Any]:
 
 
 def training_settings(config: Config) -> dict[str, Any]:
-    """Returns what training depends on: no other model or policy, and of evaluation the cut-off that selects."""
+    """Returns what training depends on: no other model or policy, and of evaluation what selects."""
     settings = sections(config, "warmup", "adt", "finetune", "model", "policy")
     for section, chosen in (("model", config.adt.models), ("policy", config.adt.policies)):
         settings[section] = {name: value for name, value in settings[section].items() if name in chosen}
-    return {**settings, "evaluate": {"k": [config.evaluate.selection_k]}}
+    evaluate = {"k": [config.evaluate.selection_k], "valid_users": config.evaluate.valid_users}
+    return {**settings, "evaluate": evaluate}
 
 
 def _of_stage(stage: str, settings: dict[str, Any]) -> dict[str, Any]:

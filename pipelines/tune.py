@@ -21,7 +21,7 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
     data, validated = data_steps(config)
     settings = {
         **sections(config, "tune", "warmup", "adt", "collide", "model", "policy"),
-        "evaluate": {"k": list(config.evaluate.k)},
+        "evaluate": {"k": list(config.evaluate.k), "valid_users": config.evaluate.valid_users},
     }
     given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
     tuned = tune(**given, settings=settings).after(validated)

@@ -8,10 +8,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tfadt.atomic import write_text
 from tfadt.config.loading import load_config
 from tfadt.errors import DataError
+from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.plans import plans
@@ -159,16 +161,23 @@ def test_the_best_model_is_chosen_by_validation_never_by_test(copy):
         SavedRun.open(copy).best()
 
 
-@pytest.mark.parametrize("rule", ["last", "paper"])
-def test_whatever_selects_checkpoints_recall_on_validation_is_kept(rule, tmp_path):
-    from tfadt.evaluation.protocol import valid_evaluator
-
-    config = run(tmp_path / "out", f"adt.selection={rule}", "adt.policies=t_ce")
+@pytest.mark.parametrize(("rule", "users"), [("last", "auto"), ("paper", "12"), ("val_recall", "12")])
+def test_whatever_selects_checkpoints_recall_on_validation_is_kept(rule, users, tmp_path):
+    run(tmp_path / "out", f"adt.selection={rule}", "adt.policies=t_ce", f"evaluate.valid_users={users}")
     saved = SavedRun.open(tmp_path / "out")
-    expected = valid_evaluator(saved.data, config.adt.selection, (config.evaluate.selection_k,)).recall(
-        saved.load_model(NAME)
-    )
-    assert saved.run(NAME).valid_recall == pytest.approx(expected, abs=1e-12)
+    everybody = np.unique(saved.data.valid.user)
+    chosen = everybody if users == "auto" else np.random.default_rng(0).choice(everybody, 12, replace=False)
+    valid = saved.data.valid.take(np.isin(saved.data.valid.user, chosen))
+    recall = RankingEvaluator(valid, saved.data.history(), (10,))(saved.load_model(NAME)).per_user["recall@10"]
+    record = saved.run(NAME)
+    assert record.valid_users == len(chosen)
+    assert record.valid_recall == pytest.approx(recall.mean(), abs=1e-12)
+    margin = stats.t.ppf(0.975, len(chosen) - 1) * recall.std() / len(chosen) ** 0.5
+    assert record.valid_interval == pytest.approx((recall.mean() - margin, recall.mean() + margin))
+    if rule == "val_recall":
+        assert record.selection_score == record.valid_recall
+    of = "" if users == "auto" or rule == "paper" else f" at 10 of 12 of {len(everybody)} users"
+    assert f"by `{rule}`{of}" in (tmp_path / "out" / "results.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,12 @@ class Scripted:
         return self.scores[len(self.weights) - 1]
 
 
+def score_of(rule, model, data, k, fixed=False):
+    adt = {"selection": rule, "fixed_valid_negatives": fixed}
+    config = load_config(base={"adt": adt, "evaluate": {"k": [k]}})
+    return selection_score(model, data, config, model.negative_sampler(data))
+
+
 @pytest.fixture
 def model():
     model = make(GMF, checkerboard())
@@ -86,7 +92,7 @@ def test_without_a_score_the_last_weights_stay(model):
 
 def test_val_recall_is_recall_on_validation_with_training_masked(model):
     data = checkerboard()
-    score = selection_score("val_recall", model, data, model.negative_sampler(data), k=10)
+    score = score_of("val_recall", model, data, 10)
     # Ten items are unseen by each user, so all of them are in the top ten: recall is 1 whatever the scores.
     assert score() == pytest.approx(1.0)
 
@@ -108,9 +114,9 @@ def test_clean_val_recall_sees_what_is_known_to_be_liked_alone(model):
     vectors = np.zeros(model.item_table.shape)
     vectors[other], vectors[first] = 2.0, 1.0
     model.item_table.assign(vectors)
-    score = selection_score("clean_val_recall", model, known(data, 1), model.negative_sampler(data), k=1)
+    score = score_of("clean_val_recall", model, known(data, 1), 1)
     assert score() == 0.0
-    score = selection_score("clean_val_recall", model, known(data, 2), model.negative_sampler(data), k=1)
+    score = score_of("clean_val_recall", model, known(data, 2), 1)
     assert score() == 0.5
 
 
@@ -139,12 +145,12 @@ def test_what_defines_the_clean_test_is_not_known():
 def test_nothing_known_is_told(model):
     data = checkerboard()
     with pytest.raises(DataError, match=r"needs validation interactions that are known to be liked\. Received: none of 40"):
-        selection_score("clean_val_recall", model, data, model.negative_sampler(data), k=10)
+        score_of("clean_val_recall", model, data, 10)
 
 
 def test_the_papers_rule_is_the_policys_own_loss_at_the_current_drop_rate(model):
     data = checkerboard()
-    score = selection_score("paper", model, data, model.negative_sampler(data), k=10, fixed_negatives=True)
+    score = score_of("paper", model, data, 10, True)
     plain = score()
     model.optimizer.iterations.assign(100)
     truncated = score()
@@ -180,5 +186,5 @@ def test_rules_that_need_validation_say_so(model, rule):
     none = Interactions(np.zeros(0, np.int64), np.zeros(0, np.int64))
     data = dataclasses.replace(checkerboard(), valid=none)
     with pytest.raises(DataError, match=f"Selection by '{rule}' needs validation interactions.*adt.selection=last"):
-        selection_score(rule, model, data, model.negative_sampler(data), k=10)
-    assert selection_score("last", model, data, model.negative_sampler(data), k=10) is None
+        score_of(rule, model, data, 10)
+    assert score_of("last", model, data, 10) is None

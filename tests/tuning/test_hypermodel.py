@@ -79,6 +79,18 @@ def test_a_trial_is_the_training_that_a_run_makes(data, rule):
     assert history.history["val_recall@2"] == [validation_metrics(data, trained.model)["recall@2"]]
 
 
+def test_a_trial_is_judged_on_the_users_that_a_run_selects_on(data):
+    hyper = hypermodel(data, "adt.epochs=1", "evaluate.valid_users=7", "tune.objective=ndcg@5")
+    hp = keras_tuner.HyperParameters()
+    history = hyper.fit(hp, hyper.build(hp)).history
+    config = load_config(overrides=[*SMALL, "adt.epochs=1", "evaluate.valid_users=7"])
+    trained = train(Plan("gmf", "r_ce", 0), data, config)
+    assert history["selection_score"] == [trained.selection_score]
+    users = np.random.default_rng(0).choice(np.unique(data.valid.user), 7, replace=False)
+    valid = data.valid.take(np.isin(data.valid.user, users))
+    assert history["val_ndcg@5"] == [RankingEvaluator(valid, data.history(), (5,))(trained.model).metrics["ndcg@5"]]
+
+
 def test_a_trial_ranks_with_the_noise_model_as_a_run_does(data):
     disliked = np.arange(len(data.train)) % 4 == 1
     known = replace(data, train=replace(data.train, known_negative=disliked))

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
 
 from tfadt.config.section import Section
 from tfadt.errors import ConfigError
+
+_MANY_USERS = 10_000
+
+
+def _valid_users(value: Any) -> int | Literal["auto", "all"]:
+    if value in ("auto", "all"):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise PydanticCustomError("valid_users", "expected auto, all or a whole number of at least 1")
+    return value
 
 
 class BlessingConfig(Section):
@@ -30,6 +40,9 @@ class EvaluateConfig(Section):
     select_k: int | None = Field(default=None, ge=1, le=1_000_000)
     """Cut-off of the validation recall that selects checkpoints and models; default: the largest of `k`. At a small cut-off
     validation recall is mostly noise."""
+    valid_users: Annotated[int | Literal["auto", "all"], PlainValidator(_valid_users)] = "auto"
+    """Users whose validation interactions select checkpoints and models: `all`, a number of them drawn by `adt.seed`, or
+    `auto`, 10,000 where there are more. All epochs, methods and seeds have the same ones; the test is on all users."""
     mask: Literal["train_valid", "train"] = "train_valid"
     """Seen items that are left out of the test ranking."""
     drop_empty: bool = False
@@ -40,6 +53,13 @@ class EvaluateConfig(Section):
     def selection_k(self) -> int:
         """The cut-off of the validation recall that selects."""
         return self.select_k or self.k[-1]
+
+    @property
+    def most_valid_users(self) -> int | None:
+        """How many users validation ranks at most; None for all."""
+        if self.valid_users == "all":
+            return None
+        return _MANY_USERS if self.valid_users == "auto" else self.valid_users
 
     @field_validator("k")
     @classmethod

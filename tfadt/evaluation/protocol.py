@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfadt.config import Config
-from tfadt.data.interactions import CSR, InteractionData
+from tfadt.data.interactions import CSR, InteractionData, Interactions
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.evaluation.rules import validation_rows
 
@@ -56,6 +56,25 @@ def why_no_disliked(data: InteractionData) -> str | None:
     return None
 
 
-def valid_evaluator(data: InteractionData, rule: str, ks: Sequence[int]) -> RankingEvaluator:
-    """Returns the evaluator of the validation interactions of a rule; training items are left out."""
-    return RankingEvaluator(validation_rows(rule, data), data.history(), ks)
+def valid_evaluator(data: InteractionData, config: Config, ks: Sequence[int] | None = None) -> RankingEvaluator:
+    """Returns the evaluator of what `selecting_rows` gives; training items are left out.
+
+    Args:
+        data: The data set.
+        config: The settings.
+        ks: Cut-offs; default the one that selects.
+    """
+    return RankingEvaluator(selecting_rows(data, config), data.history(), ks or (config.evaluate.selection_k,))
+
+
+def selecting_rows(data: InteractionData, config: Config) -> Interactions:
+    """Returns the validation interactions that select: those of the rule `adt.selection`, of a sample of users."""
+    return of_sampled_users(validation_rows(config.adt.selection, data), config)
+
+
+def of_sampled_users(rows: Interactions, config: Config) -> Interactions:
+    """Returns the validation interactions of at most `evaluate.valid_users` users, drawn by `adt.seed`."""
+    users, most = np.unique(rows.user), config.evaluate.most_valid_users
+    if most is None or len(users) <= most:
+        return rows
+    return rows.take(np.isin(rows.user, np.random.default_rng(config.adt.seed).choice(users, most, replace=False)))

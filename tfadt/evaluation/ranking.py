@@ -296,11 +296,14 @@ class RankingEvaluator:
         return Evaluation(metrics, per_user)
 
     def recall(self, scorer: Scorer, told: Told | None = None) -> float:
-        """Returns the mean recall at the first cut-off alone; tells after each block of users."""
+        """Returns the mean of `recalls`."""
+        return float(self.recalls(scorer, told).mean())
+
+    def recalls(self, scorer: Scorer, told: Told | None = None) -> np.ndarray:
+        """Returns the recall at the first cut-off of each user with relevant items; tells after each block of users."""
         k = self.ks[0]
         top = self._top(scorer, told)[:, :k]
-        recall = ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"]
-        return float(recall[self._has_relevant].mean())
+        return ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"][self._has_relevant]
 
     def _top(self, scorer: Scorer, told: Told | None) -> np.ndarray:
         if scorer not in self._rankers:

@@ -11,6 +11,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
 from tfadt.errors import DataError
 from tfadt.evaluation.expected import ExpectedEvaluator
+from tfadt.evaluation.protocol import of_sampled_users
 from tfadt.experiments.strength import choose
 from tfadt.registry import PLAIN
 from tfadt.training.plan import Plan
@@ -44,7 +45,8 @@ def clean_rows(
     noise = NoiseModel.fit(data.train, data.num_users, data.num_items)
     p = noise.probabilities(data.train)
     judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)  # as for the automatic strength
-    evaluator = ExpectedEvaluator(data.valid, judge.probabilities(data.valid), data.history(), config.evaluate.selection_k)
+    valid = of_sampled_users(data.valid, config)
+    evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), config.evaluate.selection_k)
     order = np.argsort(p, kind="stable")
     kept, found = [], []
     for share in SHARES:

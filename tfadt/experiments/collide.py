@@ -16,8 +16,7 @@ from pydantic import InstanceOf, TypeAdapter
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, reading, writing
-from tfadt.evaluation.protocol import group_evaluator
-from tfadt.evaluation.rules import validation_rows
+from tfadt.evaluation.protocol import group_evaluator, selecting_rows
 from tfadt.experiments.folder import read_per_user
 from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer, Mix
@@ -134,7 +133,7 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
     lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.selection_k
     widest = Group(max(settings.ratios), include_empty=True)
     table = neighbor_table(run.warmup_space(name), ratio, widest.users(ratio), max(settings.neighbors), settings.search)
-    rows = validation_rows(run.config.adt.selection, data)
+    rows = selecting_rows(data, run.config)
     users, recall = mixture_recall(model, table, rows, data.history(), settings.neighbors, lambdas, k, settings.mix)
     measured = _with_liked(read_per_user(run.layout, name))
     found = []

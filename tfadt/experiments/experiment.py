@@ -144,7 +144,7 @@ def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config,
     trained = saved.trained
     runs = [] if any(run.is_floor for run in trained.values()) else [most_popular(saved.data, evaluator)]
     for name, run in trained.items():
-        untimed = replace(run, valid_recall=None, seconds=0.0)
+        untimed = replace(run, seconds=0.0)
         runs.append(measure(untimed, saved.load_model(name), saved.data, config, evaluator))
     return config, rows(runs)
 

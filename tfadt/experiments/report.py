@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
@@ -16,7 +18,7 @@ from tfadt.data.account import summary
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.protocol import why_no_disliked
-from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_rule
+from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_rule, validation_rows
 from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import (
     ACCURACY,
@@ -123,6 +125,9 @@ def selection_line(config: Config, data: InteractionData) -> str:
     line = f"Checkpoints of every policy by `{rule}`"
     if rule in BY_RECALL:
         line += f" at {config.evaluate.selection_k}"
+        users, most = len(np.unique(validation_rows(rule, data).user)), config.evaluate.most_valid_users
+        if most is not None and most < users:
+            line += f" of {most:,} of {users:,} users"
     if given == "auto":
         count = 0 if known is None else int(known.sum())
         line += f" (`auto`: {count:,} validation interactions are known to be liked, {ENOUGH_KNOWN} are enough)"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
 
 from tfadt.errors import DataError
 from tfadt.evaluation.ranking import Evaluation
-from tfadt.evaluation.rules import BY_RECALL
-from tfadt.models.noise_ranked import NoiseRanked
+from tfadt.evaluation.significance import mean_interval
 from tfadt.registry import PLAIN
 from tfadt.training.plan import ADT_ALONE, Plan, training_name
 from tfadt.training.stages import Trained
@@ -60,6 +60,8 @@ class Run:
         selection_score: Its score under the rule, larger is better; None under `last`.
         valid_recall: Recall on validation, on what is known to be liked there if `clean_val_recall` selects, by which models
             are compared; None where there is no validation.
+        valid_interval: Its 95 % interval over users.
+        valid_users: How many users it is the mean of: all who have such interactions, or a sample.
         has_model: Whether the folder holds its model; a pipeline's step keeps the one model, not those it is compared with.
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
         strength: How the strength of denoising was chosen, and the frontier; None where it was set.
@@ -80,6 +82,8 @@ class Run:
     best_step: int | None = None
     selection_score: float | None = None
     valid_recall: float | None = None
+    valid_interval: tuple[float, float] | None = None
+    valid_users: int | None = None
     has_model: bool = True
     without_negative: int = 0
     strength: dict[str, Any] | None = None
@@ -112,8 +116,7 @@ class Run:
 
     @classmethod
     def of(cls, plan: Plan, trained: Trained) -> Run:
-        """Returns the record of a training whose test has not been ranked yet."""
-        ranks_otherwise = isinstance(trained.model, NoiseRanked)  # than the model that was selected
+        """Returns the record of a training whose validation and test have not been ranked yet."""
         return cls(
             model=plan.model,
             policy=plan.policy,
@@ -125,11 +128,15 @@ class Run:
             adt_step=trained.adt_step,
             best_step=trained.best_step,
             selection_score=trained.selection_score,
-            valid_recall=trained.selection_score if trained.selection in BY_RECALL and not ranks_otherwise else None,
             without_negative=trained.without_negative,
             strength=trained.strength,
             seconds=trained.seconds,
         )
+
+    def validated(self, recalls: np.ndarray) -> Run:
+        """Returns the record with the recall on validation, float `[U]` of the users that it was measured on."""
+        interval = mean_interval(recalls)
+        return replace(self, valid_recall=float(recalls.mean()), valid_interval=interval, valid_users=len(recalls))
 
     def measured(self, evaluation: Evaluation, seconds: float) -> Run:
         """Returns the record with the metrics of the test, whose ranking took so many seconds."""

@@ -18,6 +18,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.expected import Expected, ExpectedEvaluator
+from tfadt.evaluation.protocol import of_sampled_users
 from tfadt.evaluation.significance import paired_test
 from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.registry import PLAIN, POLICIES, is_out_of_reach
@@ -103,7 +104,8 @@ def train_at_best_strength(
     k = config.evaluate.selection_k
     # The judge knows users and items alone: by taste it would praise a model for ranking by taste, as any does.
     judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)
-    evaluator = ExpectedEvaluator(data.valid, judge.probabilities(data.valid), data.history(), k)
+    valid = of_sampled_users(data.valid, config)
+    evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), k)
     candidates = strengths(plan.model, config)
     trainings: dict[str, Trained] = {}
     found: list[Expected] = []

@@ -50,9 +50,8 @@ def measure(
 ) -> Run:
     """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
     begun = time.perf_counter()
-    if run.valid_recall is None and len(data.valid):
-        validation = valid_evaluator(data, config.adt.selection, (config.evaluate.selection_k,))
-        run = replace(run, valid_recall=validation.recall(model, told))
+    if len(data.valid):
+        run = run.validated(valid_evaluator(data, config).recalls(model, told))
     evaluation = evaluator(model, told)
     return run.measured(evaluation, time.perf_counter() - begun)
 

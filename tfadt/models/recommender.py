@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.errors import ConfigError, DataError
-from tfadt.evaluation.protocol import valid_evaluator
 from tfadt.evaluation.ranking import Ranker, Ranking, RankingEvaluator
+from tfadt.evaluation.rules import validation_rows
 from tfadt.models.arguments import as_list, at_least_one, check_arrays
 from tfadt.models.hooks import FitHook, RankingValidation
 from tfadt.models.identified import IdentifiedModel
@@ -289,7 +289,7 @@ class Recommender(IdentifiedModel):
     @staticmethod
     def _validation(data: InteractionData, k: Any) -> RankingEvaluator:
         """Returns what measures a model while it is fitted."""
-        return valid_evaluator(data, "auto", _cut_offs(k))
+        return RankingEvaluator(validation_rows("auto", data), data.history(), _cut_offs(k))
 
     def check_data(self, data: InteractionData) -> None:
         """Raises DataError if the model was not built for data of this size."""

@@ -75,7 +75,7 @@ def solve(
     k, rule = config.evaluate.selection_k, selection_rule(config.adt.selection, data)
     rule = rule if rule in BY_RECALL else "val_recall"
     if evaluator is None and len(data.valid):
-        evaluator = valid_evaluator(data, rule, (k,))
+        evaluator = valid_evaluator(data, config)
     told = keras.callbacks.CallbackList(list(callbacks), model=model)
     (progress or Progress()).begin(label, len(model.candidates()))
     told.on_train_begin()

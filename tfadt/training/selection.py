@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError
 from tfadt.evaluation.protocol import valid_evaluator
@@ -21,40 +22,36 @@ from tfadt.training.validation import ValidationLoss
 
 
 def selection_score(
-    rule: str,
     model: Recommender,
     data: InteractionData,
+    config: Config,
     sampler: NegativeSampler | SharedSampler,
-    k: int,
-    batch_size: int = 1024,
-    fixed_negatives: bool = False,
     told: Told | None = None,
 ) -> Callable[[], float] | None:
     """Returns what measures a checkpoint, larger is better; None for the rule `last`.
 
     Args:
-        rule: `val_recall`: recall@k on the noisy validation split, training items masked. `clean_val_recall`: the same on
-            the interactions there that are known to be liked. `auto`: either, by how many are known. `trimmed`: the plain
-            validation loss without the 20 % hardest positives. `paper`: the validation loss of the method's own kind at its
-            current drop rate, which favours methods by how they define their loss. `last`: no selection.
         model: The compiled model.
         data: The data set.
+        config: The settings. `adt.selection` is the rule. `val_recall`: recall on the noisy validation split, training items
+            masked. `clean_val_recall`: the same on the interactions there that are known to be liked. `auto`: either, by how
+            many are known. `trimmed`: the plain validation loss without the 20 % hardest positives. `paper`: the validation
+            loss of the method's own kind at its current drop rate, which favours methods by how they define their loss.
+            `last`: no selection.
         sampler: Draws negatives for the validation losses.
-        k: Cut-off of the recall.
-        batch_size: Rows a batch of the validation losses.
-        fixed_negatives: Use the same validation negatives every time.
         told: Hears how far the ranking of the users is.
 
     Raises:
         DataError: If the rule needs validation interactions and there are none.
     """
+    adt, rule = config.adt, config.adt.selection
     if rule == "last":
         return None
     check_selection(rule, data)
     if selection_rule(rule, data) in BY_RECALL:
-        evaluator = valid_evaluator(data, rule, (k,))
+        evaluator = valid_evaluator(data, config)
         return lambda: evaluator.recall(model, told)
-    losses = ValidationLoss(model, data.valid, sampler, batch_size, fixed_negatives)
+    losses = ValidationLoss(model, data.valid, sampler, adt.batch_size, adt.fixed_valid_negatives)
     measure = losses.policy_loss if rule == "paper" else losses.trimmed_loss
     return lambda: -measure()
 

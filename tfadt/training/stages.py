@@ -240,7 +240,7 @@ def train_stage(
     k = config.evaluate.selection_k
     listener = progress or Progress()
     rule = selection_rule(adt.selection, data)
-    score = selection_score(rule, model, data, sampler, k, adt.batch_size, adt.fixed_valid_negatives, listener.ranked)
+    score = selection_score(model, data, config, sampler, listener.ranked)
     ranked = None if evaluator is None else RankedScore(evaluator, model, rule, score, k)
     with listening() as interrupt:
         selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, adt.patience)

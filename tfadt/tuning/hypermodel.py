@@ -77,7 +77,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
         self._config.collide.check_users(data.num_users)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
         evaluate = self._config.evaluate
-        self._evaluator = valid_evaluator(data, self._config.adt.selection, sorted({*evaluate.k, evaluate.selection_k, k}))
+        self._evaluator = valid_evaluator(data, self._config, sorted({*evaluate.k, evaluate.selection_k, k}))
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares the whole space, for which nothing has to be built."""
