@@ -290,8 +290,8 @@ def test_rankings_tell_how_far_they_are(tmp_path):
     judged = np.concatenate([data.test.user, data.test_disliked.user])
     counts = [len(np.unique(users)) for users in (data.valid.user, judged)]
     epochs = RunFolder(tmp_path / "out").config().adt.epochs
-    # One block of users holds all of them: one word a validation, and one for the test.
-    assert heard.ranks == [(counts[0], counts[0])] * epochs + [(counts[1], counts[1])]
+    # One block of users holds all of them: one word a validation, one for the validation in the record, one for the test.
+    assert heard.ranks == [(counts[0], counts[0])] * (epochs + 1) + [(counts[1], counts[1])]
 
 
 def test_a_stage_that_ended_early_makes_no_more_steps_when_it_is_resumed(tmp_path):

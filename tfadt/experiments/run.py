@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -144,8 +144,8 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns everything but the metrics of each user, JSON-ready."""
-        names = [each.name for each in fields(self) if each.name != "per_user"]
-        return {name: getattr(self, name) for name in names} | {"seconds": round(self.seconds, 3)}
+        found: dict[str, Any] = _RECORD.dump_python(self, mode="json", exclude={"per_user"})
+        return found | {"seconds": round(self.seconds, 3)}
 
     @classmethod
     def from_dict(cls, record: Any, where: object, per_user: pd.DataFrame | None = None) -> Run:
