@@ -75,7 +75,11 @@ class Database:
             },
         )
         allowed = ", ".join(text(str(file.resolve())) for file in self._links)
-        self._connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false;")
+        self._connection.execute("SET TimeZone = 'UTC';")
+        # Where there is no bar it is not turned off: in a notebook without ipywidgets DuckDB refuses that.
+        (bar,) = self._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0]
+        if bar:
+            self._connection.execute("SET enable_progress_bar = false;")
         self._connection.execute(
             f"SET allowed_paths = [{allowed}]; SET allowed_directories = [{text(str(self.workspace))}];"
         )
