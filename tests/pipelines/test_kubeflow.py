@@ -11,7 +11,8 @@ import yaml
 from pipeline_cases import Number, add, compared, constant, limited
 
 from tfadt._version import __version__
-from tfadt.config import Config
+from tfadt.components.ingest import ingest
+from tfadt.config import Config, IngestConfig
 from tfadt.config.loading import load_config
 from tfadt.config.pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
@@ -146,8 +147,9 @@ def test_new_files_at_the_same_place_make_new_cache_keys(tmp_path: Path) -> None
     assert len(set(versions)) == 2
     assert all(versions)
     file.unlink()
-    content = compiled(Pipeline("p", [constant(file=str(file))]), tmp_path)
-    assert content["root"]["inputDefinitions"]["parameters"]["data_version"]["defaultValue"] == ""
+    for step in (constant(file=str(file)), ingest(settings=IngestConfig(data=(file.with_suffix(".csv"),)))):
+        content = compiled(Pipeline("p", [step]), tmp_path)
+        assert content["root"]["inputDefinitions"]["parameters"]["data_version"]["defaultValue"] == ""
 
 
 def test_the_code_of_a_step() -> None:
