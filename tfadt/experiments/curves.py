@@ -14,7 +14,7 @@ DROPPED = ("drop_precision", "random_precision", "drop_recall", "random_recall")
 
 
 def loss_curves(epochs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns for each method the mean loss of true and of false positives in each epoch of ADT (Figures 2 and 3).
+    """Returns for each method the mean loss of true and false positives by epoch of ADT (the paper's Figures 2 and 8).
 
     Args:
         epochs: The logs of all trainings, one row an epoch.
@@ -26,7 +26,7 @@ def loss_curves(epochs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def dropped_curves(epochs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns for each method that dropped anything the precision and recall of it in each epoch (Figures 8 and 9).
+    """Returns for each method that dropped anything the precision and recall of it in each epoch (the paper's Figure 9).
 
     Precision is the share of false positives among the dropped, recall the share of the false positives that was dropped;
     `random_precision` and `random_recall` are those of as many positives dropped at random.

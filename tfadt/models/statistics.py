@@ -29,7 +29,7 @@ class TrainingStatistics(keras.metrics.Metric):
     feedback also `true_positive_loss`, `false_positive_loss` (means over rows, of the objective), and for the dropped set
     `drop_precision` (share of false positives among the dropped), `drop_recall` (share of the false positives dropped),
     beside what dropping as many positives at random would give: `random_precision` and `random_recall`
-    (the paper's Figures 8 and 9).
+    (the paper's Figures 2, 8 and 9).
 
     Attributes:
         has_feedback: Whether the batches tell false positives; set before the train function is traced.

@@ -47,7 +47,7 @@ def false_positive_picture(summary: Mapping[str, Any]) -> Picture | None:
 
 
 def loss_pictures(summary: Mapping[str, Any]) -> list[Picture]:
-    """Draws for each model the loss of true and of false positives over the epochs (Figures 2 and 3)."""
+    """Draws for each model the loss of true and of false positives over the epochs (the paper's Figures 2 and 8)."""
     found = []
     for model, curves in _by_model(summary["losses"]).items():
         shown = [curve for curve in curves if summary["roles"][curve["policy"]] in ("plain", "denoising")][: len(COLOURS)]
@@ -73,7 +73,7 @@ def loss_pictures(summary: Mapping[str, Any]) -> list[Picture]:
 
 
 def dropped_pictures(summary: Mapping[str, Any]) -> list[Picture]:
-    """Draws for each model the precision and recall of what was dropped, beside a random drop (Figures 8 and 9)."""
+    """Draws for each model the precision and recall of what was dropped, beside a random drop (the paper's Figure 9)."""
     found = []
     for model, curves in _by_model(summary["dropped"]).items():
         shown = [curve for curve in curves if summary["roles"][curve["policy"]] != "oracle"][: len(COLOURS)]
