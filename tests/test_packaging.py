@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -24,14 +25,28 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of the sources, so that nothing left of an earlier build can slip into it."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources, in which nothing is left of an earlier build."""
     source = tmp_path_factory.mktemp("source") / "tfadt"
     source.mkdir()
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in (
+        "setup.py",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "MANIFEST.in",
+        "mkdocs.yml",
+    ):
         shutil.copy(ROOT / name, source)
-    for name in ("tfadt", "components", "pipelines"):
+    for name in ("tfadt", "components", "pipelines", "docs", "examples"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", source, cwd=source.parent)
     (built,) = (source / "dist").glob("*.whl")
     return built
@@ -83,6 +98,15 @@ def test_the_wheel_holds_every_source_and_data_file(wheel: Path) -> None:
     datasets = {path for kind in kinds for path in (ROOT / "tfadt" / "datasets").glob(f"*/{kind}") if path.is_file()}
     assert {f"tfadt/{path.relative_to(ROOT / 'tfadt')}" for path in datasets} <= names
     assert len(datasets) > 4 * len(kinds)
+
+
+def test_the_source_distribution_has_what_a_reader_wants(source: Path, tmp_path: Path) -> None:
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path, source, cwd=tmp_path)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"examples/quickstart.ipynb", "docs/ingest.md", "docs/study/page.png", "mkdocs.yml", "CHANGELOG.md"} <= names
+    assert {"tfadt/cli/main.py", "components/ingest.py", "pipelines/configs/paper/yelp.toml"} <= names
 
 
 def test_bare_layer_names_are_not_installed(installed: Path, tmp_path: Path) -> None:
