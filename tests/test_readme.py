@@ -19,4 +19,4 @@ def test_the_python_snippet_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_readme_opens_with_the_two_commands():
-    assert re.search(r"\A# .*\n\n```\nmake run .*\nmake test .*\n```\n", README)
+    assert re.search(r"\A# .*\n\n<!-- .* -->\n```sh\nmake run .*\nmake test .*\n```\n", README)

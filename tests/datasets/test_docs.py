@@ -39,7 +39,7 @@ def test_the_python_runs(environment: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_a_try_leaves_nothing_where_real_data_is_looked_for(environment: dict[str, str], tmp_path: Path) -> None:
-    (commands,) = re.findall(r"```\n(export .*?)```", DOC, re.DOTALL)
+    (commands,) = re.findall(r"```sh\n(export .*?)```", DOC, re.DOTALL)
     here = commands.replace("/tmp/", f"{tmp_path}/")
     done = subprocess.run(["bash", "-e", "-c", here], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

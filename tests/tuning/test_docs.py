@@ -35,7 +35,7 @@ def searched(tmp_path_factory):
     clicks.to_csv(folder / "clicks.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for command in smaller(smaller(blocks("")[0], "--trials 20", "--trials 1"), "--seeds 5", "--seeds 1").splitlines():
+        for command in smaller(smaller(blocks("sh")[0], "--trials 20", "--trials 1"), "--seeds 5", "--seeds 1").splitlines():
             program, *arguments = shlex.split(command)
             assert program == "tfadt"
             CliRunner().invoke(app, arguments, catch_exceptions=False)
