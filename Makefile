@@ -1,11 +1,12 @@
-# `make run` trains on the embedded default; `make test` checks everything. Both install what they need, once.
+# `make run` trains on the embedded default; `make test` checks everything; `make docs` builds the site. Each installs what it
+# needs, once.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(abspath $(VENV))/bin
 QUALITY_DATA ?= ../shared/data
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: run test soak bench quality bench-ingest denoising-table lint typecheck format
+.PHONY: run test soak bench quality bench-ingest denoising-table docs lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
@@ -13,11 +14,13 @@ run: $(VENV)/.installed
 test: lint typecheck
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-# What `make test` does a few times, done often: kills at random moments, each time with another seed, and malformed files.
+# What `make test` does a few times, done often: kills at random moments, each time with another seed, and malformed files; and
+# every line of the documentation that can run, those that train for long as well.
 soak: $(VENV)/.installed-dev
 	TFADT_SOAK_FILES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
+	TFADT_SOAK_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py
 	TFADT_SOAK_KILLS=30 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/serving/test_kills.py
 
 # Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.
@@ -35,6 +38,10 @@ bench-ingest: $(VENV)/.installed-dev
 # What denoising is worth on DATA/ml-100k and DATA/modcloth: the table of docs/denoising.md. Goes on where it was cut.
 denoising-table: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.denoising --data $(DATA)
+
+# The site, in site/. Strict: a dead link or a public name without a docstring fails. It reads the sources and imports nothing.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -60,4 +67,9 @@ $(VENV)/.installed: setup.py pyproject.toml
 $(VENV)/.installed-dev: setup.py pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --editable '.[dev]'
+	touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: setup.py pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --editable '.[docs]'
 	touch $(VENV)/.installed $@

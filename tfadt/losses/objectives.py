@@ -47,6 +47,7 @@ OBJECTIVES: dict[str, Objective] = {
     "bpr": Objective(bpr, pairwise=True),
     "softmax": Objective(bpr, listwise=True),
 }
+"""Objectives by the name that `adt.objective` has for them."""
 
 
 def get_objective(name: str) -> Objective:
