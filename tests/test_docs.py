@@ -125,7 +125,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("docs")
     rng = np.random.default_rng(0)
     user, item = np.divmod(np.arange(120 * 60), 60)
-    user, item = (pair[((user + item) % 4 == 0) | (rng.random(len(user)) < 0.05)] for pair in (user, item))
+    clicked = ((user + item) % 4 == 0) | (rng.random(len(user)) < 0.05)
+    user, item = user[clicked], item[clicked]
     rating = rng.choice(5, len(user), p=[0.05, 0.1, 0.2, 0.3, 0.35]) + 1
     log = pd.DataFrame({"user_id": user, "item_id": item, "rating": rating})
     split = rng.choice(["train", "valid", "test"], len(log), p=[0.8, 0.1, 0.1])
