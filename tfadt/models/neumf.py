@@ -8,7 +8,10 @@ import keras
 import tensorflow as tf
 
 from tfadt.models.recommender import Recommender
+from tfadt.optimizers.steps import take_rows
 from tfadt.search_space import Choices, SearchSpace
+
+_TILE = 4096  # items: 2 MB of activations at d = 32
 
 
 @keras.saving.register_keras_serializable("tfadt")
@@ -57,16 +60,24 @@ class NeuMF(Recommender):
         """Returns the logits of the pairs."""
         del training
         users, items = inputs
-        d = self.embedding_dim
-        # tf.split, not slices: the gradient of a slice is a whole row of zeros to be added up.
-        user_gmf, user_mlp = tf.split(self.lookup(self.user_table, users), [d, 4 * d], axis=1)
-        item_gmf, item_mlp = tf.split(self.lookup(self.item_table, items), [d, 4 * d], axis=1)
-        hidden = tf.concat([user_mlp, item_mlp], axis=1)
-        for kernel, bias in zip(self.mlp_kernels, self.mlp_biases, strict=True):
+        # The first layer is linear in [p_u, q_i], so it splits into a user and an item part: one product a distinct row.
+        user_kernel, item_kernel = tf.split(tf.cast(self.mlp_kernels[0], self.compute_dtype), 2)
+        user_gmf, user_part = self._parts(self.user_table, users, user_kernel)
+        item_gmf, item_part = self._parts(self.item_table, items, item_kernel)
+        hidden = tf.nn.relu(user_part + item_part + self.mlp_biases[0])
+        for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
             hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
         merged = tf.concat([user_gmf * item_gmf, hidden], axis=1)
         logits = self.project(merged, self.output_kernel, self.output_bias)
         return logits if self.bias_table is None else logits + tf.cast(self.lookup(self.bias_table, items)[:, 0], tf.float32)
+
+    def _parts(self, table: keras.Variable, ids: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the GMF vectors `[n, d]` of users or items, and what they add to the first layer `[n, 4d]`."""
+        d = self.embedding_dim
+        rows, index = self.lookup_distinct(table, ids)
+        # tf.split, not slices: the gradient of a slice is a whole row of zeros to be added up.
+        gmf, mlp = tf.split(rows, [d, 4 * d], axis=1)
+        return take_rows(gmf, index), take_rows(tf.matmul(mlp, kernel), index)
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the GMF and the MLP vector of each user, concatenated."""
@@ -76,22 +87,27 @@ class NeuMF(Recommender):
         """Returns the logits of all items.
 
         The first layer is linear in [p_u, q_i], so it splits into a user and an item part, each computed once; the rest
-        runs user by user, so that the activations of one user stay in cache.
+        runs for one user and some items at a time, so that their activations stay in cache.
         """
-        d = self.embedding_dim
+        d, items = self.embedding_dim, self.num_items
+        tiles = -(-items // _TILE)
+        size = -(-items // tiles)
         item = self.item_table.value
         first = self.mlp_kernels[0]
         from_user = tf.matmul(vectors[:, d:], first[: 4 * d]) + self.mlp_biases[0]
-        from_item = tf.matmul(item[:, d:], first[4 * d :])
+        from_item = tf.pad(tf.matmul(item[:, d:], first[4 * d :]), [[0, tiles * size - items], [0, 0]])
         gmf = tf.matmul(vectors[:, :d] * self.output_kernel[:d, 0], item[:, :d], transpose_b=True)
 
-        def mlp(one_user: tf.Tensor) -> tf.Tensor:
-            hidden = tf.nn.relu(from_item + one_user)
+        def mlp(n: tf.Tensor) -> tf.Tensor:
+            begin = n % tiles * size
+            hidden = tf.nn.relu(from_item[begin : begin + size] + from_user[n // tiles])
             for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
-                hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
+                # Not `+`: TensorFlow makes one kernel of product, bias_add and ReLU.
+                hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
             return tf.linalg.matvec(hidden, self.output_kernel[d:, 0])
 
-        logits = gmf + tf.map_fn(mlp, from_user) + self.output_bias
+        pieces = tf.map_fn(mlp, tf.range(tf.shape(vectors)[0] * tiles), fn_output_signature=tf.float32)
+        logits = gmf + tf.reshape(pieces, [-1, tiles * size])[:, :items] + self.output_bias
         return logits if self.bias_table is None else logits + self.bias_table.value[:, 0]
 
     def get_config(self) -> dict[str, Any]:

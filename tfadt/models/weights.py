@@ -112,6 +112,17 @@ class EmbeddingModel(keras.Model):
         rows = tf.gather(table.value, ids) if self._step is None else self._step.rows(table, ids)
         return tf.cast(rows, self.compute_dtype)
 
+    def lookup_distinct(self, table: keras.Variable, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns each row of a table that a train step reads once, `[m, dim]`, and which of them each id is, int64 `[n]`.
+
+        What is computed from a row alone is then computed once; `take_rows` repeats it. Outside of a step, where no two ids
+        need be the same, the rows are as many as the ids.
+        """
+        if self._step is None:
+            return self.lookup(table, ids), tf.cumsum(tf.ones_like(ids), exclusive=True)
+        rows, index = self._step.distinct_rows(table, ids)
+        return tf.cast(rows, self.compute_dtype), index
+
     @staticmethod
     def project(features: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         """Returns `features . kernel + bias` as float32 `[n]`."""

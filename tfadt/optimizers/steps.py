@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -30,17 +30,23 @@ class OptimizerStep:
 
         A row that is read twice counts twice. Tables with `penalised = False` count nothing.
         """
-        lengths = [tf.reduce_mean(tf.reduce_sum(tf.square(rows), axis=1)) for rows in self._penalised]
+        lengths = [tf.reduce_mean(lengths) for lengths in self._penalised]
         return 0.5 * tf.add_n(lengths) if lengths else tf.zeros([])
 
     def rows(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of int64 `ids` `[n]` (repeats welcome): float32 `[n, dim]`."""
-        return self._remember(table, tf.gather(table.value, ids))
+        return take_rows(*self.distinct_rows(table, ids))
 
-    def _remember(self, table: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
+    def distinct_rows(self, table: keras.Variable, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns each row once, float32 `[m, dim]`, and which of them each of int64 `ids` `[n]` is, int64 `[n]`."""
+        distinct, index = tf.unique(ids, out_idx=tf.int64)
+        rows = self._read_rows(table, distinct)
         if table.trainable and getattr(table, "penalised", True):
-            self._penalised.append(rows)
-        return rows
+            self._penalised.append(tf.gather(tf.reduce_sum(tf.square(rows), axis=1), index))
+        return rows, index
+
+    def _read_rows(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
+        return tf.gather(table.value, ids)
 
     def minimize(self, loss: tf.Tensor, variables: Sequence[keras.Variable]) -> None:
         """Moves the variables against the gradient of the loss, a scalar, and counts the step."""
@@ -63,36 +69,43 @@ class DeferredStep(OptimizerStep):
 
     def __init__(self, optimizer: DeferredAdam, tape: tf.GradientTape):
         super().__init__(optimizer, tape)
-        self._read: list[tuple[keras.Variable, TableRows, tf.Tensor, tf.Tensor]] = []
+        self._read: list[tuple[keras.Variable, TableRows]] = []
 
-    def rows(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
+    def _read_rows(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows as dense Adam would have them.
 
         Raises:
             ValueError: If the table was read in this step already; its second update would overwrite the first.
         """
         if not table.trainable:
-            return super().rows(table, ids)
-        if any(table is earlier for earlier, *_ in self._read):
+            return super()._read_rows(table, ids)
+        if any(table is earlier for earlier, _ in self._read):
             raise ValueError(f"A step can look a table up once. Received a second lookup of {table.path}.")
-        distinct, index = tf.unique(ids, out_idx=tf.int64)
-        rows = self.optimizer.rows(table, distinct)
-        looked_up = tf.gather(rows.weights, index)
-        self.tape.watch(looked_up)
-        self._read.append((table, rows, index, looked_up))
-        return self._remember(table, looked_up)
+        rows = self.optimizer.rows(table, ids)
+        self.tape.watch(rows.weights)
+        self._read.append((table, rows))
+        return rows.weights
 
     def minimize(self, loss: tf.Tensor, variables: Sequence[keras.Variable]) -> None:
         """Moves the rows that were read and the variables that are no tables."""
         dense = [variable for variable in variables if not is_deferred(variable)]
-        looked_up = [rows for *_, rows in self._read]
-        gradients = self.tape.gradient(self.optimizer.scale_loss(loss), [*dense, *looked_up])
-        for (table, rows, index, _), gradient in zip(self._read, gradients[len(dense) :], strict=True):
-            # Sorted first: a sum over sorted segments takes a third of the time of one over unsorted segments.
-            order = tf.argsort(index, stable=True)
-            total = tf.math.segment_sum(tf.gather(gradient, order), tf.gather(index, order))
-            self.optimizer.update(table, rows, total)
+        read = [rows.weights for _, rows in self._read]
+        gradients = self.tape.gradient(self.optimizer.scale_loss(loss), [*dense, *read])
+        for (table, rows), gradient in zip(self._read, gradients[len(dense) :], strict=True):
+            self.optimizer.update(table, rows, gradient)
         self.apply(gradients[: len(dense)], dense)
+
+
+@tf.custom_gradient
+def take_rows(rows: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+    """Returns `rows[index]`, float32 `[n, dim]`, of rows `[m, dim]` and int64 `[n]` in which each of 0 .. m - 1 occurs."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        # Sorted first: a sum over sorted segments takes a third of the time of one over unsorted segments.
+        order = tf.argsort(index, stable=True)
+        return tf.math.segment_sum(tf.gather(upstream, order), tf.gather(index, order)), None
+
+    return tf.gather(rows, index), gradient
 
 
 def begin_step(optimizer: Any, tape: tf.GradientTape) -> OptimizerStep:
