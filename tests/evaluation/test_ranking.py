@@ -121,11 +121,11 @@ def test_equals_one_sort_a_user(case):
         assert items[row].tolist() == left + [-1] * (k - len(left))
 
 
-def test_a_block_of_scores_fills_64_mb(monkeypatch):
+def test_a_block_of_scores_fills_16_mb(monkeypatch):
     monkeypatch.setattr(ranking, "available_memory", lambda: 8 << 30)
-    assert block_size(1 << 14) == 1024
+    assert block_size(1 << 14) == 256
     monkeypatch.setattr(ranking, "available_memory", lambda: None)
-    assert block_size(1 << 14) == 1024
+    assert block_size(1 << 14) == 256
 
 
 def test_a_block_takes_a_quarter_of_scarce_memory_and_at_least_one_user(monkeypatch):

@@ -10,6 +10,7 @@ from tfadt.denoising.reweighted import RCE
 from tfadt.denoising.standard import Standard
 from tfadt.denoising.truncated import TCE
 from tfadt.evaluation.ranking import Ranker
+from tfadt.models.gmf import GMF
 from tfadt.models.stepping import Stepper
 
 POLICIES = {"standard": Standard, "t_ce": lambda: TCE(0.1, 10), "r_ce": lambda: RCE(0.2)}
@@ -42,6 +43,11 @@ def test_no_op_of_a_train_step_on_pairs_is_placed_on_the_host(cls):
 def test_no_op_of_the_full_ranking_is_placed_on_the_host(cls):
     data = checkerboard()
     assert on_host(Ranker(make(cls, data), 5, data.history()).function) == []
+
+
+def test_no_op_of_a_ranking_in_two_steps_is_placed_on_the_host():
+    data = checkerboard(items=600)
+    assert on_host(Ranker(make(GMF, data), 2, data.history()).function) == []
 
 
 def test_what_is_on_the_host_is_found():

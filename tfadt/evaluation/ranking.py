@@ -16,10 +16,11 @@ from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.false_positives import false_share
 from tfadt.evaluation.metrics import anti_precision, coverage, novelty, ranking_metrics
+from tfadt.evaluation.top_k import top_k
 from tfadt.memory import available_memory
 from tfadt.sampling.ragged import expand
 
-_BLOCK_BYTES = 64 << 20
+_BLOCK_BYTES = 16 << 20  # more than 32 MB is new memory from the system at each call, which takes longer than the ranking
 _FLOAT_BYTES = 4
 NUM_GROUPS = 4
 
@@ -63,7 +64,7 @@ class ListScorer(Scorer, Protocol):
 
 
 def block_size(width: int) -> int:
-    """Returns how many users to rank at a time: `width` float32 of each fill 64 MB, or a quarter of the free memory."""
+    """Returns how many users to rank at a time: `width` float32 of each fill 16 MB, or a quarter of the free memory."""
     free = available_memory()
     budget = _BLOCK_BYTES if free is None else min(_BLOCK_BYTES, free // 4)
     return max(1, budget // (_FLOAT_BYTES * width))
@@ -101,7 +102,7 @@ class Ranker:
     @cached_property
     def function(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
         """The traced graph, from int64 user codes `[B]` to items, scores, and which users have undefined scores."""
-        scorer, exclude, available = self._scorer, self._exclude, self._available
+        scorer, exclude, available, num_items = self._scorer, self._exclude, self._available, self._scorer.num_items
         # Variables, not constants: a constant is copied into the graph, which stops at 2 GB.
         offsets = None if exclude is None else tf.Variable(exclude.offsets, trainable=False, dtype=tf.int64)
         excluded = None if exclude is None else tf.Variable(exclude.items, trainable=False, dtype=tf.int64)
@@ -112,13 +113,13 @@ class Ranker:
             scores = scorer.score_users(users)
             # Looked for in all scores: top_k quietly puts NaN last, so that a few diverged items would just vanish.
             undefined = tf.reduce_any(tf.math.is_nan(scores), axis=1)
+            cells = None
             if offsets is not None and excluded is not None:
                 starts = tf.gather(offsets, users)
                 row, position = expand(starts, tf.gather(offsets, users + 1) - starts)
                 cells = tf.stack([row, tf.gather(excluded, position)], axis=1)
-                scores = tf.tensor_scatter_nd_update(scores, cells, tf.fill(tf.shape(row), -np.inf))
-            best, codes = tf.math.top_k(scores, available)
-            items = tf.where(tf.equal(best, -np.inf), tf.constant(-1, tf.int64), tf.cast(codes, tf.int64))
+            best, codes = top_k(scores, available, num_items, cells)
+            items = tf.where(tf.equal(best, -np.inf), tf.constant(-1, tf.int64), codes)
             return items, best, undefined
 
         # The concrete function: TensorFlow takes several models' functions for one that is traced too often, and warns.

@@ -89,25 +89,24 @@ class NeuMF(Recommender):
         The first layer is linear in [p_u, q_i], so it splits into a user and an item part, each computed once; the rest
         runs for one user and some items at a time, so that their activations stay in cache.
         """
-        d, items = self.embedding_dim, self.num_items
-        tiles = -(-items // _TILE)
-        size = -(-items // tiles)
+        d = self.embedding_dim
         item = self.item_table.value
         first = self.mlp_kernels[0]
         from_user = tf.matmul(vectors[:, d:], first[: 4 * d]) + self.mlp_biases[0]
-        from_item = tf.pad(tf.matmul(item[:, d:], first[4 * d :]), [[0, tiles * size - items], [0, 0]])
+        from_item = tf.matmul(item[:, d:], first[4 * d :])
         gmf = tf.matmul(vectors[:, :d] * self.output_kernel[:d, 0], item[:, :d], transpose_b=True)
 
-        def mlp(n: tf.Tensor) -> tf.Tensor:
-            begin = n % tiles * size
-            hidden = tf.nn.relu(from_item[begin : begin + size] + from_user[n // tiles])
-            for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
-                # Not `+`: TensorFlow makes one kernel of product, bias_add and ReLU.
-                hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
-            return tf.linalg.matvec(hidden, self.output_kernel[d:, 0])
+        def mlp(one_user: tf.Tensor) -> tf.Tensor:
+            parts = []
+            for begin in range(0, self.num_items, _TILE):
+                hidden = tf.nn.relu(from_item[begin : begin + _TILE] + one_user)
+                for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
+                    # Not `+`: TensorFlow makes one kernel of product, bias_add and ReLU.
+                    hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
+                parts.append(tf.linalg.matvec(hidden, self.output_kernel[d:, 0]))
+            return tf.concat(parts, axis=0)
 
-        pieces = tf.map_fn(mlp, tf.range(tf.shape(vectors)[0] * tiles), fn_output_signature=tf.float32)
-        logits = gmf + tf.reshape(pieces, [-1, tiles * size])[:, :items] + self.output_bias
+        logits = gmf + tf.map_fn(mlp, from_user, parallel_iterations=2) + self.output_bias
         return logits if self.bias_table is None else logits + self.bias_table.value[:, 0]
 
     def get_config(self) -> dict[str, Any]:
