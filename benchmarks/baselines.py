@@ -9,9 +9,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
-from tfadt.data.interactions import InteractionData
+from tfadt.data.interactions import CSR, InteractionData
+from tfadt.models.gmf import GMF
 
 BATCH = 1024
 DIM = 32
@@ -91,6 +93,25 @@ def torch_loop(name: str, data: InteractionData, steps: int = 15) -> float | Non
         optimizer.step()
         seconds.append(time.perf_counter() - begun)
     return float(np.median(seconds[3:]))
+
+
+def implicit_recommend(model: GMF, seen: CSR, users: np.ndarray, k: int) -> Callable[[], int] | None:
+    """Returns what ranks users with the package `implicit`, given a GMF's vectors; None where it is not installed."""
+    try:
+        from implicit.cpu.als import AlternatingLeastSquares
+    except ImportError:
+        return None
+    ranker = AlternatingLeastSquares(factors=model.embedding_dim)
+    ranker.user_factors = model.user_table.value.numpy() * model.output_kernel.numpy()[:, 0]
+    ranker.item_factors = model.item_table.value.numpy()
+    shape = (model.num_users, model.num_items)
+    clicked = sp.csr_matrix((np.ones(len(seen.items), np.float32), seen.items, seen.offsets), shape)[users]
+
+    def work() -> int:
+        ranker.recommend(users, clicked, N=k, filter_already_liked_items=True)
+        return len(users)
+
+    return work
 
 
 def matrix_products(batch: int, layers: list[tuple[int, int]], repeat: int = 40) -> Callable[[], int]:

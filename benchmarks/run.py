@@ -24,6 +24,7 @@ SECTIONS = {
     "growth": "benchmarks.engine",
     "memory": "benchmarks.engine",
     "ranking": "benchmarks.evaluation",
+    "catalogue": "benchmarks.evaluation",
     "preparation": "benchmarks.evaluation",
     "colliding": "benchmarks.colliding",
 }
