@@ -17,8 +17,9 @@ from tfadt.errors import ConfigError
 from tfadt.experiments.plans import plans
 from tfadt.study.budget import BUDGETS, ROWS, defaults
 from tfadt.study.progress import Countdown, CountedSearch, duration
-from tfadt.study.rows import expected_of_models, impossible, searched_policies, slowest, taken_over
+from tfadt.study.rows import expected_of_models, impossible, of_models, searched_policies, slowest, taken_over
 from tfadt.tuning.progress import SearchProgress
+from tfadt.tuning.space import search_space
 
 SMALL = (
     "ingest.simulated.users=100",
@@ -182,6 +183,15 @@ def test_a_control_is_not_searched_for_but_takes_the_settings_of_its_policy():
     assert taken_over("gmf", "t_ce", config) == ("gmf", "t_ce")
     alone = load_config(None, ["adt.models=gmf", "adt.policies=standard,random_drop"])
     assert searched_policies(alone) == [("gmf", "random_drop")]
+
+
+@pytest.mark.parametrize(("preset", "varies"), [("paper", False), ("strong", True)])
+def test_the_number_of_negatives_is_one_that_every_policy_of_the_study_takes(preset, varies):
+    # T-CE's rate is a share of all rows of a batch under `paper`: with 16 negatives a row less than the least it would try.
+    config = load_config(None, [f"adt.preset={preset}", "adt.models=neumf", "adt.policies=standard,t_ce"])
+    assert ("adt.num_negatives" in search_space(of_models(config), "neumf", "standard")) == varies
+    alone = load_config(None, [f"adt.preset={preset}", "adt.models=neumf", "adt.policies=standard,r_ce"])
+    assert "adt.num_negatives" in search_space(of_models(alone), "neumf", "standard")
 
 
 def test_policies_that_the_data_do_not_allow_are_named_with_the_reason():

@@ -67,6 +67,21 @@ def taken_over(model: str, policy: str, config: Config) -> tuple[str, str]:
     return (model, source) if source is not None and source in config.adt.policies else (model, policy)
 
 
+def of_models(config: Config) -> Config:
+    """Returns the settings of the search for the settings of models.
+
+    The number of negatives does not vary if one of the policies, which train with the winner, would not try others.
+    """
+    key = "adt.num_negatives"
+    pairs = [(model, policy) for model in config.adt.models for policy in applicable(model, config.adt.policies, config)]
+    varied = {(model, policy): key in search_space(config, model, policy) for model, policy in pairs}
+    if all(varied[pair] or not varied.get((pair[0], PLAIN), False) for pair in pairs):
+        return config
+    return with_settings(
+        config, {"tune.space": {**config.tune.space, "adt": {**config.tune.space.get("adt", {}), "num_negatives": []}}}
+    )
+
+
 def of_policies(config: Config) -> Config:
     """Returns the settings of the search for the settings of policies: nothing else varies."""
     space = {"policy": config.tune.space["policy"]} if "policy" in config.tune.space else {}

@@ -35,6 +35,7 @@ from tfadt.study.rows import (
     counts,
     expected_of_models,
     impossible,
+    of_models,
     of_policies,
     searched_policies,
     seconds_of_training,
@@ -179,8 +180,8 @@ def _begin(config: Config, out: Path) -> None:
 def _search(config: Config, data: InteractionData, out: Path, listener: SearchProgress, jobs: int | None) -> list[Search]:
     """Searches for the settings of each model, trained plainly; then, with those, for the settings of each policy."""
     plain: dict[str, dict[str, Any]] = {f"{model}-{PLAIN}": {} for model in config.adt.models}
-    of_models = with_settings(config, {"adt.policies": [PLAIN], "method": _methods(config, plain)})
-    found = list(_searched(of_models, data, out / _OF_MODELS, listener, jobs))
+    plainly = with_settings(of_models(config), {"adt.policies": [PLAIN], "method": _methods(config, plain)})
+    found = list(_searched(plainly, data, out / _OF_MODELS, listener, jobs))
     best = {each.model: each.best for each in found if each.best is not None}
     pairs = [(model, policy) for model, policy in searched_policies(config) if model in best]
     if pairs:
