@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tensorflow.core.framework import node_def_pb2
+from tensorflow.core.framework import node_def_pb2, types_pb2
 from tensorflow.python.framework import kernels
 
 # Arguments that belong on the host: shapes, axes, sizes and positions of slices, numbers of things, handles of variables.
 _DESCRIBING = {
     ("ArgMax", "dimension"),
     ("BroadcastTo", "shape"),
+    *((f"Collective{op}V2", key) for op in ("Gather", "Reduce") for key in ("group_key", "group_size", "instance_key")),
     ("ConcatOffset", "concat_dim"),
     ("ConcatV2", "axis"),
     ("Cumsum", "axis"),
     ("ExpandDims", "dim"),
     ("Fill", "dims"),
     ("GatherV2", "axis"),
+    ("Pad", "paddings"),
     ("ResourceGather", "resource"),
     *(("ResourceApplyAdam", handle) for handle in ("var", "m", "v")),
     ("Reshape", "shape"),
@@ -49,7 +51,7 @@ _DESCRIBING = {
     ("Tile", "multiples"),
     ("TopKV2", "k"),
     ("Transpose", "perm"),
-    ("UnsortedSegmentSum", "num_segments"),
+    *((f"UnsortedSegment{op}", "num_segments") for op in ("Max", "Sum")),
     *((op, "reduction_indices") for op in ("All", "Any", "Max", "Mean", "Sum", "Prod")),
     # Outputs that are shapes.
     ("ConcatOffset", "offset"),
@@ -91,7 +93,7 @@ def on_host(function: Any) -> list[str]:
     """Returns a line for each op that would run on the host, or move more than a few numbers there."""
     found = []
     for where, node in nodes(function):
-        if node.op in _STRUCTURE or _is_small(node):
+        if node.op in _STRUCTURE or _is_small(node) or _is_length(node):
             continue
         registered = kernels.get_registered_kernels_for_op(node.op).kernel
         fitting = [k for k in registered if k.device_type in ("GPU", "DEFAULT") and _fits(k, node)]
@@ -124,6 +126,11 @@ def _is_small(node: node_def_pb2.NodeDef) -> bool:
         if shape.unknown_rank or size > _SMALL:
             return False
     return True
+
+
+def _is_length(node: node_def_pb2.NodeDef) -> bool:
+    """Whether this is how many rows each device gives to a gather: as int32 it is on the host, where a size belongs."""
+    return node.op == "StridedSlice" and "allgather" in node.name and node.attr["T"].type == types_pb2.DT_INT32
 
 
 def _types(node: node_def_pb2.NodeDef) -> str:

@@ -43,6 +43,10 @@ class DivergedError(TfadtError):
         self.batch = batch
 
 
+class DeviceError(TfadtError):
+    """A device or a worker that shares a training was lost."""
+
+
 class InterruptedRunError(TfadtError):
     """A signal asked the run to stop, and it stopped in good order.
 

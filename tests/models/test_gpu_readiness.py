@@ -23,7 +23,7 @@ def train_function(cls, policy, objective="binary_crossentropy"):
     source = model.batch_source(data.train, model.negative_sampler(data), 8 if cls.user_batches else 96)
     policy.prepare(100, source.positive_share)
     model.optimizer.build(model.trainable_variables)
-    return Stepper(source, model._train_on, model.get_metrics_result)
+    return Stepper(source, model._train_on, model.get_metrics_result, model.strategy)
 
 
 @pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)

@@ -90,7 +90,7 @@ def test_a_train_step_stays_on_the_device(cls, objective):
     model = compiled(cls, objective)
     source = source_of(model)
     model.policy.prepare(100, source.positive_share)
-    assert on_host(Stepper(source, model._train_on, model.get_metrics_result).function) == []
+    assert on_host(Stepper(source, model._train_on, model.get_metrics_result, model.strategy).function) == []
 
 
 @SHARING

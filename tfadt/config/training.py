@@ -122,6 +122,9 @@ class ADTConfig(Section):
     """Folder of an earlier run on the same data whose weights each model, policy and seed starts from."""
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
+    strategy: Literal["none", "mirrored"] = "none"
+    """Devices of a training: one, or all GPUs of the machine, which share each batch (`tf.distribute.MirroredStrategy`). The
+    result is that of one device but for rounding."""
     steps_per_call: int = Field(default=200, ge=1)
     """Steps that run on the device before control returns to Python."""
 

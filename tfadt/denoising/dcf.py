@@ -14,6 +14,7 @@ from tfadt.denoising.remembered_loss import distinct
 from tfadt.denoising.truncated import TCE, MeanOver, Scope
 from tfadt.errors import ConfigError
 from tfadt.memory import require_memory
+from tfadt.sampling.replicas import copies
 from tfadt.search_space import Choices, SearchSpace
 
 
@@ -137,8 +138,9 @@ class DCF(TCE):
         which, (loss, kept) = distinct(clicks, damped(rows.loss), tf.cast(weights > 0, tf.float32))
         slot = tf.fill(tf.shape(which), self._epoch % self.window)
         cell = tf.stack([which, slot], axis=1)
-        self.damped.scatter_nd_update(cell, loss)
-        self.kept.scatter_nd_update(cell, kept)
+        for state, value in ((self.damped, loss), (self.kept, kept)):
+            for copy in copies(state):
+                copy.scatter_nd_update(cell, value)
 
     def on_epoch_end(self, epoch: int, model: Any) -> None:
         """Makes negatives of the clicks with the largest lower bounds, as many as are still due."""

@@ -12,6 +12,7 @@ from tfadt.data.interactions import Interactions
 from tfadt.denoising.base import Rows
 from tfadt.denoising.interaction_weights import InteractionWeights
 from tfadt.errors import ConfigError
+from tfadt.sampling.replicas import copies
 
 
 class RememberedLoss(InteractionWeights):
@@ -48,7 +49,8 @@ class RememberedLoss(InteractionWeights):
         """Notes the losses of a training batch."""
         del weights, step
         interactions, (loss,) = distinct(rows.interactions, rows.loss)
-        self.loss.scatter_nd_update(interactions[:, None], loss)
+        for copy in copies(self.loss):
+            copy.scatter_nd_update(interactions[:, None], loss)
 
     def on_epoch_end(self, epoch: int, model: Any) -> None:
         """Makes the weights of the next epoch."""

@@ -12,6 +12,7 @@ from tfadt.data.interactions import Interactions
 from tfadt.denoising.groups import Groups
 from tfadt.denoising.interaction_weights import InteractionWeights
 from tfadt.errors import ConfigError
+from tfadt.sampling.replicas import copies
 from tfadt.search_space import Choices, SearchSpace
 
 _BLOCK_USERS = 2048
@@ -58,7 +59,9 @@ class SGDL(InteractionWeights):
 
     def on_epoch_end(self, epoch: int, model: Any) -> None:
         """Notes what the model has memorised, and weighs by it once the window is full."""
-        self.memorised[epoch % self.window].assign(self._memorises(model).astype(np.int8))
+        memorised = self._memorises(model).astype(np.int8)
+        for copy in copies(self.memorised):
+            copy[epoch % self.window].assign(memorised)
         if epoch + 1 >= self.window:
             share = np.mean(self.memorised.numpy(), axis=0)
             self.weight.assign(share >= 0.5)

@@ -65,6 +65,7 @@ class Run:
         has_model: Whether the folder holds its model; a pipeline's step keeps the one model, not those it is compared with.
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
         strength: How the strength of denoising was chosen, and the frontier; None where it was set.
+        devices: Devices that shared each batch of the training (`adt.strategy`).
         seconds: Wall time of training, validation included, and of the test.
         per_user: Metrics of each user, which a file of their own keeps; None where it was not read.
     """
@@ -87,6 +88,7 @@ class Run:
     has_model: bool = True
     without_negative: int = 0
     strength: dict[str, Any] | None = None
+    devices: int = 1
     seconds: float
     per_user: InstanceOf[pd.DataFrame] | None = field(default=None, repr=False, compare=False)
 
@@ -130,6 +132,7 @@ class Run:
             selection_score=trained.selection_score,
             without_negative=trained.without_negative,
             strength=trained.strength,
+            devices=trained.devices,
             seconds=trained.seconds,
         )
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfadt.losses.objectives import Objective
+from tfadt.sampling.replicas import Replicas
 
 _LEAST_LOSS = 1e-30
 
@@ -44,7 +45,8 @@ class SharedLoss(NamedTuple):
     Attributes:
         logits: float32 `[B]`, the log odds of each positive, which R-CE weighs by.
         loss: float32 `[B]`, the loss of each row, at least 0, which the policy weighs.
-        beside: float32 scalar, what is added whatever the policy: the loss of the shared negatives; None for nothing.
+        beside: float32 scalar, what is added whatever the policy: the loss of the shared negatives; None for nothing. Over
+            several replicas it is what the rows of this one add.
     """
 
     logits: tf.Tensor
@@ -78,7 +80,7 @@ def pointwise(contrast: Contrast, objective: Objective, negative_weight: float) 
     as_negatives = objective.loss(tf.zeros_like(contrast.shared), contrast.shared)
     total = tf.gather(tf.reduce_sum(as_negatives, axis=1), contrast.owner)
     total -= tf.where(contrast.drawn, objective.loss(zeros, contrast.positive), 0.0)
-    mean = tf.reduce_mean(total / tf.maximum(contrast.num_others, 1.0))
+    (mean,) = Replicas().means([total / tf.maximum(contrast.num_others, 1.0)])
     return SharedLoss(contrast.positive, loss, negative_weight * mean)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.standard import Standard
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, DeviceError
 from tfadt.losses.objectives import get_objective
 from tfadt.losses.shared import Contrast, SharedLoss, pointwise, softmax
 from tfadt.models.arguments import as_list
@@ -20,9 +20,10 @@ from tfadt.models.statistics import TrainingStatistics
 from tfadt.models.stepping import Stepper, chunk_plan
 from tfadt.models.weights import EmbeddingModel
 from tfadt.optimizers.deferred_adam import DeferredAdam
-from tfadt.optimizers.steps import begin_step, prepare, sync
+from tfadt.optimizers.steps import OptimizerStep, begin_step, prepare, sync
 from tfadt.registry import POLICIES
 from tfadt.sampling.batches import Batch, BatchSource
+from tfadt.sampling.replicas import Replicas, Share, check_strategy
 
 _NOT_COMPILED = {
     "loss": "the loss is the policy's and the objective's: compile(policy='t_ce', objective='bpr')",
@@ -44,6 +45,8 @@ class DenoisingModel(EmbeddingModel):
 
     policy: DenoisingPolicy
 
+    user_batches: ClassVar[bool] = False
+    """Whether a step trains all rows of a few users rather than rows of all users."""
     shared_negatives: ClassVar[bool] = False
     """Whether logits are products of vectors, which `factors` gives: then all rows of a batch can share negatives."""
     whole_catalogue: ClassVar[bool] = False
@@ -72,7 +75,8 @@ class DenoisingModel(EmbeddingModel):
 
         Raises:
             ConfigError: If the objective or the policy is unknown, the model does not take the objective, an argument does
-                not apply, or a distribution strategy is in use.
+                not apply, or the model was made in the scope of another distribution strategy, or of one that does not
+                keep a copy of the model on each device.
         """
         for name, value in kwargs.items():
             if name not in _NOT_COMPILED:
@@ -81,8 +85,9 @@ class DenoisingModel(EmbeddingModel):
                 )
             if value:
                 raise ConfigError(f"compile() takes no {name}: {_NOT_COMPILED[name]}. Received: {name}={value!r}.")
-        if tf.distribute.has_strategy():
-            raise ConfigError("Models train on one device. Build and compile them outside of a distribution strategy.")
+        check_strategy(self.strategy)
+        if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not self.strategy:
+            raise ConfigError("Build the model in the scope of the distribution strategy that it is compiled in.")
         if not l2 >= 0:
             raise ConfigError(f"l2 must be at least 0. Received: {l2}.")
         if not negative_weight >= 0:
@@ -94,10 +99,13 @@ class DenoisingModel(EmbeddingModel):
             self.check_shared(f"the objective '{objective}'")
         self.objective = objective
         self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
-        self._statistics = TrainingStatistics()
-        # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
-        super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
-        self.optimizer.build(self.trainable_variables)
+        with self.strategy.scope():
+            self._statistics = TrainingStatistics()
+            # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
+            super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
+            self.optimizer.build(self.trainable_variables)
+        if self.strategy.num_replicas_in_sync > 1 and not self._is_mirrored:
+            raise ConfigError("Make the optimizer in the scope of the model's distribution strategy.")
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was called with, serialised."""
@@ -172,16 +180,23 @@ class DenoisingModel(EmbeddingModel):
         raise NotImplementedError(f"{type(self).__name__} takes no shared negatives.")
 
     def contrast(self, batch: Batch, training: bool = False) -> Contrast:
-        """Returns the logits of a batch of positives and of the shared items, or all items, that they stand against."""
+        """Returns the logits of a batch of positives and of the shared items, or all items, that they stand against.
+
+        Over several replicas each looks up a part of these items, and all score against the vectors of all.
+        """
         distinct, owner = tf.unique(batch.users, out_idx=tf.int64)
+        replicas = Replicas()
         if batch.shared is None:
-            users, vectors, biases = self.factors(distinct, self.every_item(), training)
+            users, own_vectors, own_biases = self.factors(distinct, replicas.part(self.every_item()), training)
+            vectors, biases = replicas.join(own_vectors), replicas.join(own_biases)
             logits = tf.cast(tf.matmul(users, vectors, transpose_b=True) + biases, tf.float32)
             positive = tf.gather(tf.reshape(logits, [-1]), owner * self.num_items + batch.items)
             return Contrast(positive, logits, owner, tf.ones_like(batch.items, tf.bool))
-        sizes = [tf.size(batch.items), tf.size(batch.shared)]
-        users, vectors, biases = self.factors(distinct, tf.concat([batch.items, batch.shared], 0), training)
+        looked_up = replicas.part(batch.shared)
+        sizes = [tf.size(batch.items), tf.size(looked_up)]
+        users, vectors, biases = self.factors(distinct, tf.concat([batch.items, looked_up], 0), training)
         (own, others), (own_biases, other_biases) = tf.split(vectors, sizes), tf.split(biases, sizes)
+        others, other_biases = replicas.join(others), replicas.join(other_biases)
         positive = tf.reduce_sum(tf.gather(users, owner) * own, axis=1) + own_biases
         logits = tf.matmul(users, others, transpose_b=True) + other_biases
         place = tf.searchsorted(batch.shared, batch.items, out_type=tf.int64)
@@ -199,30 +214,61 @@ class DenoisingModel(EmbeddingModel):
             return softmax(contrast)
         return pointwise(contrast, self._objective, self.negative_weight)
 
-    def batch_loss(self, batch: Batch, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def batch_loss(self, batch: Batch, step: OptimizerStep | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns the policy's loss of a batch, the objective's loss of each row, and the rows' weights.
 
         This is the whole of denoising training: `sum(weights * loss) / divisor` (the paper's eqs. 2 and 4), with weights
         that carry no gradient. Shared negatives are no rows: what they cost is added as it is.
+
+        Over several replicas each computes the losses of its share of the rows, and the policy sees those of the whole
+        batch.
+
+        Args:
+            batch: The rows.
+            step: The train step that is being made; None to measure alone.
+
+        Returns:
+            What the rows of this replica add to the policy's loss, a float32 scalar; the loss of each row of the batch and
+            its weight, float32 `[B]`, which carry no gradient.
         """
+        training, listwise = step is not None, self.listwise or batch.shared is not None
+        share = Share(batch, self.user_batches or listwise)
         labels, importance = self.policy.relabel(batch.labels, batch.known_positive, batch.interactions)
         beside = None
-        if self.listwise or batch.shared is not None:
-            logits, loss, beside = self.shared_loss(batch, training)
-        else:
-            logits, loss = self.row_loss(batch._replace(labels=labels), training)
-        still = tf.stop_gradient(loss), tf.stop_gradient(logits)
-        rows = Rows(batch.users, batch.items, labels, *still, batch.known_positive, batch.false_positive, batch.interactions)
+        self._making.step = step
+        try:
+            if listwise:
+                logits, loss, beside = self.shared_loss(share.batch(batch), training)
+            else:
+                logits, loss = self.row_loss(share.batch(batch._replace(labels=labels)), training)
+        finally:
+            self._making.step = None
+        all_losses, all_logits = share.whole((loss, logits))
+        rows = Rows(
+            batch.users,
+            batch.items,
+            labels,
+            all_losses,
+            all_logits,
+            batch.known_positive,
+            batch.false_positive,
+            batch.interactions,
+        )
         weights, divisor = self.policy.weights(rows, self.iteration)
         if training:
             self.policy.observe(rows, weights, self.iteration)
         if importance is not None:
             weights *= importance
-        total = tf.math.divide_no_nan(tf.reduce_sum(tf.stop_gradient(weights) * loss), divisor)
-        return total if beside is None else total + beside, loss, weights
+        weights = tf.stop_gradient(weights)
+        total = tf.math.divide_no_nan(tf.reduce_sum(share.of(weights) * loss), divisor)
+        return total if beside is None else total + beside, all_losses, weights
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Makes one step on a `Batch`, or on Keras's `((users, items), labels)`."""
+        """Makes one step on a `Batch`, or on Keras's `((users, items), labels)`, which one device alone takes."""
+        if self._is_mirrored and not isinstance(data, Batch):
+            raise ConfigError(
+                "A model of a distribution strategy draws its batches itself. Expected an InteractionData. Received: arrays."
+            )
         self._train_on(data if isinstance(data, Batch) else self._as_batch(data))
         return self.get_metrics_result()
 
@@ -242,13 +288,11 @@ class DenoisingModel(EmbeddingModel):
         if not self.trainable_variables:
             warnings.warn("The model does not have any trainable weights: training changes nothing.", stacklevel=2)
         with tf.GradientTape() as tape:
-            self._step = begin_step(self.optimizer, tape)
-            try:
-                value, loss, weights = self.batch_loss(batch, training=True)
-            finally:
-                step, self._step = self._step, None
+            step = begin_step(self.optimizer, tape)
+            value, loss, weights = self.batch_loss(batch, step)
             total = value + self.l2 * step.penalty() if self.l2 else value
         step.minimize(total, self.trainable_variables)
+        value, total = Replicas().sum((value, total))
         self._statistics.update_state(batch, value, loss, weights)
         return total
 
@@ -305,18 +349,20 @@ class DenoisingModel(EmbeddingModel):
 
         Raises:
             ConfigError: If the policy cannot work with such batches.
+            DeviceError: If a device or a worker was lost.
             DivergedError: If the loss of a step is not finite.
         """
         first_step = int(self.iteration) - done
         passes = epochs - initial_epoch
         horizon = horizon or first_step + source.steps_per_epoch * passes
         self.policy.prepare(horizon, source.positive_share)
-        prepare(self.optimizer, horizon)
+        with self.strategy.scope():
+            prepare(self.optimizer, horizon)
         self._statistics.has_feedback = source.has_feedback
         (first, count), calls_per_epoch = chunk_plan(source.steps_per_epoch, passes, steps_per_call, stops, first_step, done)
         cut_epoch = max(done - 1, 0) // source.steps_per_epoch
         left = slice(cut_epoch * calls_per_epoch, None)
-        self.train_function = Stepper(source, self._train_on, self.get_metrics_result)
+        self.train_function = Stepper(source, self._train_on, self.get_metrics_result, self.strategy)
         others = as_list(callbacks)
 
         def due(step: int) -> bool:
@@ -332,9 +378,27 @@ class DenoisingModel(EmbeddingModel):
             callbacks=[FitHook(others, due), *others],
         )
 
+    @property
+    def _is_mirrored(self) -> bool:
+        return isinstance(self.optimizer.iterations.value, tf.distribute.DistributedValues)
+
+    @property
+    def distribute_strategy(self) -> tf.distribute.Strategy:
+        """The strategy of Keras's own loops, which is none: the train function spreads its steps over `strategy`."""
+        return tf.distribute.get_strategy()
+
     def _fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        if tf.distribute.has_strategy():
+            raise ConfigError("Call fit() outside of the scope of the distribution strategy, which the model knows.")
         try:
             return super().fit(*args, **kwargs)
+        except (tf.errors.UnavailableError, tf.errors.DeadlineExceededError, tf.errors.AbortedError) as error:
+            # In the midst of a step: some tables are moved and some are not, so nobody is to look at them.
+            raise DeviceError(
+                f"A device or a worker that shares the training was lost after step {int(self.iteration)} "
+                f"({type(error).__name__}). The weights in memory are of no use. Train again, or go on from the last "
+                "checkpoint."
+            ) from error
         except BaseException:
             self.sync()  # whoever looks at a model whose training was stopped
             raise

@@ -40,8 +40,6 @@ class Recommender(IdentifiedModel):
 
     needs_extra_feedback: ClassVar[bool] = False
     """Whether training needs to know which clicks are known to be liked."""
-    user_batches: ClassVar[bool] = False
-    """Whether a step trains all rows of a few users rather than rows of all users."""
     search_space: ClassVar[SearchSpace] = {}
     """What a search tries for the constructor's arguments."""
 
@@ -136,6 +134,11 @@ class Recommender(IdentifiedModel):
         """
         by_user = self.user_batches and not validation
         make, size = (UserSource, batch_size or 128) if by_user else (PairSource, batch_size or 1024)
+        if size < self.strategy.num_replicas_in_sync and not validation:
+            raise ConfigError(
+                f"Each device takes a part of a batch. Expected a batch_size of at least "
+                f"{self.strategy.num_replicas_in_sync}, the number of devices. Received: {size}."
+            )
         seed = self.seed + 1 if validation else self.seed
         numbered = self.policy.remembers_interactions and not validation
         if isinstance(sampler, NegativeSampler) and not self.listwise:
@@ -238,10 +241,11 @@ class Recommender(IdentifiedModel):
             if not isinstance(validation_data, InteractionData):
                 raise ConfigError(f"fit(data) is validated on a data set. Received: {type(validation_data).__name__}.")
             others = [RankingValidation(self._validation(validation_data, k)), *others]
-        sampler = sampler or self.negative_sampler(x, num_negatives)
         rows = self.training_rows(x)
-        self.policy.build(rows, self.num_users, self.num_items)
-        source = self.batch_source(rows, sampler, batch_size, num_negatives)
+        with self.strategy.scope():  # what a step reads lies on each device
+            sampler = sampler or self.negative_sampler(x, num_negatives)
+            self.policy.build(rows, self.num_users, self.num_items)
+            source = self.batch_source(rows, sampler, batch_size, num_negatives)
         return self.fit_source(source, epochs, steps_per_call, verbose=verbose, callbacks=others)
 
     def evaluate(self, x: Any = None, y: Any = None, *, split: str = "test", k: Any = 20, **kwargs: Any) -> Any:

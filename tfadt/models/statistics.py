@@ -38,8 +38,10 @@ class TrainingStatistics(keras.metrics.Metric):
     def __init__(self, name: str = "training"):
         super().__init__(name=name, dtype="float64")
         self.has_feedback = False
-        # float64: a float32 count stops growing at 2**24 rows.
-        self.totals = self.add_variable((len(_TOTALS),), "zeros", dtype="float64", name="totals")
+        # float64: a float32 count stops growing at 2**24 rows. Of several replicas each adds the whole batch: one is read.
+        self.totals = self.add_variable(
+            (len(_TOTALS),), "zeros", dtype="float64", aggregation="only_first_replica", name="totals"
+        )
 
     def update_state(self, batch: Batch, value: tf.Tensor, loss: tf.Tensor, weights: tf.Tensor) -> None:
         """Adds one step: its batch, its loss, and the loss and weight of each row."""

@@ -54,6 +54,8 @@ def chunk_plan(
 class Stepper:
     """A Keras train function that makes all the steps of a call in one graph, with no host sync between them.
 
+    Over several devices it makes them one by one.
+
     It is called with an iterator over `(first step, number of steps)` and returns the logs. A loss that is not finite raises
     DivergedError, with the step and its batch.
 
@@ -61,24 +63,35 @@ class Stepper:
         source: Draws all the batches of a call in one vectorised go, before the loop.
         train: Makes one step on a batch and returns its loss; all variables that it needs exist already.
         result: Gives the logs, after the last step of a call.
+        strategy: Spreads each step over its devices, each of which draws the batches for itself.
 
     Attributes:
         function: The traced graph.
     """
 
-    def __init__(self, source: BatchSource, train: Callable[[Batch], tf.Tensor], result: Callable[[], dict[str, Any]]):
+    def __init__(
+        self,
+        source: BatchSource,
+        train: Callable[[Batch], tf.Tensor],
+        result: Callable[[], dict[str, Any]],
+        strategy: tf.distribute.Strategy,
+    ):
         self._source = source
+        self._strategy = strategy
         signature = [tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int32)]
 
         @tf.function(input_signature=signature, jit_compile=False, autograph=False)
         def run_steps(first: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
             # A cumulative sum of ones, not tf.range: tf.range writes its result to host memory on a GPU.
-            drawn = source.draw(first + tf.cumsum(tf.ones(count[None], tf.int64), exclusive=True))
+            steps = first + tf.cumsum(tf.ones(count[None], tf.int64), exclusive=True)
+            drawn = strategy.run(source.draw, (steps,))
 
             # The counter is int32, which TensorFlow keeps on the host: the loop's condition then waits for no GPU. For the
             # same reason a loss that is not finite does not end the loop; its step is noted.
             def step(k: tf.Tensor, diverged: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                fine = tf.logical_or(tf.math.is_finite(train(source.batch(drawn, k))), diverged >= 0)
+                losses = strategy.run(lambda drawn, k: train(source.batch(drawn, k)), (drawn, k))
+                loss = strategy.experimental_local_results(losses)[0]  # the same on every device
+                fine = tf.logical_or(tf.math.is_finite(loss), diverged >= 0)
                 return k + 1, tf.where(fine, diverged, first + tf.cast(k, tf.int64))
 
             _, diverged = tf.while_loop(
@@ -91,10 +104,21 @@ class Stepper:
 
     def __call__(self, calls: Iterator[Any]) -> dict[str, Any]:
         """Makes the steps of the next call."""
-        diverged, logs = self.function(*next(calls))
+        first, count = next(calls)
+        if self._strategy.num_replicas_in_sync == 1:
+            return self._run(first, count)
+        # What devices tell each other has one shape within a call of a graph, and steps differ in their distinct rows.
+        logs: dict[str, Any] = {}
+        for step in range(int(first), int(first) + int(count)):
+            logs = self._run(tf.constant(step, tf.int64), tf.constant(1))
+        return logs or self._run(first, count)
+
+    def _run(self, first: tf.Tensor, count: tf.Tensor) -> dict[str, Any]:
+        diverged, logs = self.function(first, count)
         if int(diverged) >= 0:
             raise _diverged(self._source, int(diverged))
-        return logs
+        result: dict[str, Any] = logs
+        return result
 
 
 def _diverged(source: BatchSource, step: int) -> DivergedError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import keras
@@ -26,10 +27,12 @@ class EmbeddingModel(keras.Model):
         history_size: Total number of items in all histories.
         seed: Seed of the initial weights and of every draw in training.
         **kwargs: As in `keras.Model`.
+
+    Attributes:
+        strategy: The `tf.distribute.Strategy` in whose scope the model was made, over whose devices it trains.
     """
 
     _popularity_bias: keras.Variable | None = None  # the item biases that begin at the items' popularity
-    _step: OptimizerStep | None = None  # the train step that is being made
 
     def __init__(self, num_users: int, num_items: int, history_size: int = 0, seed: int = 0, **kwargs: Any):
         super().__init__(**kwargs)
@@ -38,6 +41,9 @@ class EmbeddingModel(keras.Model):
         self.history_size = int(history_size)
         self.seed = int(seed)
         self._initializers_made = 0
+        self.strategy = tf.distribute.get_strategy()
+        # The train step that is being made: TensorFlow traces the replicas of a step in threads that take turns.
+        self._making = threading.local()
         self.history_offsets = self.add_weight(
             name="history_offsets", shape=(num_users + 1,), dtype="int64", initializer="zeros", trainable=False
         )
@@ -109,7 +115,8 @@ class EmbeddingModel(keras.Model):
 
     def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of a table, `[n, dim]`, in the compute dtype."""
-        rows = tf.gather(table.value, ids) if self._step is None else self._step.rows(table, ids)
+        step: OptimizerStep | None = getattr(self._making, "step", None)
+        rows = tf.gather(table.value, ids) if step is None else step.rows(table, ids)
         return tf.cast(rows, self.compute_dtype)
 
     def lookup_distinct(self, table: keras.Variable, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

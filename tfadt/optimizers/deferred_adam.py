@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt.errors import ConfigError
+from tfadt.sampling.replicas import copies
 
 _BLOCK_ROWS = 1 << 18
 _HORIZON = 20_000  # steps after which beta_2 ** step is below 3e-9 and the bias correction is 1
@@ -207,7 +208,8 @@ class DeferredAdam(keras.optimizers.Adam):
     def _write(self, table: keras.Variable, ids: tf.Tensor, values: tuple[tf.Tensor, ...], step: tf.Tensor) -> None:
         state = self._state[self._get_variable_index(table)]
         for variable, value in zip(state, (*values, tf.fill(tf.shape(ids), step)), strict=True):
-            variable.scatter_update(tf.IndexedSlices(value, ids))
+            for copy in copies(variable):
+                copy.scatter_update(tf.IndexedSlices(value, ids))
 
     @property
     def _scheduled(self) -> bool:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfadt.optimizers.deferred_adam import DeferredAdam, TableRows, is_deferred
 from tfadt.optimizers.rates import CosineOverRun
+from tfadt.sampling.replicas import Replicas
 
 
 class OptimizerStep:
@@ -28,10 +29,10 @@ class OptimizerStep:
     def penalty(self) -> tf.Tensor:
         """Returns half the mean square length of the rows read from each table, summed over the tables: a float32 scalar.
 
-        A row that is read twice counts twice. Tables with `penalised = False` count nothing.
+        A row that is read twice counts twice. Tables with `penalised = False` count nothing. Over several replicas it is
+        what this one adds to that.
         """
-        lengths = [tf.reduce_mean(lengths) for lengths in self._penalised]
-        return 0.5 * tf.add_n(lengths) if lengths else tf.zeros([])
+        return 0.5 * tf.add_n(Replicas().means(self._penalised)) if self._penalised else tf.zeros([])
 
     def rows(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of int64 `ids` `[n]` (repeats welcome): float32 `[n, dim]`."""
@@ -49,7 +50,10 @@ class OptimizerStep:
         return tf.gather(table.value, ids)
 
     def minimize(self, loss: tf.Tensor, variables: Sequence[keras.Variable]) -> None:
-        """Moves the variables against the gradient of the loss, a scalar, and counts the step."""
+        """Moves the variables against the gradient of the loss, a scalar, and counts the step.
+
+        Over several replicas the loss is what this one adds to that of the batch; all of them make the same move.
+        """
         self.apply(self.tape.gradient(self.optimizer.scale_loss(loss), list(variables)), variables)
 
     def apply(self, gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable]) -> None:
@@ -91,7 +95,12 @@ class DeferredStep(OptimizerStep):
         dense = [variable for variable in variables if not is_deferred(variable)]
         read = [rows.weights for _, rows in self._read]
         gradients = self.tape.gradient(self.optimizer.scale_loss(loss), [*dense, *read])
+        replicas = Replicas()
         for (table, rows), gradient in zip(self._read, gradients[len(dense) :], strict=True):
+            if replicas.count > 1:
+                ids, parts = _gathered(replicas, rows.ids, gradient)
+                distinct, index = tf.unique(ids, out_idx=tf.int64)
+                rows, gradient = self.optimizer.rows(table, distinct), _sums(parts, index)
             self.optimizer.update(table, rows, gradient)
         self.apply(gradients[: len(dense)], dense)
 
@@ -101,12 +110,27 @@ def take_rows(rows: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, Callable[[t
     """Returns `rows[index]`, `[n, dim]`, of rows `[m, dim]` and int64 `[n]` in which each of 0 .. m - 1 occurs."""
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        # Sorted first: a sum over sorted segments takes a third of the time of one over unsorted segments.
-        order = tf.argsort(index, stable=True)
-        ordered = tf.cast(tf.gather(upstream, order), tf.float32)  # half precision would lose the small ones of many
-        return tf.cast(tf.math.segment_sum(ordered, tf.gather(index, order)), rows.dtype), None
+        return tf.cast(_sums(upstream, index), rows.dtype), None
 
     return tf.gather(rows, index), gradient
+
+
+def _sums(rows: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of the rows `[n, dim]` of each of 0 .. m - 1 in `index`, in which each occurs: float32 `[m, dim]`."""
+    # Sorted first: a sum over sorted segments takes a third of the time of one over unsorted segments.
+    order = tf.argsort(index, stable=True)
+    ordered = tf.cast(tf.gather(rows, order), tf.float32)  # half precision would lose the small ones of many
+    return tf.math.segment_sum(ordered, tf.gather(index, order))
+
+
+def _gathered(replicas: Replicas, ids: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the ids int64 `[n]` and float32 rows `[n, dim]` of all replicas, those of an id side by side on the way.
+
+    So it is one exchange; and TensorFlow pads what replicas exchange, for which GPUs have no kernel of int64.
+    """
+    gathered = replicas.gather(tf.concat([tf.bitcast(ids, tf.float32), rows], axis=1))
+    bits, rows = tf.split(gathered, [2, rows.shape[1]], axis=1)
+    return tf.bitcast(bits, tf.int64), rows
 
 
 def begin_step(optimizer: Any, tape: tf.GradientTape) -> OptimizerStep:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import tensorflow as tf
+
 from tfadt.config import Config
 from tfadt.config.loading import settings_of
 from tfadt.data.interactions import InteractionData
@@ -16,6 +18,7 @@ from tfadt.losses.objectives import get_objective
 from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, PLAIN, POLICIES, Registry
+from tfadt.training.devices import check_devices, strategy_of
 
 Built = TypeVar("Built")
 
@@ -146,6 +149,7 @@ def check_training(model: str, policy: str, stages: Sequence[str], config: Confi
     """Raises ConfigError if a model cannot be trained under a policy, with an objective or negatives, or in a stage."""
     if closed_form(model, config) is None:
         _check_negatives(model, config)
+        check_devices(build_settings("model", MODELS, model, config)[0].user_batches, config)
         check_policy(policy, config)
         return
     make_policy(policy, config)
@@ -177,14 +181,27 @@ def _check_negatives(model: str, config: Config) -> None:
         )
 
 
-def make_model(name: str, seed: int, data: InteractionData, config: Config) -> Recommender:
-    """Builds a model for the data with its settings."""
+def make_model(
+    name: str, seed: int, data: InteractionData, config: Config, strategy: tf.distribute.Strategy | None = None
+) -> Recommender:
+    """Builds a model for the data with its settings.
+
+    Args:
+        name: Registered name.
+        seed: Its seed.
+        data: The data set.
+        config: The settings.
+        strategy: Over whose devices it is to train; default what `adt.strategy` says. A closed form is solved on one.
+    """
 
     def build(cls: Any, settings: dict[str, Any]) -> Recommender:
         model: Recommender = cls.from_interactions(data, **{"seed": seed, **settings})
         return model
 
-    return _build("model", name, build, config)
+    if closed_form(name, config) is not None:
+        return _build("model", name, build, config)
+    with (strategy or strategy_of(config)).scope():
+        return _build("model", name, build, config)
 
 
 def _build(section: str, name: str, make: Callable[[Any, dict[str, Any]], Built], config: Config) -> Built:

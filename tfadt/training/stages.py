@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from tfadt.config import ADTConfig, Config, FinetuneConfig, WarmupConfig
 from tfadt.config.loading import settings_of
@@ -60,6 +61,7 @@ class Trained:
         adt_step: The step of ADT whose weights were selected; None without that stage.
         selection: The rule that selected the weights; never `auto`, but what that stands for.
         strength: How the strength of denoising was chosen, JSON-ready; None where it was set.
+        devices: Devices that shared each batch.
     """
 
     model: Recommender
@@ -75,6 +77,7 @@ class Trained:
     warmup_space: np.ndarray | None = None
     adt_step: int | None = None
     strength: dict[str, Any] | None = None
+    devices: int = 1
 
 
 def make_sampler(data: InteractionData, config: Config, seed: int) -> NegativeSampler | SharedSampler:
@@ -102,6 +105,7 @@ def train(
     progress: Progress | None = None,
     checkpoints: CheckpointStore | None = None,
     weights: Path | None = None,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Trained:
     """Trains one model under one policy through the stages of its plan, from its newest checkpoint on if it has one.
 
@@ -113,10 +117,12 @@ def train(
         progress: Hears how the training goes on.
         checkpoints: Where to keep checkpoints; None for none.
         weights: A model file whose weights to start from; None for new ones.
+        strategy: Over whose devices to train; default what `adt.strategy` says.
 
     Raises:
         ConfigError: If a setting does not fit.
         DataError: If the data does not allow the training, or the weights to start from are of other data.
+        DeviceError: If a device or a worker was lost.
         DivergedError: If the loss of a step is not finite.
         InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
         OutOfMemoryError: If the model needs more memory than there is.
@@ -124,7 +130,10 @@ def train(
     config = settings_of(config, plan.model, plan.policy)
     check_training(plan.model, plan.policy, plan.stages, config)
     check_feedback([plan], data, config)
-    model = make_model(plan.model, plan.seed, data, config)
+    model = make_model(plan.model, plan.seed, data, config, strategy)
+    devices = model.strategy.num_replicas_in_sync
+    if progress is not None and config.adt.strategy != "none" and devices == 1 and not isinstance(model, ClosedForm):
+        progress.say(f"{plan.name}: adt.strategy={config.adt.strategy} found one device, which trains alone")
     check_memory(plan.model, model)
     if weights is not None and not isinstance(model, ClosedForm):  # which goes on from no weights
         start_from(model, weights)
@@ -168,7 +177,8 @@ def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -
         return
     adt = config.adt
     rate = learning_rate(_settings(stage, config).learning_rate, adt.learning_rate_schedule)
-    optimizer = DeferredAdam(rate, adt.adam_beta_1, adt.adam_beta_2, epsilon=adt.adam_epsilon)
+    with model.strategy.scope():
+        optimizer = DeferredAdam(rate, adt.adam_beta_1, adt.adam_beta_2, epsilon=adt.adam_epsilon)
     l2 = l2_by_activity(model) if adt.l2 == "auto" else adt.l2
     model.compile(optimizer, settled, adt.objective, l2, adt.negative_weight)
 
@@ -223,14 +233,15 @@ def train_stage(
     rows = model.training_rows(data) if extra is None else extra
     if isinstance(model, ClosedForm):
         return _solved(model, stage, solve(model, rows, data, config, callbacks, evaluator, progress, label))
-    sampler = make_sampler(data, config, model.seed)
-    model.policy.build(rows, model.num_users, model.num_items)
-    source = model.batch_source(
-        rows,
-        sampler,
-        adt.user_batch_size if model.user_batches else adt.batch_size,
-        adt.num_negatives,
-    )
+    with model.strategy.scope():  # what a step reads lies on each device
+        sampler = make_sampler(data, config, model.seed)
+        model.policy.build(rows, model.num_users, model.num_items)
+        source = model.batch_source(
+            rows,
+            sampler,
+            adt.user_batch_size if model.user_batches else adt.batch_size,
+            adt.num_negatives,
+        )
     epochs = settings.epochs if epochs is None else epochs
     total_steps = source.steps_per_epoch * epochs
     every = source.steps_per_epoch
@@ -277,6 +288,7 @@ def train_stage(
         rule,
         model.user_space() if stage == "warmup" else None,
         selection.best_step if stage == "adt" else None,
+        devices=model.strategy.num_replicas_in_sync,
     )
 
 
