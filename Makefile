@@ -14,14 +14,16 @@ run: $(VENV)/.installed
 test: lint typecheck
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
-# What `make test` does a few times, done often: kills at random moments, each time with another seed, and malformed files; and
-# every line of the documentation that can run, those that train for long as well.
+# What `make test` does a few times, done often: kills at random moments, each time with another seed, and malformed files;
+# every line of the documentation that can run, those that train for long as well; and trainings over two devices under every
+# policy, and over two processes.
 soak: $(VENV)/.installed-dev
 	TFADT_SOAK_FILES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
 	TFADT_SOAK_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py
 	TFADT_SOAK_KILLS=30 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/serving/test_kills.py
+	TFADT_SOAK_DEVICES=1 $(BIN)/python -m pytest -q tests/models/test_devices.py
 
 # Timings, each beside its baseline: the table of docs/performance.md. Exits with 1 where a line falls short.
 bench: $(VENV)/.installed-dev

@@ -23,7 +23,7 @@ from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.optimizers.steps import OptimizerStep, begin_step, prepare, sync
 from tfadt.registry import POLICIES
 from tfadt.sampling.batches import Batch, BatchSource
-from tfadt.sampling.replicas import Replicas, Share, check_strategy
+from tfadt.sampling.replicas import Replicas, Share, check_in_step, check_strategy, is_mirrored
 
 _NOT_COMPILED = {
     "loss": "the loss is the policy's and the objective's: compile(policy='t_ce', objective='bpr')",
@@ -88,6 +88,9 @@ class DenoisingModel(EmbeddingModel):
         check_strategy(self.strategy)
         if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not self.strategy:
             raise ConfigError("Build the model in the scope of the distribution strategy that it is compiled in.")
+        is_made = isinstance(optimizer, keras.optimizers.Optimizer)
+        if is_made and is_mirrored(optimizer.iterations) != self._is_mirrored:
+            raise ConfigError("Make the optimizer in the scope of the distribution strategy of the model.")
         if not l2 >= 0:
             raise ConfigError(f"l2 must be at least 0. Received: {l2}.")
         if not negative_weight >= 0:
@@ -104,8 +107,6 @@ class DenoisingModel(EmbeddingModel):
             # No XLA: batches differ in length, and on a CPU it is slow at gathers, scatters and top-k.
             super().compile(optimizer=optimizer or DeferredAdam(1e-3, epsilon=1e-8), jit_compile=False)
             self.optimizer.build(self.trainable_variables)
-        if self.strategy.num_replicas_in_sync > 1 and not self._is_mirrored:
-            raise ConfigError("Make the optimizer in the scope of the model's distribution strategy.")
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was called with, serialised."""
@@ -349,9 +350,11 @@ class DenoisingModel(EmbeddingModel):
 
         Raises:
             ConfigError: If the policy cannot work with such batches.
+            DataError: If workers begin at different steps.
             DeviceError: If a device or a worker was lost.
             DivergedError: If the loss of a step is not finite.
         """
+        check_in_step(self.strategy, int(self.iteration))
         first_step = int(self.iteration) - done
         passes = epochs - initial_epoch
         horizon = horizon or first_step + source.steps_per_epoch * passes
@@ -380,7 +383,7 @@ class DenoisingModel(EmbeddingModel):
 
     @property
     def _is_mirrored(self) -> bool:
-        return isinstance(self.optimizer.iterations.value, tf.distribute.DistributedValues)
+        return is_mirrored(self.history_offsets)
 
     @property
     def distribute_strategy(self) -> tf.distribute.Strategy:

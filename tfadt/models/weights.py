@@ -42,7 +42,7 @@ class EmbeddingModel(keras.Model):
         self.seed = int(seed)
         self._initializers_made = 0
         self.strategy = tf.distribute.get_strategy()
-        # The train step that is being made: TensorFlow traces the replicas of a step in threads that take turns.
+        # Holds the train step: TensorFlow traces the replicas of a step in threads that take turns.
         self._making = threading.local()
         self.history_offsets = self.add_weight(
             name="history_offsets", shape=(num_users + 1,), dtype="int64", initializer="zeros", trainable=False
@@ -113,10 +113,14 @@ class EmbeddingModel(keras.Model):
         kernel = self.add_weight(name=f"{name}_kernel", shape=(fan_in, 1), initializer=uniform)
         return kernel, self.add_weight(name=f"{name}_bias", shape=(1,), initializer="zeros")
 
+    @property
+    def _step(self) -> OptimizerStep | None:
+        """The train step that is being made, if one is."""
+        return getattr(self._making, "step", None)
+
     def lookup(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         """Returns the rows of a table, `[n, dim]`, in the compute dtype."""
-        step: OptimizerStep | None = getattr(self._making, "step", None)
-        rows = tf.gather(table.value, ids) if step is None else step.rows(table, ids)
+        rows = tf.gather(table.value, ids) if self._step is None else self._step.rows(table, ids)
         return tf.cast(rows, self.compute_dtype)
 
     def lookup_distinct(self, table: keras.Variable, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

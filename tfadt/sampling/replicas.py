@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, DataError
 from tfadt.sampling.batches import Batch
 
 
@@ -120,6 +121,11 @@ def copies(variable: tf.Variable) -> tuple[tf.Variable, ...]:
     return (found[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(found)],)
 
 
+def is_mirrored(variable: keras.Variable) -> bool:
+    """Returns whether a variable was made in the scope of a distribution strategy, so that each device has a copy of it."""
+    return isinstance(variable.value, tf.distribute.DistributedValues)
+
+
 def check_strategy(strategy: tf.distribute.Strategy) -> None:
     """Raises ConfigError if a strategy does not keep a copy of each variable on each device, in step with the others."""
     mirrored = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
@@ -128,4 +134,21 @@ def check_strategy(strategy: tf.distribute.Strategy) -> None:
         raise ConfigError(
             "Every device keeps a copy of the model. Expected a MirroredStrategy or a MultiWorkerMirroredStrategy. "
             f"Received: {type(strategy).__name__}."
+        )
+
+
+def check_in_step(strategy: tf.distribute.Strategy, step: int) -> None:
+    """Raises DataError if the workers of a strategy are not all at the same step: their checkpoints differ."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+
+    @tf.function
+    def steps_of_all() -> tf.Tensor:
+        return strategy.run(lambda: Replicas().gather(tf.constant([step])))
+
+    found = sorted(set(strategy.experimental_local_results(steps_of_all())[0].numpy().tolist()))
+    if len(found) > 1:
+        raise DataError(
+            "The workers of a training begin at different steps. Expected the same checkpoints for all of them. "
+            f"Received: checkpoints of the steps {', '.join(map(str, found))} (0 for none)."
         )
