@@ -156,4 +156,4 @@ def test_what_a_strategy_does_not_take_is_told() -> None:
     with pytest.raises(ConfigError, match=r"draws its batches itself. Expected an InteractionData. Received: arrays"):
         model.fit(*pairs)
     with pytest.raises(ConfigError, match=r"Expected a MirroredStrategy or a Multi.*Received: Central"):
-        check_strategy(tf.distribute.experimental.CentralStorageStrategy(["CPU:0", "CPU:0"]))
+        check_strategy(tf.distribute.experimental.CentralStorageStrategy(["CPU:0", "CPU:0"]), "adam")

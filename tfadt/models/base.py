@@ -23,7 +23,7 @@ from tfadt.optimizers.deferred_adam import DeferredAdam
 from tfadt.optimizers.steps import OptimizerStep, begin_step, prepare, sync
 from tfadt.registry import POLICIES
 from tfadt.sampling.batches import Batch, BatchSource
-from tfadt.sampling.replicas import Replicas, Share, check_in_step, check_strategy, is_mirrored
+from tfadt.sampling.replicas import Replicas, Share, check_in_step, check_strategy, keeps_copies
 
 _NOT_COMPILED = {
     "loss": "the loss is the policy's and the objective's: compile(policy='t_ce', objective='bpr')",
@@ -85,12 +85,7 @@ class DenoisingModel(EmbeddingModel):
                 )
             if value:
                 raise ConfigError(f"compile() takes no {name}: {_NOT_COMPILED[name]}. Received: {name}={value!r}.")
-        check_strategy(self.strategy)
-        if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not self.strategy:
-            raise ConfigError("Build the model in the scope of the distribution strategy that it is compiled in.")
-        is_made = isinstance(optimizer, keras.optimizers.Optimizer)
-        if is_made and is_mirrored(optimizer.iterations) != self._is_mirrored:
-            raise ConfigError("Make the optimizer in the scope of the distribution strategy of the model.")
+        check_strategy(self.strategy, optimizer)
         if not l2 >= 0:
             raise ConfigError(f"l2 must be at least 0. Received: {l2}.")
         if not negative_weight >= 0:
@@ -266,7 +261,7 @@ class DenoisingModel(EmbeddingModel):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Makes one step on a `Batch`, or on Keras's `((users, items), labels)`, which one device alone takes."""
-        if self._is_mirrored and not isinstance(data, Batch):
+        if keeps_copies(self.strategy) and not isinstance(data, Batch):
             raise ConfigError(
                 "A model of a distribution strategy draws its batches itself. Expected an InteractionData. Received: arrays."
             )
@@ -380,10 +375,6 @@ class DenoisingModel(EmbeddingModel):
             verbose=verbose,
             callbacks=[FitHook(others, due), *others],
         )
-
-    @property
-    def _is_mirrored(self) -> bool:
-        return is_mirrored(self.history_offsets)
 
     @property
     def distribute_strategy(self) -> tf.distribute.Strategy:

@@ -121,20 +121,30 @@ def copies(variable: tf.Variable) -> tuple[tf.Variable, ...]:
     return (found[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(found)],)
 
 
-def is_mirrored(variable: keras.Variable) -> bool:
-    """Returns whether a variable was made in the scope of a distribution strategy, so that each device has a copy of it."""
-    return isinstance(variable.value, tf.distribute.DistributedValues)
+def keeps_copies(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether a strategy keeps a copy of each variable on each device, in step with the others."""
+    return isinstance(strategy, tf.distribute.MirroredStrategy | tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def check_strategy(strategy: tf.distribute.Strategy) -> None:
-    """Raises ConfigError if a strategy does not keep a copy of each variable on each device, in step with the others."""
-    mirrored = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+def check_strategy(strategy: tf.distribute.Strategy, optimizer: Any) -> None:
+    """Raises ConfigError if a model of a strategy cannot be trained, or not here, or not by an optimizer.
+
+    Args:
+        strategy: The strategy in whose scope the model was made.
+        optimizer: A Keras optimizer, or what Keras makes one of.
+    """
     others = (tf.distribute.experimental.ParameterServerStrategy, tf.distribute.ParameterServerStrategy)
-    if isinstance(strategy, others) or (strategy.num_replicas_in_sync > 1 and not isinstance(strategy, mirrored)):
+    if isinstance(strategy, others) or (strategy.num_replicas_in_sync > 1 and not keeps_copies(strategy)):
         raise ConfigError(
             "Every device keeps a copy of the model. Expected a MirroredStrategy or a MultiWorkerMirroredStrategy. "
             f"Received: {type(strategy).__name__}."
         )
+    if tf.distribute.has_strategy() and tf.distribute.get_strategy() is not strategy:
+        raise ConfigError("Build the model in the scope of the distribution strategy that it is compiled in.")
+    if isinstance(optimizer, keras.optimizers.Optimizer):
+        is_mirrored = isinstance(optimizer.iterations.value, tf.distribute.DistributedValues)
+        if is_mirrored != keeps_copies(strategy):
+            raise ConfigError("Make the optimizer in the scope of the distribution strategy of the model.")
 
 
 def check_in_step(strategy: tf.distribute.Strategy, step: int) -> None:
