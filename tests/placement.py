@@ -26,6 +26,7 @@ _DESCRIBING = {
     ("GatherV2", "axis"),
     ("Pad", "paddings"),
     ("ResourceGather", "resource"),
+    ("ResourceScatterNdUpdate", "ref"),
     *(("ResourceApplyAdam", handle) for handle in ("var", "m", "v")),
     ("Reshape", "shape"),
     ("ScatterNd", "shape"),

@@ -78,7 +78,7 @@ def test_two_devices_train_as_one_under_every_policy(case: str) -> None:
 
 
 @SOAK
-@pytest.mark.parametrize("case", ["gmf-dcf", "cdae-t_ce"])
+@pytest.mark.parametrize("case", ["gmf-dcf", "cdae-standard"])
 def test_a_training_over_two_devices_resumes_exactly(case: str) -> None:
     assert told(start("resume", case))[case] == {"cut_at": 70, "equal": True}
 
