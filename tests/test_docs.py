@@ -142,7 +142,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         if not SOAK:  # The run that the first lines of the README make, of one model alone.
-            invoke(["run", "--data", "clicks.csv", "--model", "gmf", "--policy", "t_ce", "--out", "runs/clicks"])
+            invoke(
+                [
+                    "run",
+                    "--data",
+                    "clicks.csv",
+                    "--model",
+                    "gmf",
+                    "--policy",
+                    "t_ce",
+                    "--set",
+                    "adt.epochs=2",
+                    "--out",
+                    "runs/clicks",
+                ]
+            )
         yield path
 
 
