@@ -122,7 +122,7 @@ def test_trainings_at_once_have_the_figures_of_one_after_the_other_and_are_not_m
     few = config.model_copy(update={"adt": config.adt.model_copy(update={"models": ("gmf",), "seeds": 1})})
     heard = []
     _, at_once = run_experiment(few, tmp_path / "out", after_each=lambda _, __, new: heard.append(new.name), jobs=2)
-    assert sorted(heard) == ["gmf-standard-0", "gmf-t_ce-0"]
+    assert heard == ["gmf-standard-0", "gmf-t_ce-0"]
     before = {run.name: run.evaluation.metrics for run in runs}
     assert [run.name for run in at_once] == ["popular", "gmf-standard-0", "gmf-t_ce-0"]
     assert all(run.evaluation.metrics == before[run.name] for run in at_once)

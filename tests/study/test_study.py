@@ -138,6 +138,9 @@ def test_a_study_in_two_processes_has_the_figures_of_one_in_one(finished, tmp_pa
     assert "on this machine, in 2 processes." in result.output
     assert "gmf-t_ce trial 0" in result.output
     assert "5 trainings in 2 processes" in result.output
+    # The last is finished first, and yet told in the order of one process.
+    told = [line.partition(":")[0] for line in result.output.splitlines() if ": recall@5 " in line]
+    assert told == [line.partition(":")[0] for line in finished[1].splitlines() if ": recall@5 " in line]
     found = figures(out)
     found["config"]["ingest"]["data"] = expected["config"]["ingest"]["data"]
     assert found == expected

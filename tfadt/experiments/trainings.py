@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ def train_one_by_one(
 def train_side_by_side(
     folder: RunFolder, todo: Sequence[Plan], jobs: int, listener: Progress
 ) -> Generator[tuple[Plan, Kept], None, None]:
-    """Does as `train_one_by_one` in several processes, and yields the plans as they are finished.
+    """Does as `train_one_by_one` in several processes, and yields the plans in the same order.
+
+    So a report that is written in the midst of a run is one that it could have had in one process.
 
     Args:
         folder: The run's, which has the settings and the data.
@@ -79,24 +82,23 @@ def train_side_by_side(
         TfadtError: The first that a training raises. The others have stopped, with a checkpoint.
         InterruptedRunError: If a signal asked the run to stop. The trainings have stopped, with a checkpoint.
     """
-    left = {}
-    for plan in todo:
-        kept = folder.finished(plan)
-        if kept is None:
-            left[plan.name] = plan
-        else:
-            yield plan, kept
+    finished = {plan.name: kept for plan in todo if (kept := folder.finished(plan)) is not None}
+    left = {plan.name: plan for plan in todo if plan.name not in finished}
     contents = {name: {"folder": str(folder.out), "plan": name} for name in left}
     listeners = {name: listener.beside() for name in left}
 
     def tell(name: str, what: str, *told: Any) -> None:
         getattr(listeners[name], what)(*told)
 
-    for name, _ in side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, tell):
-        kept = folder.finished(left[name])
-        if kept is None:
-            raise RuntimeError(f"{folder.training(name)} was removed while the run went on.")
-        yield left[name], kept
+    with closing(side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, tell)) as ended:
+        for plan in todo:
+            while plan.name not in finished:
+                name, _ = next(ended)
+                kept = folder.finished(left[name])
+                if kept is None:
+                    raise RuntimeError(f"{folder.training(name)} was removed while the run went on.")
+                finished[name] = kept
+            yield plan, finished[plan.name]
 
 
 def train_there(content: Mapping[str, Any], tell: Tell) -> None:
