@@ -66,6 +66,18 @@ def test_new_ids_noise_popularity_and_yesterdays_model_today(finished, tmp_path)
         assert text in result.output
 
 
+def test_the_rejected_rows_of_the_run_are_left_as_they_are(finished, tmp_path):
+    rejected = tmp_path / "rejected.csv"
+    files = [f"ingest.{name}={finished.parent / name}.csv" for name in ("train", "valid", "test")]
+    settings = ["adt.models=popular", "adt.policies=standard", "evaluate.k=1", f"ingest.rejected={rejected}", *files]
+    config = load_config(None, settings, {"ingest": {"simulate": False}})
+    data, runs = run_experiment(config, tmp_path / "run")
+    write_report(config, data, runs, tmp_path / "run")
+    rejected.write_text("what the run wrote")
+    assert drift(tmp_path / "run", write(tmp_path / "today.csv", NEW)).exit_code == 0
+    assert rejected.read_text() == "what the run wrote"
+
+
 def test_a_limit_that_is_exceeded_ends_with_1_and_says_what(finished, tmp_path):
     log = write(tmp_path / "today.csv", NEW)
     result = drift(finished, log, "--limit", "new_items=0.1", "--limit", "recall_loss=0", "--limit", "false_positives=0.5")

@@ -58,7 +58,8 @@ def drift(
             raise ConfigError(f"--limit {key} needs a number, such as {key}=0.2. Received: '{text}'.") from error
     saved = SavedRun.open(run)
     reading = dump(saved.config)["ingest"]
-    own = {name: None for name in ("data", "train", "valid", "test", "dataset")} | {"simulate": False}
+    # What the run itself read, and where it wrote its rejected rows, stays out of it.
+    own = {name: None for name in ("data", "train", "valid", "test", "dataset", "rejected")} | {"simulate": False}
     # Nothing is left out as too rare or put apart as disliked, and nobody has to be in training.
     whole = {"split": _WHOLE, "clean_test": False, "min_user_interactions": 1, "min_item_interactions": 1}
     settings = load_config(base={"ingest": {**reading, **own, **whole, "extra_feedback": {}, **source}})

@@ -26,7 +26,7 @@ from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import POPULAR, Run, is_floor
 from tfadt.experiments.saved import SavedRun
 from tfadt.experiments.strength import check_candidates
-from tfadt.experiments.trainings import Kept, has_automatic_strength, measure, train_one_by_one, train_side_by_side
+from tfadt.experiments.trainings import has_automatic_strength, measure, train_one_by_one, train_side_by_side
 from tfadt.models.popular import Popular
 from tfadt.training.plan import Plan, check_feedback
 from tfadt.training.processes import at_once
@@ -175,16 +175,15 @@ def _train_all(
         ended = train_side_by_side(folder, todo, processes, listener)
     else:
         ended = train_one_by_one(folder, todo, data, config, listener)
-    kept: dict[str, Kept] = {}
     runs = floor
+    logs: list[pd.DataFrame] = []
     with closing(ended):
         for plan, (run, epochs) in ended:
-            kept[plan.name] = run, epochs
-            in_order = [kept[each.name] for each in todo if each.name in kept]
-            runs = floor + [run for run, _ in in_order]
+            runs.append(run)
+            logs.append(epochs)
             first = config.evaluate.k[0]
             listener.end(plan.name, f"recall@{first} {run.evaluation.metrics[f'recall@{first}']:.4f}, {run.seconds:.1f} s")
-            folder.keep_epochs(pd.concat([epochs for _, epochs in in_order], ignore_index=True))
+            folder.keep_epochs(pd.concat(logs, ignore_index=True))
             if after_each is not None:
                 after_each(data, runs, run)
     return runs
