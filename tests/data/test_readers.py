@@ -177,6 +177,18 @@ def test_a_header_that_returns_is_no_user(tmp_path: Path) -> None:
     assert found["samples"]["repeated header"][0]["line"] == 22
 
 
+@pytest.mark.parametrize("more", ["", '"user_id","item_id","a, b","rating"\n', '"u,0",i9,"x ""y""",3\n'])
+def test_a_header_alone_may_be_quoted(tmp_path: Path, more: str) -> None:
+    rows = "".join(f"{user},{item},x,{rating}\n" for user, item, rating in FRAME.itertuples(index=False))
+    path = tmp_path / "log.csv"
+    path.write_text('"user_id","item_id","a, b","rating"\n' + rows + more)
+    data = ingest(path)
+    (source,) = data.manifest["rows"]["sources"]
+    assert source["in"] == len(FRAME) + bool(more)
+    assert source["rejected"] == ({"repeated header": 1} if more.startswith('"user') else {})
+    assert ("u,0" in data.users.ids) == more.startswith('"u,0')
+
+
 def test_lines_that_are_no_text_are_counted_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(CSV + b"caf\xe9,i1,3\nu0,i9\n\x01,i1,3\nx\0,i2,3\nu1," + b"i" * 2_100_000 + b",3\nu0\n")

@@ -89,6 +89,8 @@ def read_delimited(file: File, config: IngestConfig, database: Database) -> Tabl
     notes: list[str] = []
     if quotes and lines.with_open_quotes:
         lines, notes = _join_quoted(lines, layout, config, file, database)
+    elif config.header and '"' in first and lines.with_quotes == 1:
+        layout = replace(layout, quotes=False)  # the names alone are quoted: a row need not be searched for quotes
     rows = [text for _, text in lines.first[1 if config.header else 0 :]]
     if not rows and not lines.broken:
         raise DataError(f"{file.path} has a header and no rows. Expected at least one row.")
