@@ -267,10 +267,10 @@ def test_a_preset_lies_below_what_is_given():
 
 def test_a_presets_settings_of_one_model_lose_against_what_is_given():
     strong = load_config(None, ["adt.preset=strong"])
-    assert strong.method["gmf"]["adt.objective"] == "softmax"
-    own = load_config(None, ["adt.preset=strong", "adt.num_negatives=8"])
-    assert "adt.num_negatives" not in own.method["gmf"]
-    assert own.method["gmf"]["adt.negatives"] == "shared"
+    assert strong.method["gmf"]["adt.objective"] == "auto"
+    own = load_config(None, ["adt.preset=strong", "adt.l2=0.3"])
+    assert "adt.l2" not in own.method["gmf"]
+    assert own.method["gmf"]["adt.objective"] == "auto"
     mine = Config(adt=ADTConfig(preset="strong"), method={"gmf": {"adt.l2": 0.1}, "gmf-t_ce": {"adt.epochs": 3}})
     assert mine.method["gmf"] == strong.method["gmf"] | {"adt.l2": 0.1}
     assert mine.method["gmf-t_ce"] == {"adt.epochs": 3}

@@ -1,5 +1,7 @@
 """The recipe of training: L2 on the rows read, item biases, the initial scale."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -113,7 +115,20 @@ def test_the_initial_scale_scales_the_vectors_and_nothing_else(cls):
     assert default.bias_table is None
 
 
+@BIASED
+def test_item_biases_begin_at_the_log_of_the_clicks(cls):
+    board = checkerboard()
+    data = replace(board, train=board.train.take((board.train.item > 0) | (board.train.user < 5)))
+    model = make(cls, data, item_bias=True, init_bias="popularity")
+    counts = np.bincount(data.train.item, minlength=data.num_items) + 1
+    expected = np.log(counts) - np.log(counts.mean())
+    np.testing.assert_allclose(model.bias_table.numpy()[:, 0], expected, atol=1e-6)
+    assert model.get_config()["init_bias"] == "popularity"
+
+
 def test_what_cannot_be_is_refused():
+    with pytest.raises(ConfigError, match=r"init_bias must be 'zeros' or 'popularity'\. Received: 'clicks'"):
+        make(NeuMF, checkerboard(), item_bias=True, init_bias="clicks")
     with pytest.raises(ConfigError, match=r"init_stddev must be above 0\. Received: 0"):
         make(GMF, checkerboard(), init_stddev=0)
     with pytest.raises(ConfigError, match=r"l2 must be at least 0\. Received: -0\.1"):

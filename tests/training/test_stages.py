@@ -319,7 +319,7 @@ def test_the_recipe_of_the_configuration_reaches_the_optimizer_and_the_model():
 def test_settings_of_a_model_and_of_it_under_a_policy_win_over_those_for_all():
     strong = load_config(None, ["adt.preset=strong"])
     gmf, neumf = (settings_of(strong, model, "t_ce") for model in ("gmf", "neumf"))
-    assert (gmf.adt.objective, gmf.adt.negatives, gmf.adt.num_negatives) == ("softmax", "shared", 512)
+    assert (gmf.adt.objective, gmf.adt.l2) == ("auto", "auto")
     assert (neumf.adt.objective, neumf.adt.negatives, neumf.adt.num_negatives) == ("binary_crossentropy", "uniform", 8)
     assert settings_of(gmf, "gmf", "t_ce") == gmf
     own = with_settings(strong, {"method": {"gmf": {"adt.epochs": 3}, "gmf-t_ce": {"adt.epochs": 4}}})
@@ -344,6 +344,8 @@ def test_the_penalty_follows_the_clicks_of_a_user():
         (["adt.models=gmf", "adt.negatives=shared", "adt.objective=bpr"], "A row of the objective bpr is a positive and"),
         (["adt.models=gmf", "adt.objective=softmax"], "Expected adt.negatives=shared. Received: .*softmax with .*uniform"),
         (["adt.models=cdae", "adt.objective=softmax", "adt.policies=nr"], "NR makes negatives of clicks"),
+        (["adt.models=gmf", "adt.objective=auto", "adt.policies=nr"], "NR makes negatives of clicks"),
+        (["adt.models=neumf", "adt.objective=auto", "adt.negatives=shared"], "auto draws its negatives .*Received: shared"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_data_are_read(settings, expected):

@@ -42,8 +42,9 @@ def test_models_and_training_add_theirs():
     # T-CE's rate as a share of all rows would be all of the positives among many negatives.
     assert set(space("tune.over=training", "adt.preset=paper", policy="t_ce")) == {"adt.learning_rate", "adt.l2"}
     strong = {model: space("tune.over=training", model=model) for model in ("gmf", "neumf", "cdae")}
-    assert strong["gmf"]["adt.num_negatives"] == Choices(128, 512, 2048)
-    assert strong["neumf"]["adt.num_negatives"] == Choices(1, 4, 16)
+    assert strong["gmf"]["adt.num_negatives"] == strong["neumf"]["adt.num_negatives"] == Choices(1, 4, 16)
+    shared = space("tune.over=training", "adt.objective=softmax", "adt.negatives=shared")
+    assert shared["adt.num_negatives"] == Choices(128, 512, 2048)
     assert "adt.num_negatives" not in strong["cdae"]  # whose softmax is over all items
     assert set(space("tune.over=model", model="cdae")) == {
         f"model.cdae.{name}" for name in ("hidden_dim", "corruption", "activation")

@@ -9,7 +9,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "strong": {
         "adt": {
             "learning_rate": 0.003,
-            "batch_size": 16384,
+            "batch_size": 17 * 1024,  # 1,024 clicks with their negatives
             "num_negatives": 16,
             "l2": 0.01,
             "epochs": 30,
@@ -17,13 +17,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "patience": 10,
         },
         "method": {
-            "gmf": {
-                "adt.objective": "softmax",
-                "adt.negatives": "shared",
-                "adt.num_negatives": 512,
-                "adt.batch_size": 1024,
-                "adt.l2": "auto",
-            },
+            "gmf": {"adt.objective": "auto", "adt.l2": "auto"},
             # NeuMF scores each pair by itself: 16 negatives take twice the time and rank no better.
             "neumf": {"adt.num_negatives": 8, "adt.batch_size": 8192, "adt.epochs": 20, "adt.patience": 6},
             # Its steps are cheap and its first epochs uneven: with less patience two seeds in five stopped on the way up.

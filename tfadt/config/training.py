@@ -96,8 +96,10 @@ class ADTConfig(Section):
     """Decay of Adam's velocity; its square root must be above `adam_beta_1`."""
     adam_epsilon: float = Field(default=1e-8, gt=0)
     """Epsilon of Adam: the authors' (PyTorch's) 1e-8. Keras's own default is 1e-7, ten times as much."""
-    objective: Literal["binary_crossentropy", "square", "bpr", "softmax"] = "binary_crossentropy"
-    """Loss that the policies act on. `softmax` is a positive's against shared negatives, or for CDAE against all items."""
+    objective: Literal["auto", "binary_crossentropy", "square", "bpr", "softmax"] = "binary_crossentropy"
+    """Loss that the policies act on. `softmax` is a positive's against shared negatives, or for CDAE against all items.
+    `auto` is `binary_crossentropy` where a user has 50 training clicks or more on average, or the model takes no shared
+    negatives, and else `softmax` against 32 times `num_negatives` shared negatives, with as many positives a step."""
     num_negatives: int = Field(default=1, ge=1)
     """Sampled negatives for each positive, or the items of a step that are shared."""
     negatives: Literal["uniform", "popularity", "shared"] = "uniform"

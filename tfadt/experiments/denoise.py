@@ -17,6 +17,7 @@ from tfadt.errors import DataError
 from tfadt.losses.objectives import binary_crossentropy
 from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.models.recommender import Recommender
+from tfadt.training.recipe import settled
 
 _SIGNIFICANT = 0.05
 _BLOCK_USERS = 4096
@@ -47,6 +48,7 @@ def noise_scores(
     model = model.inner if isinstance(model, NoiseRanked) else model
     loss = _losses(model, train)
     score = np.searchsorted(np.sort(loss), loss, side="left") / len(loss)
+    adt = settled(adt, model, model.seen)
     batch_size = adt.user_batch_size if model.user_batches else adt.batch_size
     sampler = model.negative_sampler(data, adt.num_negatives, shared=adt.negatives == "shared" and model.shared_negatives)
     source = model.batch_source(train, sampler, batch_size, adt.num_negatives)

@@ -24,6 +24,7 @@ from tfadt.experiments.layout import EPOCHS
 from tfadt.experiments.run import Run
 from tfadt.registry import MODELS, PLAIN, POLICIES, is_control, is_out_of_reach
 from tfadt.training.plan import ADT_ALONE, build_settings, is_closed_form
+from tfadt.training.recipe import settled
 
 _GROUPS = 10
 _SIGNIFICANT = 0.05
@@ -70,7 +71,7 @@ def summary(
         "groups": groups(runs, k),
         "losses": loss_curves(epochs),
         "dropped": dropped_curves(epochs),
-        "settings": [_settings(config, row, epochs) for row in table if row.policy is not None],
+        "settings": [_settings(config, data, row, epochs) for row in table if row.policy is not None],
         "cost": {
             "seconds": sum(run.seconds for run in runs),
             "methods": [{**_method(row), "trainings": row.seeds, "seconds": row.seconds} for row in table],
@@ -231,7 +232,7 @@ def _method(row: Row) -> dict[str, Any]:
     return {"model": row.model, "policy": row.policy, "plan": row.plan}
 
 
-def _settings(config: Config, row: Row, epochs: pd.DataFrame) -> dict[str, Any]:
+def _settings(config: Config, data: InteractionData, row: Row, epochs: pd.DataFrame) -> dict[str, Any]:
     """Returns the settings that a method trained with: those given to its model and policy, and those of training."""
     policy = str(row.policy)
     config = settings_of(config, row.model, policy)
@@ -245,5 +246,6 @@ def _settings(config: Config, row: Row, epochs: pd.DataFrame) -> dict[str, Any]:
         cls = MODELS.resolve(row.model)
         settings |= {f"chosen {name}": values for name, values in solved_settings(own, list(cls.grid)).items()}
     else:
-        settings |= {f"adt.{name}": getattr(config.adt, name) for name in _OF_TRAINING}
+        adt = settled(config.adt, build_settings("model", MODELS, row.model, config)[0], data.history())
+        settings |= {f"adt.{name}": getattr(adt, name) for name in _OF_TRAINING}
     return {**_method(row), "settings": settings}

@@ -28,6 +28,7 @@ class NeuMF(Recommender):
         embedding_dim: d.
         item_bias: Whether each item has a bias that is added to its logit, and which the penalty on rows leaves alone.
         init_stddev: Standard deviation of the initial vectors.
+        init_bias: How item biases begin: `"zeros"`, or `"popularity"`, the log of the item's clicks.
         **kwargs: As in `Recommender`.
     """
 
@@ -40,14 +41,16 @@ class NeuMF(Recommender):
         embedding_dim: int = 32,
         item_bias: bool = False,
         init_stddev: float = 0.01,
+        init_bias: str = "zeros",
         **kwargs: Any,
     ):
         super().__init__(num_users, num_items, **kwargs)
         self.embedding_dim = d = int(embedding_dim)
         self.init_stddev = float(init_stddev)
+        self.init_bias = init_bias
         self.user_table = self.add_table("user", num_users, 5 * d, self.normal(init_stddev))
         self.item_table = self.add_table("item", num_items, 5 * d, self.normal(init_stddev))
-        self.bias_table = self.add_item_bias() if item_bias else None
+        self.bias_table = self.add_item_bias(init=init_bias) if item_bias else None
         self.mlp_kernels, self.mlp_biases = [], []
         for n, (fan_in, fan_out) in enumerate([(8 * d, 4 * d), (4 * d, 2 * d), (2 * d, d)]):
             glorot = keras.initializers.GlorotUniform(seed=self.initializer_seed())
@@ -111,5 +114,10 @@ class NeuMF(Recommender):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        recipe = {"item_bias": self.bias_table is not None, "init_stddev": self.init_stddev}
-        return {**super().get_config(), "embedding_dim": self.embedding_dim, **recipe}
+        return {
+            **super().get_config(),
+            "embedding_dim": self.embedding_dim,
+            "item_bias": self.bias_table is not None,
+            "init_stddev": self.init_stddev,
+            "init_bias": self.init_bias,
+        }

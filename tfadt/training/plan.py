@@ -19,6 +19,7 @@ from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, PLAIN, POLICIES, Registry
 from tfadt.training.devices import check_devices, strategy_of
+from tfadt.training.recipe import outcomes
 
 Built = TypeVar("Built")
 
@@ -148,9 +149,12 @@ def unfit(model: str, policy: str, stages: Sequence[str], config: Config) -> str
 def check_training(model: str, policy: str, stages: Sequence[str], config: Config) -> None:
     """Raises ConfigError if a model cannot be trained under a policy, with an objective or negatives, or in a stage."""
     if closed_form(model, config) is None:
-        _check_negatives(model, config)
-        check_devices(build_settings("model", MODELS, model, config)[0].user_batches, config)
-        check_policy(policy, config)
+        cls = build_settings("model", MODELS, model, config)[0]
+        for adt in outcomes(config.adt, cls):
+            own = config.model_copy(update={"adt": adt})
+            _check_negatives(model, own)
+            check_devices(cls.user_batches, own)
+            check_policy(policy, own)
         return
     make_policy(policy, config)
     reason = unfit(model, policy, stages, config)

@@ -38,6 +38,7 @@ from tfadt.training.interrupts import listening
 from tfadt.training.model_files import start_from
 from tfadt.training.plan import ON_EXTRA_FEEDBACK, Plan, check_feedback, check_training, make_model, make_policy
 from tfadt.training.progress import Progress, ProgressCallback
+from tfadt.training.recipe import settled
 from tfadt.training.selection import RankedScore, Selection, selection_score
 from tfadt.training.state import Checkpointing
 
@@ -160,10 +161,10 @@ def train(
 
 def as_ranked(model: Recommender, policy: str, data: InteractionData, config: Config) -> Recommender:
     """Returns the model as it is to rank: with the noise model, where its policy says so."""
-    settled = make_policy(policy, config)
-    if not isinstance(settled, NoiseWeights) or not settled.gamma:
+    made = make_policy(policy, config)
+    if not isinstance(made, NoiseWeights) or not made.gamma:
         return model
-    return NoiseRanked.of(model, NoiseModel.fit(data.train, data.num_users, data.num_items), settled.gamma)
+    return NoiseRanked.of(model, NoiseModel.fit(data.train, data.num_users, data.num_items), made.gamma)
 
 
 def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -> None:
@@ -171,22 +172,15 @@ def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -
 
     A closed form has no optimizer: it takes the policy alone.
     """
-    settled = Standard() if stage in ON_EXTRA_FEEDBACK else make_policy(policy, config)
+    made = Standard() if stage in ON_EXTRA_FEEDBACK else make_policy(policy, config)
     if isinstance(model, ClosedForm):
-        model.policy = settled
+        model.policy = made
         return
-    adt = config.adt
+    adt = settled(config.adt, model, model.seen)
     rate = learning_rate(_settings(stage, config).learning_rate, adt.learning_rate_schedule)
     with model.strategy.scope():
         optimizer = DeferredAdam(rate, adt.adam_beta_1, adt.adam_beta_2, epsilon=adt.adam_epsilon)
-    l2 = l2_by_activity(model) if adt.l2 == "auto" else adt.l2
-    model.compile(optimizer, settled, adt.objective, l2, adt.negative_weight)
-
-
-def l2_by_activity(model: Recommender) -> float:
-    """Returns the penalty that suits the training clicks of a user who has some: .02 for 84 of them, .5 for 2."""
-    active = int(np.count_nonzero(np.diff(model.seen.offsets)))
-    return float((model.history_size / max(active, 1)) ** -0.85) if active else 0.0
+    model.compile(optimizer, made, adt.objective, float(adt.l2), adt.negative_weight)
 
 
 def train_stage(
@@ -228,7 +222,8 @@ def train_stage(
         DivergedError: If the loss of a step is not finite.
         InterruptedRunError: If SIGINT or SIGTERM asked the training to stop; it has kept a checkpoint.
     """
-    adt, settings = config.adt, _settings(stage, config)
+    adt, settings = settled(config.adt, model, model.seen), _settings(stage, config)
+    config = config.model_copy(update={"adt": adt})
     extra = data.extra_feedback if stage in ON_EXTRA_FEEDBACK else None
     rows = model.training_rows(data) if extra is None else extra
     if isinstance(model, ClosedForm):

@@ -19,6 +19,7 @@ from tfadt.losses.objectives import get_objective
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range, SearchSpace, Value
 from tfadt.training.plan import build_settings, closed_form
+from tfadt.training.recipe import outcomes
 
 TRAINING_SPACE: SearchSpace = {
     "learning_rate": Range(1e-4, 1e-2, log=True),
@@ -85,9 +86,10 @@ def _training_space(model: str, policy: str, config: Config) -> SearchSpace:
     Many negatives by row leave a policy whose rate is a share of all rows without a positive; then their number stays.
     """
     cls = build_settings("model", MODELS, model, config)[0]
-    if get_objective(config.adt.objective).listwise and cls.whole_catalogue:
+    outcome = outcomes(config.adt, cls)[-1]
+    if get_objective(outcome.objective).listwise and cls.whole_catalogue:
         return TRAINING_SPACE
-    shared = config.adt.negatives == "shared"
+    shared = outcome.negatives == "shared"
     by_rows = not shared and build_settings("policy", POLICIES, policy, config)[1].get("scope", "batch") == "batch"
     if by_rows and "scope" in inspect.signature(POLICIES.resolve(policy)).parameters:
         return TRAINING_SPACE
