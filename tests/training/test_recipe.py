@@ -3,6 +3,7 @@ import pytest
 
 from tfadt.config.loading import load_config, settings_of
 from tfadt.data.interactions import CSR
+from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
 from tfadt.training.recipe import settled
@@ -26,7 +27,7 @@ def test_the_objective_follows_the_clicks_of_a_user_who_has_some():
     )
     few = settled(strong("gmf"), GMF, histories(60, 0, 39))
     assert (few.objective, few.negatives, few.num_negatives, few.batch_size) == ("softmax", "shared", 512, 1024)
-    assert (many.l2, few.l2) == (pytest.approx(50**-0.85), pytest.approx(49.5**-0.85))
+    assert (many.l2, few.l2) == (pytest.approx(1 / 50), pytest.approx(49.5**-0.85))
 
 
 def test_a_step_has_as_many_positives_whatever_the_objective():
@@ -40,6 +41,12 @@ def test_a_model_that_takes_no_shared_negatives_keeps_those_by_row():
     adt = load_config(None, ["adt.objective=auto", "adt.negatives=popularity"]).adt
     found = settled(adt, NeuMF, histories(1))
     assert (found.objective, found.negatives, found.num_negatives) == ("binary_crossentropy", "popularity", 16)
+
+
+@pytest.mark.parametrize(("objective", "exponent"), [("bpr", 1.0), ("softmax", 0.85)])
+def test_the_penalty_of_all_items_is_that_of_shared_ones(objective, exponent):
+    adt = load_config(None, [f"adt.objective={objective}", "adt.l2=auto"]).adt
+    assert settled(adt, CDAE, histories(4, 4)).l2 == pytest.approx(4**-exponent)
 
 
 def test_what_is_set_stays():

@@ -331,7 +331,7 @@ def test_the_penalty_follows_the_clicks_of_a_user():
     data = ingest(config.ingest)
     model = train(Plan("gmf", "standard", 0), data, config).model
     clicks = len(data.train) / len(np.unique(data.train.user))
-    assert model.l2 == pytest.approx(1 / clicks**0.85)
+    assert model.l2 == pytest.approx(1 / clicks)
     with pytest.raises(ConfigError, match=r"Setting 'adt\.l2': expected auto or a number of at least 0\. Received: 'much'"):
         load_config(None, ["adt.l2=much"])
 

@@ -89,7 +89,7 @@ class ADTConfig(Section):
     l2: Annotated[float | Literal["auto"], PlainValidator(_l2)] = 0.0
     """Weight of the L2 penalty on the table rows that a step reads: half the mean square length of the rows read from each
     table, added to the loss; item biases of GMF and NeuMF are not penalised. The fewer clicks a user has, the more helps:
-    `auto` is 1 / (training clicks of a user who has some)^.85."""
+    `auto` is 1 / (training clicks of a user who has some), against shared negatives and all items 1 / (these)^.85."""
     adam_beta_1: float = Field(default=0.9, gt=0, lt=1)
     """Decay of Adam's momentum."""
     adam_beta_2: float = Field(default=0.999, gt=0, lt=1)

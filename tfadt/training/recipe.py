@@ -7,13 +7,15 @@ import numpy as np
 from tfadt.config import ADTConfig
 from tfadt.data.interactions import CSR
 from tfadt.errors import ConfigError
+from tfadt.losses.objectives import get_objective
 from tfadt.models.recommender import Recommender
 
 MANY_CLICKS = 50
 """Training clicks of a user from which on `adt.objective = "auto"` is cross-entropy against negatives of each row."""
 
+_BY_ROW, _AGAINST_SHARED = 1.0, 0.85
+"""Exponents of the clicks. By row the loss is a mean over negatives as well, and less of a penalty weighs as much."""
 _SHARED = 32  # shared negatives in place of one by row: about what its time buys
-_EXPONENT = -0.85
 
 
 def settled(adt: ADTConfig, model: Recommender | type[Recommender], history: CSR) -> ADTConfig:
@@ -26,9 +28,11 @@ def settled(adt: ADTConfig, model: Recommender | type[Recommender], history: CSR
     """
     active = int(np.count_nonzero(history.counts))
     clicks = len(history.items) / max(active, 1)
+    adt = outcomes(adt, model)[-1 if clicks >= MANY_CLICKS else 0]
     if adt.l2 == "auto":
-        adt = adt.model_copy(update={"l2": clicks**_EXPONENT if active else 0.0})
-    return outcomes(adt, model)[-1 if clicks >= MANY_CLICKS else 0]
+        by_row = adt.negatives != "shared" and not get_objective(adt.objective).listwise
+        adt = adt.model_copy(update={"l2": clicks ** -(_BY_ROW if by_row else _AGAINST_SHARED) if active else 0.0})
+    return adt
 
 
 def outcomes(adt: ADTConfig, model: Recommender | type[Recommender]) -> tuple[ADTConfig, ...]:
