@@ -110,15 +110,12 @@ class Ranker:
         # One signature for every block: a shorter last one must not trace again.
         @tf.function(input_signature=[tf.TensorSpec([None], tf.int64)], autograph=False)
         def rank_block(users: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            scores = scorer.score_users(users)
-            # Looked for in all scores: top_k quietly puts NaN last, so that a few diverged items would just vanish.
-            undefined = tf.reduce_any(tf.math.is_nan(scores), axis=1)
             cells = None
             if offsets is not None and excluded is not None:
                 starts = tf.gather(offsets, users)
                 row, position = expand(starts, tf.gather(offsets, users + 1) - starts)
-                cells = tf.stack([row, tf.gather(excluded, position)], axis=1)
-            best, codes = top_k(scores, available, num_items, cells)
+                cells = row * num_items + tf.gather(excluded, position)
+            best, codes, undefined = top_k(scorer.score_users(users), available, num_items, cells)
             items = tf.where(tf.equal(best, -np.inf), tf.constant(-1, tf.int64), codes)
             return items, best, undefined
 

@@ -1,39 +1,83 @@
-"""The best of many scores, in two steps where that is faster: the maximum of each group of items, then the best groups."""
+"""The best of many scores, by steps where that is faster: the maximum of each group of items, then the best groups alone."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
-_LEAST_GROUP = 16  # items, below which a pass over all groups saves nothing
+_GROUP = 64  # items, whose maximum a few vector instructions find
+_SMALL_GROUP = 16
+_LEAST_GROUPS = 4  # for each of the k, below which a pass over all groups saves nothing
 
 
-def top_k(scores: tf.Tensor, k: int, num_items: int, excluded: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+def top_k(
+    scores: tf.Tensor, k: int, num_items: int, excluded: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the largest scores of each row and their places, the largest first, of equal ones the one that comes first.
 
-    In two steps it is the same: where an item is among the k best and its group is not among the k groups of the largest
+    By steps it is the same: where an item is among the k best and its group is not among the k groups of the largest
     maxima, of equal ones the first, each of those has an item that comes before it.
 
     Args:
-        scores: float32 `[B, num_items]`, no NaN.
+        scores: float32 `[B, num_items]`.
         k: How many, at most `num_items`.
         num_items: Length of a row.
-        excluded: Cells int64 `[n, 2]` that count as -inf; None for none.
+        excluded: Cells that count as -inf, int64 `[n]`: row * `num_items` + item; None for none.
 
     Returns:
-        float32 and int64 `[B, k]`.
+        float32 and int64 `[B, k]`, and bool `[B]`: whether one of the row's scores, the excluded ones apart, is NaN, so that
+        its places mean nothing.
     """
-    size = math.isqrt(num_items // k)  # the groups and the items of the best groups are then as many
-    if size < _LEAST_GROUP:
-        return _top_k(_masked(scores, excluded), k)
-    groups = -(-num_items // size)
-    padding = tf.fill([tf.shape(scores)[0], groups * size - num_items], -math.inf)
-    grouped = tf.reshape(_masked(tf.concat([scores, padding], axis=1), excluded), [-1, groups, size])
-    _, best = _top_k(tf.reduce_max(grouped, axis=2), k)
+    cells = tf.reshape(scores, [-1])
+    if excluded is not None:
+        cells = tf.tensor_scatter_nd_update(cells, excluded[:, None], tf.fill(tf.shape(excluded), -math.inf))
+    if num_items < _LEAST_GROUPS * k * _GROUP:
+        scores = tf.reshape(cells, [-1, num_items])
+        return *_top_k(scores, k), _any_nan(scores)
+    begin = tf.cumsum(tf.fill([tf.shape(scores)[0], 1], tf.constant(num_items, tf.int64)), exclusive=True)
+    found, starts, undefined = _best_groups(cells, begin, k, num_items)
+    small = tf.reshape(found, [-1, (k + 2) * _GROUP // _SMALL_GROUP, _SMALL_GROUP])
+    _, best = _top_k(tf.reduce_max(small, axis=2), k)
     best = tf.sort(best, axis=1)  # so that what comes first among all items comes first among these
-    values, places = _top_k(tf.reshape(tf.gather(grouped, best, batch_dims=1), [-1, k * size]), k)
-    return values, tf.gather(best, places // size, batch_dims=1) * size + places % size
+    values, place = _top_k(tf.reshape(tf.gather(small, best, batch_dims=1), [-1, k * _SMALL_GROUP]), k)
+    place = tf.gather(best, place // _SMALL_GROUP, batch_dims=1) * _SMALL_GROUP + place % _SMALL_GROUP
+    return values, tf.gather(starts, place // _GROUP, batch_dims=1) + place % _GROUP, undefined
+
+
+def _best_groups(cells: tf.Tensor, begin: tf.Tensor, k: int, num_items: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns the groups of each row that can hold one of the k best.
+
+    Groups are of neighbouring cells, whatever rows they lie in: to cut each row into groups would copy all scores. What lies
+    before a row's first whole group and behind its last is looked at in any case.
+
+    Args:
+        cells: float32 `[B * num_items]`, row after row.
+        begin: int64 `[B, 1]`, the first cell of each row.
+        k: How many.
+        num_items: Length of a row.
+
+    Returns:
+        The scores of k + 2 groups, float32 `[B, (k + 2) * _GROUP]`, -inf for cells of other rows; the place in the row where
+        each group begins, int64 `[B, k + 2]`, ascending; and bool `[B]`, whether a score of the row is NaN.
+    """
+    first = -(-begin // _GROUP)
+    whole = (begin + num_items) // _GROUP - first
+    last = tf.size(cells, tf.int64) // _GROUP - 1
+    grouped = tf.reshape(cells[: (last + 1) * _GROUP], [-1, _GROUP])  # a slice from the front is no copy
+    number = np.arange(num_items // _GROUP)  # a row has as many whole groups, or one fewer
+    maxima = tf.gather(tf.reduce_max(grouped, axis=1), tf.minimum(first + number, last))
+    maxima = tf.where(number < whole, maxima, -math.inf)
+    best = tf.sort(_top_k(maxima, k)[1], axis=1)
+    inside = tf.where((best < whole)[:, :, None], tf.gather(grouped, tf.minimum(first + best, last)), -math.inf)
+    head, tail = first * _GROUP - begin, (first + whole) * _GROUP - begin
+    place = np.arange(_GROUP)
+    before = tf.where(place < head, tf.gather(cells, begin + place), -math.inf)
+    behind = tf.where(tail + place < num_items, tf.gather(cells, begin + tf.minimum(tail + place, num_items - 1)), -math.inf)
+    found = tf.concat([before, tf.reshape(inside, [-1, k * _GROUP]), behind], axis=1)
+    starts = tf.concat([tf.zeros_like(begin), head + best * _GROUP, tail], axis=1)
+    return found, starts, _any_nan(maxima) | _any_nan(found)
 
 
 def _top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -41,7 +85,6 @@ def _top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     return values, tf.cast(places, tf.int64)  # for int32, TensorFlow has GPUs leave the arithmetic to the host
 
 
-def _masked(scores: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
-    if excluded is None:
-        return scores
-    return tf.tensor_scatter_nd_update(scores, excluded, tf.fill(tf.shape(excluded)[:1], -math.inf))
+def _any_nan(scores: tf.Tensor) -> tf.Tensor:
+    """Returns whether one of the scores of each row is NaN: looked for in all, for top_k quietly puts NaN last."""
+    return tf.math.is_nan(tf.reduce_max(scores, axis=1))
