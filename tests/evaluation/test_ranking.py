@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation import ranking
+from tfadt.evaluation.kept import KeptBlocks
 from tfadt.evaluation.ranking import Ranker, RankingEvaluator, block_size, rank
 
 
@@ -255,3 +256,66 @@ def test_a_user_beyond_the_histories_is_refused():
 def test_a_model_of_another_size_is_refused(shape):
     with pytest.raises(DataError, match="3 users and at least 4 items"):
         RankingEvaluator(SPLIT, SEEN, (1,))(Counted(np.zeros(shape)))
+
+
+# ---------------------------------------------------------------- a ranking that is cut goes on
+
+MANY = np.random.default_rng(0).normal(size=(11, 6)).astype(np.float32)  # blocks of 3, 3, 3 and 2
+
+
+def ranked(kept, after=99, scores=MANY, exclude=None):
+    """Ranks all users, or stops when so many are ranked; returns the ranking and the numbers that were told."""
+    numbers = []
+
+    def told(users, total):
+        numbers.append(users)
+        if users == after:
+            raise KeyboardInterrupt
+
+    try:
+        return Ranker(Counted(scores), 2, exclude, block=3)(np.arange(11), told, kept), numbers
+    except KeyboardInterrupt:
+        return None, numbers
+
+
+def test_a_ranking_that_was_cut_goes_on_behind_the_last_whole_block(tmp_path):
+    path = tmp_path / "made" / "ranking"
+    whole = rank(Counted(MANY), np.arange(11), 2)
+    assert ranked(KeptBlocks(path, lambda: b"a"), after=6) == (None, [3, 6])
+    with path.open("ab") as file:
+        file.write(b"half a block")
+    assert ranked(KeptBlocks(path, lambda: b"a"), after=9) == (None, [9])
+    found, numbers = ranked(KeptBlocks(path, lambda: b"a"))
+    assert numbers == [11]
+    np.testing.assert_array_equal(found.items, whole.items)
+    np.testing.assert_array_equal(found.scores, whole.scores)
+
+
+def test_blocks_of_another_ranking_are_not_taken(tmp_path):
+    path = tmp_path / "ranking"
+    seen = csr([[0]] * 11, 6)
+    for fingerprint, scores, exclude in ((b"a", MANY, None), (b"b", -MANY, None), (b"b", -MANY, seen)):
+        found, numbers = ranked(KeptBlocks(path, lambda: fingerprint), scores=scores, exclude=exclude)  # noqa: B023
+        assert numbers == [3, 6, 9, 11]
+        np.testing.assert_array_equal(found.items, rank(Counted(scores), np.arange(11), 2, exclude).items)
+
+
+def test_a_damaged_block_and_those_behind_it_are_ranked_again(tmp_path):
+    path = tmp_path / "ranking"
+    ranked(KeptBlocks(path, lambda: b"a"))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # in the second of three blocks
+    path.write_bytes(content)
+    found, numbers = ranked(KeptBlocks(path, lambda: b"a"))
+    assert numbers == [6, 9, 11]
+    np.testing.assert_array_equal(found.items, rank(Counted(MANY), np.arange(11), 2).items)
+
+
+def test_a_ranking_of_one_block_is_not_kept_and_a_full_disk_does_not_stop_one(tmp_path):
+    Ranker(Counted(MANY), 2)(np.arange(11), kept=KeptBlocks(tmp_path / "ranking", lambda: b"a"))
+    assert not (tmp_path / "ranking").exists()
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match=r"file/ranking cannot be written: .*\. The ranking goes on"):
+        found, numbers = ranked(KeptBlocks(tmp_path / "file" / "ranking", lambda: b"a"))
+    assert numbers == [3, 6, 9, 11]
+    np.testing.assert_array_equal(found.items, rank(Counted(MANY), np.arange(11), 2).items)

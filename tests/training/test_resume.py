@@ -16,10 +16,12 @@ import pytest
 from tfadt.cli.main import main
 from tfadt.config.loading import load_config
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
+from tfadt.evaluation import ranking
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
+from tfadt.training.progress import Progress
 
 COMMAND = Path(__file__).parent.parent / "faults" / "command.py"
 SETTINGS = [
@@ -272,3 +274,33 @@ def test_a_run_that_was_cut_is_not_taken_for_a_whole_one(reference, tmp_path):
 def test_the_settings_of_a_run_are_those_it_goes_on_with(reference):
     assert RunFolder(reference).config() == load_config(None, SETTINGS)
     assert json.loads((reference / "config.json").read_text())["config"]["adt"]["checkpoint_every"] == 7
+
+
+class Ranked(Progress):
+    """Hears of rankings once the first block of the test is kept, and dies after so many users of the test."""
+
+    def __init__(self, kept, dies_after=None):
+        self.kept, self.dies_after, self.numbers = kept, dies_after, []
+
+    def ranked(self, users, total):
+        if self.kept.is_file():
+            self.numbers.append(users)
+            if users == self.dies_after:
+                raise KeyboardInterrupt
+
+
+def test_a_run_cut_while_it_ranks_the_test_ranks_the_users_that_are_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(ranking, "block_size", lambda width: 20)
+    small = [f"ingest.simulated.{size}" for size in ("users=100", "items=40", "interactions=1500")]
+    config = load_config(None, [*small, "adt.trainings=ease-standard"])
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    kept = out / "checkpoints" / "ease-standard-0" / "ranking"
+    with pytest.raises(KeyboardInterrupt):
+        run_experiment(config, out, Ranked(kept, 40))
+    listener = Ranked(kept)
+    data, runs = resume_experiment(out, listener)
+    valid, test = (len(np.unique(users)) for users in (data.valid.user, runs[1].per_user["user"]))
+    assert listener.numbers == [*range(20, valid, 20), valid, *range(60, test, 20), test]
+    _, expected = run_experiment(config, whole)
+    pd.testing.assert_frame_equal(runs[1].per_user, expected[1].per_user)
+    assert not kept.exists()

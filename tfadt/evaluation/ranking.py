@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import tensorflow as tf
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.false_positives import false_share
+from tfadt.evaluation.kept import KeptBlocks
 from tfadt.evaluation.metrics import anti_precision, coverage, novelty, ranking_metrics
 from tfadt.evaluation.top_k import top_k
 from tfadt.memory import available_memory
@@ -123,20 +125,38 @@ class Ranker:
         concrete: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]] = rank_block.get_concrete_function()
         return concrete
 
-    def __call__(self, users: np.ndarray, told: Told | None = None) -> Ranking:
-        """Returns the ranking of the users int64 `[U]`, and tells after each block how many are ranked.
+    def __call__(self, users: np.ndarray, told: Told | None = None, kept: KeptBlocks | None = None) -> Ranking:
+        """Returns the ranking of the users int64 `[U]`.
+
+        Args:
+            users: Their codes.
+            told: Hears after each block how many are ranked.
+            kept: Where to keep the blocks of more than one, and where to go on with a ranking that was cut: it ends bit for
+                bit as one that was not. None for nowhere.
 
         Raises:
             DataError: If a score is not a number.
         """
         items = np.full((len(users), self._k), -1, np.int64)
         scores = np.full((len(users), self._k), -np.inf, np.float32)
-        for first in range(0, len(users), self.block):
+        begun = 0
+        if kept is not None and len(users) > self.block:
+            begun = kept.begin(self._digest(users), items, scores, self.block)
+        for first in range(begun, len(users), self.block):
             rows = slice(first, first + self.block)
             items[rows, : self._available], scores[rows, : self._available] = self._rank(users[rows])
+            if kept is not None and len(users) > self.block:
+                kept.keep(items[rows], scores[rows])
             if told is not None:
                 told(min(rows.stop, len(users)), len(users))
         return Ranking(items, scores)
+
+    def _digest(self, users: np.ndarray) -> bytes:
+        """Returns a digest of which items are ranked for which users."""
+        digest = hashlib.sha256(repr((len(users), self._available)).encode())
+        for codes in (users, *(() if self._exclude is None else (self._exclude.offsets, self._exclude.items))):
+            digest.update(np.ascontiguousarray(codes, "<i8").data)
+        return digest.digest()
 
     def _rank(self, users: np.ndarray) -> Ranking:
         if self._lists:
@@ -260,13 +280,18 @@ class RankingEvaluator:
         self._share = None if clicks is None else np.maximum(clicks, 0.5) / self._num_users
         self._rankers: WeakKeyDictionary[Scorer, Ranker] = WeakKeyDictionary()
 
-    def __call__(self, scorer: Scorer, told: Told | None = None) -> Evaluation:
-        """Ranks all items for the split's users and compares with what is relevant; tells after each block of users.
+    def __call__(self, scorer: Scorer, told: Told | None = None, kept: KeptBlocks | None = None) -> Evaluation:
+        """Ranks all items for the split's users and compares with what is relevant.
+
+        Args:
+            scorer: The model.
+            told: Hears after each block of users how many are ranked.
+            kept: As in `Ranker`.
 
         Raises:
             DataError: If the model has other users or fewer items than the split, or a score is not a number.
         """
-        return self.measure(self._top(scorer, told), scorer.num_items)
+        return self.measure(self._top(scorer, told, kept), scorer.num_items)
 
     def measure(self, top: np.ndarray, num_items: int) -> Evaluation:
         """Compares rankings with what is relevant.
@@ -303,7 +328,7 @@ class RankingEvaluator:
         top = self._top(scorer, told)[:, :k]
         return ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"][self._has_relevant]
 
-    def _top(self, scorer: Scorer, told: Told | None) -> np.ndarray:
+    def _top(self, scorer: Scorer, told: Told | None, kept: KeptBlocks | None = None) -> np.ndarray:
         if scorer not in self._rankers:
             if scorer.num_users != self._num_users or scorer.num_items < self._items_needed:
                 raise DataError(
@@ -312,7 +337,7 @@ class RankingEvaluator:
                 )
             # By proxy, or the graph would keep the model that is to take it along.
             self._rankers[scorer] = Ranker(proxy(scorer), max(self.ks), self._exclude, self._block)
-        return self._rankers[scorer](self.users, told).items
+        return self._rankers[scorer](self.users, told, kept).items
 
 
 def _rows(lists: CSR, users: np.ndarray) -> CSR:

@@ -70,6 +70,10 @@ class Layout:
         """The checkpoints of a training."""
         return self.out / "checkpoints" / name
 
+    def ranking(self, name: str) -> Path:
+        """What is ranked already of the test, while a training is not finished."""
+        return self.checkpoints(name) / "ranking"
+
     def logs(self, name: str) -> Path:
         """The logs of a training for TensorBoard."""
         return self.out / "logs" / name

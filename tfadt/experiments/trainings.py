@@ -20,6 +20,7 @@ from tfadt.config.loading import settings_of
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DivergedError
+from tfadt.evaluation.kept import KeptBlocks
 from tfadt.evaluation.protocol import test_evaluator, valid_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator, Told
 from tfadt.experiments.folder import RunFolder
@@ -28,6 +29,7 @@ from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import Run
 from tfadt.experiments.strength import train_at_best_strength
 from tfadt.models.recommender import Recommender
+from tfadt.training.model_files import fingerprint
 from tfadt.training.plan import Plan, is_automatic
 from tfadt.training.processes import Tell, side_by_side
 from tfadt.training.progress import Progress
@@ -47,12 +49,23 @@ def measure(
     config: Config,
     evaluator: RankingEvaluator,
     told: Told | None = None,
+    kept: KeptBlocks | None = None,
 ) -> Run:
-    """Returns the record of a training with what its model reaches on the test and, where there is one, on validation."""
+    """Returns the record of a training with what its model reaches on the test and, where there is one, on validation.
+
+    Args:
+        run: The record so far.
+        model: The model.
+        data: The data set.
+        config: The settings.
+        evaluator: Ranks the test.
+        told: Hears how far the rankings are.
+        kept: Keeps what is ranked of the test; None to begin it anew.
+    """
     begun = time.perf_counter()
     if len(data.valid):
         run = run.validated(valid_evaluator(data, config).recalls(model, told))
-    evaluation = evaluator(model, told)
+    evaluation = evaluator(model, told, kept)
     return run.measured(evaluation, time.perf_counter() - begun)
 
 
@@ -155,7 +168,8 @@ def _train_and_keep(
     listener: Progress,
 ) -> Kept:
     trained = _train(folder, plan, data, config, listener)
-    run = measure(Run.of(plan, trained), trained.model, data, config, evaluator, listener.ranked)
+    kept = KeptBlocks(folder.ranking(plan.name), lambda: fingerprint(trained.model))
+    run = measure(Run.of(plan, trained), trained.model, data, config, evaluator, listener.ranked, kept)
     epochs = folder.keep(plan, trained, run)
     # Each training builds graphs of its own; without this they would pile up over a long run.
     keras.backend.clear_session()

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import zipfile
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from tfadt.data.account import escaped
 from tfadt.data.interactions import Vocabulary
 from tfadt.errors import DataError, first_line
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, POLICIES
+
+_PART = 1 << 24  # numbers
 
 
 def load_model(path: str | Path, compile: bool = True) -> Recommender:
@@ -35,6 +39,17 @@ def load_model(path: str | Path, compile: bool = True) -> Recommender:
     except (ValueError, OSError, KeyError, TypeError, EOFError, zipfile.BadZipFile, RuntimeError, AttributeError) as error:
         raise DataError(f"{path} cannot be loaded: {first_line(error)}") from error
     return model
+
+
+def fingerprint(model: Recommender) -> bytes:
+    """Returns the SHA-256 of a model's class and weights, from which within a run, by its settings, all scores follow."""
+    digest = hashlib.sha256(type(model).__qualname__.encode())
+    for weight in model.weights:
+        values = tf.reshape(weight.value, [-1])
+        # A part at a time, for a table may be half of the memory.
+        for first in range(0, values.shape[0], _PART):
+            digest.update(values[first : first + _PART].numpy().data)
+    return digest.digest()
 
 
 def start_from(model: Recommender, path: Path) -> None:
