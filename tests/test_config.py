@@ -79,6 +79,7 @@ def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
         ("evaluate.k=5,10", "evaluate", "k", (5, 10)),
         ("evaluate.valid_users=500", "evaluate", "valid_users", 500),
         ("evaluate.valid_users=all", "evaluate", "valid_users", "all"),
+        ("evaluate.test_users=500", "evaluate", "test_users", 500),
         ("ingest.data=../a=b/log.csv", "ingest", "data", (Path("../a=b/log.csv"),)),
         ('ingest.data="2024"', "ingest", "data", (Path("2024"),)),
         ("ingest.dataset=movielens/100k-ratings", "ingest", "dataset", "movielens/100k-ratings"),
@@ -142,6 +143,10 @@ def test_dump_is_json_ready_and_loads_back() -> None:
             "Setting 'evaluate.valid_users': expected auto, all or a whole number of at least 1. Received: 0.",
         ),
         (
+            "evaluate.test_users=auto",
+            "Setting 'evaluate.test_users': expected all or a whole number of at least 1. Received: 'auto'.",
+        ),
+        (
             "evaluate.valid_users=most",
             "Setting 'evaluate.valid_users': expected auto, all or a whole number of at least 1. Received: 'most'.",
         ),
@@ -150,7 +155,10 @@ def test_dump_is_json_ready_and_loads_back() -> None:
         ("adt.epoch=3", "Unknown setting 'adt.epoch'. Did you mean 'epochs'?"),
         ("adtt.epochs=3", "Unknown setting 'adtt'. Did you mean 'adt'?"),
         ("ingest.columns.usr=a", "Unknown setting 'ingest.columns.usr'. Did you mean 'user'?"),
-        ("evaluate.zzz=1", "Unknown setting 'evaluate.zzz'. Known: blessing, drop_empty, k, mask, select_k, valid_users."),
+        (
+            "evaluate.zzz=1",
+            "Unknown setting 'evaluate.zzz'. Known: blessing, drop_empty, k, mask, select_k, test_users, valid_users.",
+        ),
         ("adt.epochs", "--set expects section.key=value, such as adt.epochs=5. Received: 'adt.epochs'."),
         ("epochs=5", "--set expects section.key=value, such as adt.epochs=5. Received: 'epochs=5'."),
         ("adt..epochs=5", "--set expects section.key=value, such as adt.epochs=5. Received: 'adt..epochs=5'."),

@@ -50,3 +50,39 @@ def test_the_seed_draws_the_users(data):
 
 def test_the_test_is_on_all_users(data):
     np.testing.assert_array_equal(protocol.test_evaluator(data, config(valid_users=50)).users, np.arange(0, USERS, 3))
+
+
+def test_the_test_may_be_on_a_sample_that_groups_share(data):
+    settings = config(test_users=40)
+    users = protocol.test_evaluator(data, settings).users
+    assert len(users) == 40
+    assert (users % 3 == 0).all()
+    odd = np.arange(USERS) % 2 == 1
+    np.testing.assert_array_equal(protocol.group_evaluator(data, settings, odd).users, users[users % 2 == 1])
+    assert len(protocol.test_evaluator(data, config(test_users=USERS)).users) == USERS // 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "items", "pairs_a_row", "users"),
+    [
+        (90_000_000, 57_000, 30, 4_736),  # 10 million clicks with 8 negatives each: .1 * 9e7 * 30 / 57,000
+        (9_000_000, 57_000, 30, 2_000),
+        (9_000_000, 1_000, 30, 27_000),
+        (1, 57_000, None, None),
+    ],
+)
+def test_a_validation_scores_a_tenth_of_what_could_be_ranked_meanwhile(rows, items, pairs_a_row, users):
+    assert protocol.affordable_users(rows, items, pairs_a_row) == users
+
+
+@pytest.mark.parametrize(
+    ("given", "affordable", "count"),
+    [("auto", 4_000, 4_000), ("auto", 27_000, 10_000), ("all", 4_000, USERS), (50, 4_000, 50)],
+)
+def test_only_auto_goes_by_what_a_validation_may_cost(data, given, affordable, count):
+    assert len(valid_evaluator(data, config(valid_users=given), affordable=affordable).users) == count
+
+
+def test_what_is_affordable_does_not_thin_out_a_small_validation(data):
+    small = InteractionData(data.train, data.valid.take(data.valid.user < 10_000), data.test, data.users, data.items)
+    assert len(valid_evaluator(small, config(), affordable=2_000).users) == 10_000

@@ -8,11 +8,13 @@ import pytest
 import tensorflow as tf
 from model_cases import checkerboard, make
 
+from tfadt.config import ranking as settings
 from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.denoising.truncated import TCE
 from tfadt.errors import DataError
+from tfadt.evaluation import protocol
 from tfadt.evaluation.rules import selection_rule, validation_rows
 from tfadt.models.gmf import GMF
 from tfadt.training.selection import Selection, selection_score
@@ -95,6 +97,19 @@ def test_val_recall_is_recall_on_validation_with_training_masked(model):
     score = score_of("val_recall", model, data, 10)
     # Ten items are unseen by each user, so all of them are in the top ten: recall is 1 whatever the scores.
     assert score() == pytest.approx(1.0)
+
+
+def test_what_is_trained_between_two_validations_says_how_many_users_one_ranks(model, monkeypatch):
+    monkeypatch.setattr(settings, "_MANY_USERS", 15)
+    monkeypatch.setattr(protocol, "_LEAST_USERS", 3)
+    monkeypatch.setattr(GMF, "pairs_a_row", 2)
+    data, config = checkerboard(), load_config(overrides=["adt.selection=val_recall"])
+    assert (data.num_users, data.num_items) == (20, 16)
+    totals = []
+    for rows in (None, 10, 400, 4000):  # .1 * 400 * 2 / 16
+        score = selection_score(model, data, config, model.negative_sampler(data), lambda _, n: totals.append(n), rows)
+        score()
+    assert totals == [15, 3, 5, 15]
 
 
 def known(data, count):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, LiteralString
 
 from pydantic import Field, PlainValidator, field_validator
 from pydantic_core import PydanticCustomError
@@ -13,12 +14,15 @@ from tfadt.errors import ConfigError
 _MANY_USERS = 10_000
 
 
-def _valid_users(value: Any) -> int | Literal["auto", "all"]:
-    if value in ("auto", "all"):
+def _users(name: LiteralString, *words: LiteralString) -> Callable[[Any], int | str]:
+    def checked(value: Any) -> int | str:
+        if value in words:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise PydanticCustomError(name, f"expected {', '.join(words)} or a whole number of at least 1")
         return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise PydanticCustomError("valid_users", "expected auto, all or a whole number of at least 1")
-    return value
+
+    return checked
 
 
 class BlessingConfig(Section):
@@ -40,9 +44,12 @@ class EvaluateConfig(Section):
     select_k: int | None = Field(default=None, ge=1, le=1_000_000)
     """Cut-off of the validation recall that selects checkpoints and models; default: the largest of `k`. At a small cut-off
     validation recall is mostly noise."""
-    valid_users: Annotated[int | Literal["auto", "all"], PlainValidator(_valid_users)] = "auto"
+    valid_users: Annotated[int | Literal["auto", "all"], PlainValidator(_users("valid_users", "auto", "all"))] = "auto"
     """Users whose validation interactions select checkpoints and models: `all`, a number of them drawn by `adt.seed`, or
-    `auto`, 10,000 where there are more. All epochs, methods and seeds have the same ones; the test is on all users."""
+    `auto`, 10,000 where there are more, and in the midst of a training of NeuMF fewer where ranking them would take more
+    than a tenth of it. All epochs, seeds and methods of a model have the same ones."""
+    test_users: Annotated[int | Literal["all"], PlainValidator(_users("test_users", "all"))] = "all"
+    """Users that the test ranks: all, or a number of them drawn by `adt.seed`, the same ones for every model."""
     mask: Literal["train_valid", "train"] = "train_valid"
     """Seen items that are left out of the test ranking."""
     drop_empty: bool = False
@@ -54,12 +61,18 @@ class EvaluateConfig(Section):
         """The cut-off of the validation recall that selects."""
         return self.select_k or self.k[-1]
 
-    @property
-    def most_valid_users(self) -> int | None:
-        """How many users validation ranks at most; None for all."""
+    def valid_sample(self, users: int, affordable: int | None = None) -> int:
+        """Returns how many of so many users validation ranks.
+
+        Args:
+            users: How many have validation interactions.
+            affordable: How many can be ranked in the time that there is, which `auto` goes by; None for any number.
+        """
         if self.valid_users == "all":
-            return None
-        return _MANY_USERS if self.valid_users == "auto" else self.valid_users
+            return users
+        if self.valid_users != "auto":
+            return min(users, self.valid_users)
+        return users if users <= _MANY_USERS else min(_MANY_USERS, affordable or _MANY_USERS)
 
     @field_validator("k")
     @classmethod

@@ -125,9 +125,10 @@ def selection_line(config: Config, data: InteractionData) -> str:
     line = f"Checkpoints of every policy by `{rule}`"
     if rule in BY_RECALL:
         line += f" at {config.evaluate.selection_k}"
-        users, most = len(np.unique(validation_rows(rule, data).user)), config.evaluate.most_valid_users
-        if most is not None and most < users:
-            line += f" of {most:,} of {users:,} users"
+        users = len(np.unique(validation_rows(rule, data).user))
+        ranked = config.evaluate.valid_sample(users)
+        if ranked < users:
+            line += f" of {'at most ' if config.evaluate.valid_users == 'auto' else ''}{ranked:,} of {users:,} users"
     if given == "auto":
         count = 0 if known is None else int(known.sum())
         line += f" (`auto`: {count:,} validation interactions are known to be liked, {ENOUGH_KNOWN} are enough)"

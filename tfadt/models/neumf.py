@@ -32,6 +32,7 @@ class NeuMF(Recommender):
         **kwargs: As in `Recommender`.
     """
 
+    pairs_a_row: ClassVar[int] = 30  # two cores: 6.6 us a row, .21 us a pair
     search_space: ClassVar[SearchSpace] = {"embedding_dim": Choices(8, 16, 32, 64)}
 
     def __init__(

@@ -43,6 +43,9 @@ class Recommender(IdentifiedModel):
     search_space: ClassVar[SearchSpace] = {}
     """What a search tries for the constructor's arguments."""
 
+    pairs_a_row: ClassVar[int | None] = None
+    """How many pairs a ranking scores in the time in which a row is trained, a negative being one; None where a validation
+    costs next to nothing, as where one matrix product scores all pairs."""
     affine_scores: ClassVar[bool] = False
     """Whether `score_vectors` is affine: then a mixture of users' logits is the logits of the mixture of their vectors."""
 

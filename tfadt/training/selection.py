@@ -12,7 +12,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError
-from tfadt.evaluation.protocol import valid_evaluator
+from tfadt.evaluation.protocol import affordable_users, valid_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator, Told
 from tfadt.evaluation.rules import BY_RECALL, selection_rule, validation_rows
 from tfadt.models.recommender import Recommender
@@ -27,6 +27,7 @@ def selection_score(
     config: Config,
     sampler: NegativeSampler | SharedSampler,
     told: Told | None = None,
+    trained_rows: int | None = None,
 ) -> Callable[[], float] | None:
     """Returns what measures a checkpoint, larger is better; None for the rule `last`.
 
@@ -40,6 +41,8 @@ def selection_score(
             `last`: no selection.
         sampler: Draws negatives for the validation losses.
         told: Hears how far the ranking of the users is.
+        trained_rows: Rows, negatives included, that are trained between two measurements, which `affordable_users` goes by;
+            None for a measurement that may take its time.
 
     Raises:
         DataError: If the rule needs validation interactions and there are none.
@@ -49,7 +52,10 @@ def selection_score(
         return None
     check_selection(rule, data)
     if selection_rule(rule, data) in BY_RECALL:
-        evaluator = valid_evaluator(data, config)
+        affordable = None
+        if trained_rows is not None:
+            affordable = affordable_users(trained_rows, data.num_items, model.pairs_a_row)
+        evaluator = valid_evaluator(data, config, affordable=affordable)
         return lambda: evaluator.recall(model, told)
     losses = ValidationLoss(model, data.valid, sampler, adt.batch_size, adt.fixed_valid_negatives)
     measure = losses.policy_loss if rule == "paper" else losses.trimmed_loss

@@ -246,7 +246,8 @@ def train_stage(
     k = config.evaluate.selection_k
     listener = progress or Progress()
     rule = selection_rule(adt.selection, data)
-    score = selection_score(model, data, config, sampler, listener.ranked)
+    trained_rows = len(rows) * (1 + adt.num_negatives) * every // source.steps_per_epoch
+    score = selection_score(model, data, config, sampler, listener.ranked, trained_rows)
     ranked = None if evaluator is None else RankedScore(evaluator, model, rule, score, k)
     with listening() as interrupt:
         selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, adt.patience)
