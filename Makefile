@@ -6,7 +6,7 @@ BIN := $(abspath $(VENV))/bin
 QUALITY_DATA ?= ../shared/data
 SOAK_SEED ?= $(shell date +%s)
 
-.PHONY: run test soak bench quality bench-ingest denoising-table docs lint typecheck format
+.PHONY: run test soak bench quality bench-ingest bench-scale denoising-table docs lint typecheck format
 
 run: $(VENV)/.installed
 	$(BIN)/tfadt run --out runs/default
@@ -36,6 +36,13 @@ quality: $(VENV)/.installed-dev
 # Reading a log of 10 and of 100 million rows, beside pandas by hand.
 bench-ingest: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.ingest
+
+# A log of 100 million rows from end to end, and what must not grow with users, items and rows. Skips, with the reason, where
+# memory or disk are too small. SCALE_ROWS says another number of rows, SCALE_OUT where the files are made.
+SCALE_ROWS ?= 100000000
+SCALE_OUT ?= /tmp
+bench-scale: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.scale --rows $(SCALE_ROWS) --out $(SCALE_OUT)
 
 # What denoising is worth on DATA/ml-100k and DATA/modcloth: the table of docs/denoising.md. Goes on where it was cut.
 denoising-table: $(VENV)/.installed-dev

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ from benchmarks.baselines import implicit_recommend
 from benchmarks.clicks import ADRESSA, AMAZON_BOOK, YELP, clicks
 from benchmarks.engine import stepping
 from benchmarks.figures import Figure, cost, interleaved, speed_up
+from tfadt.config.loading import load_config, settings_of
 from tfadt.evaluation.ranking import Ranker, Scorer
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
 from tfadt.models.popular import Popular
 from tfadt.models.recommender import Recommender
+from tfadt.training.selection import selection_score
 
 _K = 50
 _MICRO = 1e6
@@ -163,6 +166,26 @@ def catalogue() -> list[Figure]:
     line = "popular full ranking, 57,396 items"
     figures.append(speed_up(line, "us/user", best["list"] * _MICRO, "sorting the scores", best["sort"] * _MICRO, 50.0))
     return figures
+
+
+def validation() -> list[Figure]:
+    """What NeuMF's validations of a log of a million rows take of an epoch, by default."""
+    data = clicks(20_000, YELP[1], 1_000_000)
+    held_out = clicks(20_000, YELP[1], 100_000, seed=1).train
+    data = replace(data, valid=held_out)
+    config = settings_of(load_config(), "neumf", "standard")
+    model = NeuMF.from_interactions(data)
+    rows = len(data.train) * (1 + config.adt.num_negatives) // config.adt.validations
+    score = selection_score(model, data, config, model.negative_sampler(data), trained_rows=rows)
+    assert score is not None
+
+    def validate() -> int:
+        score()
+        return 1
+
+    seconds = config.adt.validations * interleaved({"neumf": validate}, 1)["neumf"]
+    line = f"neumf validations of an epoch, {len(data.train):,} rows, {data.num_items:,} items"
+    return [Figure(line, seconds, "s", "", None, seconds, 120.0, False)]
 
 
 def preparation() -> list[Figure]:

@@ -25,6 +25,7 @@ SECTIONS = {
     "memory": "benchmarks.engine",
     "ranking": "benchmarks.evaluation",
     "catalogue": "benchmarks.evaluation",
+    "validation": "benchmarks.evaluation",
     "preparation": "benchmarks.evaluation",
     "colliding": "benchmarks.colliding",
 }
