@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,36 @@ def test_a_client_gets_what_the_export_answers(name, port, exports, saved_run, t
     expected = [f"{user} (known): {', '.join(recommend(exports['gmf'], user, 10)[0])}"]
     expected.append(f"nobody (not known): {', '.join(recommend(exports['gmf'], 'nobody', 10)[0])}")
     assert found.splitlines() == expected
+
+
+def load_test(*arguments):
+    path = Path(__file__).parents[2] / "examples" / "load_test.py"
+    done = subprocess.run([sys.executable, str(path), *arguments], capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_load_test_tells_rate_and_latencies(exports, saved_run, tmp_path):
+    (tmp_path / "users.txt").write_text("\n".join(map(str, saved_run.data.users.ids[:5])))
+    given = ("--users", str(tmp_path / "users.txt"), "--clients", "2", "--batch", "3", "--seconds", "0.1")
+    with stand_in(exports["gmf"]) as (_, port):
+        code, told, _ = load_test(f"127.0.0.1:{port}", "gmf", *given)
+        failed = load_test(f"127.0.0.1:{port}", "gnf", *given)
+    assert code == 0
+    count, rate = re.match(r"(\d+) requests of 3 users by 2 clients: ([\d,]+) requests a second", told).groups()
+    assert int(count) >= 2
+    assert float(rate.replace(",", "")) > 0
+    p50, p99, longest = map(float, re.search(r"p50 ([\d.]+) ms, p99 ([\d.]+) ms, longest ([\d.]+) ms", told).groups())
+    assert 0 < p50 <= p99 <= longest
+    assert failed[0] == 1
+    assert f"http://127.0.0.1:{port}/v1/models/gnf:predict answers 404" in failed[2]
+
+
+def test_a_load_test_tells_of_a_server_that_does_not_answer():
+    with socket.socket() as taken:  # bound and not listening
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, _, told = load_test(address, "gmf")
+    assert (code, told) == (1, f"No server answers at http://{address}: [Errno 111] Connection refused.\n")
 
 
 @pytest.mark.skipif(ADDRESS is None, reason="TFADT_SERVING_ADDRESS names no host of a TensorFlow Serving")
