@@ -49,7 +49,7 @@ def test_an_unknown_user_is_told_and_gets_the_most_popular(exports):
 
 def test_an_export_that_fails_is_told_in_one_sentence(exports, tmp_path):
     version = copy_export(exports["gmf"], tmp_path)
-    (version / "fingerprint.pb").write_bytes(b"x")
+    (version / "variables" / "variables.index").write_bytes(b"x")
     result = invoke("verify", version, "--without-loader")
     assert f"{version} is not blessed. {version.with_name('1.blessing.json')} says why." in str(result.exception)
     assert "files: FAILED: " in result.stdout

@@ -36,7 +36,6 @@ def test_the_layout_is_the_servers(exports, model):
     names = {path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file()}
     assert names == {
         "saved_model.pb",
-        "fingerprint.pb",
         "variables/variables.index",
         "variables/variables.data-00000-of-00001",
         "assets.extra/tf_serving_warmup_requests",
@@ -115,6 +114,12 @@ def test_no_table_is_a_constant_of_the_graph(exports):
     graph = read_saved_model(exports["neumf"]).meta_graphs[0].graph_def
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     assert max(node.ByteSize() for node in nodes if node.op == "Const") < 10_000
+
+
+def test_two_exports_of_a_run_are_equal_byte_for_byte(saved_run, exports, tmp_path):
+    again = export_run(saved_run, tmp_path, "gmf-t_ce-0")
+    for path in (path for path in exports["gmf"].rglob("*") if path.is_file()):
+        assert (again / path.relative_to(exports["gmf"])).read_bytes() == path.read_bytes(), path.name
 
 
 def test_the_next_version_has_the_next_number(saved_run, tmp_path):

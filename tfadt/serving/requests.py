@@ -100,7 +100,7 @@ def write_warmup(folder: Path, model: str, exchanges: Sequence[Exchange]) -> Non
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             for key, value in exchange.answer.items():
                 response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
-            writer.write(record.SerializeToString())
+            writer.write(record.SerializeToString(deterministic=True))
 
 
 def read_warmup(folder: Path) -> list[Exchange]:

@@ -71,9 +71,10 @@ class ServedModel(tf.Module):
             ]
             function = tf.function(getattr(self, name), input_signature=specs, autograph=False)
             functions[name] = function.get_concrete_function()
-        # Exactly what is read: a model's optimizer and whatever else it carries stay behind.
-        read = {variable.ref(): variable for function in functions.values() for variable in function.graph.variables}
-        self._weights = [reference.deref() for reference in read]
+        # Exactly what is read: a model's optimizer and whatever else it carries stay behind. Sorted: a graph keeps none.
+        read = {variable.ref() for function in functions.values() for variable in function.graph.variables}
+        others = read - {variable.ref() for variable in self.variables}
+        self._weights = sorted((reference.deref() for reference in others), key=lambda weight: (weight.name, *weight.shape))
         return functions
 
     # --- the signatures
