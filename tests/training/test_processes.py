@@ -27,6 +27,8 @@ def add(content, tell):
                 time.sleep(0.01)
         Path(content["waits"] + ".stopped").touch()
         raise InterruptedRunError("stopped", 143)
+    while content.get("until") and not Path(content["until"]).exists():
+        time.sleep(0.01)
     if content.get("warns"):
         warnings.warn("mind the gap")
     if content.get("diverges"):
@@ -36,6 +38,9 @@ def add(content, tell):
     if content.get("fails"):
         raise RuntimeError("a fault of ours")
     return content["a"] + content["b"]
+
+def threads(content, tell):
+    return os.environ["TF_NUM_INTRAOP_THREADS"]
 """
 
 
@@ -69,8 +74,8 @@ def test_each_task_is_done_once_whatever_it_prints_tells_or_warns_of():
 def test_one_that_fails_stops_the_others_in_good_order(tmp_path, fault, error, message):
     waits = tmp_path / "waits"
     with pytest.raises(error, match=message) as caught:
-        list(side_by_side("tasks:add", waits_beside(waits, **{fault: True}), 2, lambda *_: None))
-    assert waits.exists() == (tmp_path / "waits.stopped").exists()
+        list(side_by_side("tasks:add", waits_beside(waits, until=str(waits), **{fault: True}), 2, lambda *_: None))
+    assert (tmp_path / "waits.stopped").exists()
     if fault == "diverges":
         assert (caught.value.step, caught.value.batch) == (7, {"user": [1]})
 
@@ -88,6 +93,15 @@ def test_a_signal_stops_the_tasks_in_good_order(tmp_path):
         list(side_by_side("tasks:add", waits_beside(waits), 2, lambda *_: None))
     assert caught.value.exit_code == 143
     assert (tmp_path / "waits.stopped").exists()
+
+
+@pytest.mark.parametrize(("given", "cores", "expected"), [(None, 8, "4"), (None, 1, "1"), ("3", 8, "3")])
+def test_processes_at_once_share_the_cores(monkeypatch, given, cores, expected):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    if given is not None:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(cores)))
+    assert dict(side_by_side("tasks:threads", {"a": {}, "b": {}}, 2, lambda *_: None)) == {"a": expected, "b": expected}
 
 
 def test_as_many_processes_as_cores_and_memory_allow(monkeypatch):
