@@ -222,7 +222,7 @@ def test_a_search_first_and_then_training_with_what_it_found(ran: Ran, tmp_path:
         used = model.used_settings()
         assert used["adt"]["learning_rate"] == best["settings"]["adt.learning_rate"]
         assert used["model"]["gmf"]["embedding_dim"] == best["settings"]["model.gmf.embedding_dim"]
-    assert models["adt"].record().selection_score == best["metrics"]["selection_score"]
+    assert models["adt"].record().selection_score == best["run"]["selection_score"]
     # The baseline is as well tuned; it differs in the policy alone.
     assert models["adt_plain"].record().policy == "standard"
     # The finetuned model is another than the search's: lambda and |N| are chosen for it anew.

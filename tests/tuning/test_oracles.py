@@ -149,3 +149,23 @@ def test_a_worker_hears_of_the_end_when_the_others_are_done(tmp_path):
     assert made.create_trial("one").status == "STOPPED"
     assert made.create_trial("two").status == "STOPPED"
     assert not made.tuner_ids
+
+
+def test_the_trial_of_a_silent_worker_goes_to_another_once(tmp_path):
+    made = oracle(tmp_path, {"a": [1, 2, 3]}, "tune.trials=2")
+    lost, other = made.create_trial("one"), made.create_trial("two")
+    for name in ("one", "two"):
+        made.heard[name] -= 100
+    made.get_trial(other.trial_id)  # as a worker does that is at it
+    assert made.give_up_silent(60) == ["one"]
+    other.status = "FAILED"
+    made.end_trial(other)
+    assert made.create_trial("two") is lost
+    made.heard["two"] -= 100
+    assert made.give_up_silent(60) == ["two"]
+    assert (lost.status, made.ongoing_trials, made.tuner_ids) == ("FAILED", {}, set())
+    assert lost.message.startswith("Its worker fell silent, and so did the one that had it before")
+    # The first comes back: the trial has ended, and so has the search.
+    made.end_trial(lost)
+    assert made.end_order == [other.trial_id, lost.trial_id]
+    assert made.create_trial("one").status == "STOPPED"

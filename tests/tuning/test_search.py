@@ -9,20 +9,26 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
+from keras_tuner.engine.trial import Trial
 
 from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.interactions import Interactions
 from tfadt.components.tune import tune
 from tfadt.config.loading import load_config
+from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.experiment import run_experiment
 from tfadt.registry import POLICIES
+from tfadt.tuning.hypermodel import ADTHyperModel
+from tfadt.tuning.oracles import make_oracle
 from tfadt.tuning.progress import PrintedSearch, SearchProgress
 from tfadt.tuning.results import Hyperparameters
 from tfadt.tuning.search import resume_search, run_search
+from tfadt.tuning.tuner import SearchTuner
 
 SMALL = [
     "ingest.simulated.users=80",
@@ -63,7 +69,7 @@ def finished(tmp_path_factory):
 
 
 def outcomes(found):
-    return [(trial.settings, trial.score, trial.epoch) for search in found.searches for trial in search.trials]
+    return [(trial.settings, trial.score, trial.run.epoch) for search in found.searches for trial in search.trials]
 
 
 def test_every_model_and_policy_gets_the_same_number_of_trials(finished):
@@ -74,7 +80,7 @@ def test_every_model_and_policy_gets_the_same_number_of_trials(finished):
     assert found.objective == "val_recall@5"
     for search in found.searches:
         assert search.best.score == max(trial.score for trial in search.trials)
-        assert {trial.metrics["val_recall@5"] for trial in search.trials} == {trial.score for trial in search.trials}
+        assert {trial.run.metrics["val_recall@5"] for trial in search.trials} == {trial.score for trial in search.trials}
     assert "policy.r_ce.beta" not in found.searches[1].best.settings
 
 
@@ -99,7 +105,7 @@ def test_a_run_with_the_best_settings_gets_the_score_that_the_search_says(finish
         _, runs = run_experiment(settings, tmp_path / search.name)
         assert [(run.model, run.policy) for run in runs[1:]] == [(search.model, search.policy)]
         assert runs[1].selection_score == search.best.score
-        assert runs[1].best_step % search.best.epoch == 0
+        assert runs[1].best_step % search.best.run.epoch == 0
     assert load_config(out / "best.toml") == load_config(out / f"{found.best.name}.toml")
 
 
@@ -230,7 +236,7 @@ def test_a_trial_goes_on_in_a_process_of_its_own(tmp_path):
     _, gone_on = found.searches[0].trials  # one epoch, then another
     _, runs = run_experiment(config("policy.r_ce.beta=0.5"), tmp_path / "run")
     assert runs[1].selection_score == gone_on.score
-    assert runs[1].best_step % gone_on.epoch == 0
+    assert runs[1].best_step % gone_on.run.epoch == 0
 
 
 @pytest.mark.parametrize("reads", [True, False])
@@ -280,6 +286,18 @@ def test_a_chief_and_two_workers_share_the_trials(tmp_path):
     assert [trial.reason for trial in found.searches[0].trials] == [None] * 4
     best = json.loads((tmp_path / "out" / "hyperparameters.json").read_text())["best"]
     assert best["score"] == max(trial.score for trial in found.searches[0].trials)
+
+
+def test_a_worker_lets_its_chief_know_that_a_trial_goes_on(finished, tmp_path, monkeypatch):
+    out, _, _ = finished
+    hypermodel = ADTHyperModel(artifact.load(out / "data"), config(), "gmf", "r_ce")
+    oracle = make_oracle(config(), hypermodel.objective, len(hypermodel.space))
+    heard = threading.Event()
+    tuner = SearchTuner(oracle, hypermodel, tmp_path / "search", elsewhere=lambda trial, tell: heard.wait(10))
+    monkeypatch.setattr("tfadt.tuning.distribution.BEAT", 0.01)
+    monkeypatch.setattr(tuner, "_is_worker", lambda: True)
+    monkeypatch.setattr(oracle, "get_trial", lambda trial_id: trial_id == "7" and heard.set())
+    assert tuner.run_trial(Trial(None, "7"))
 
 
 def test_several_processes_need_all_of_the_environment_and_one_search(tmp_path, monkeypatch):

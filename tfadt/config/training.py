@@ -44,6 +44,9 @@ class FinetuneConfig(Section):
 STAGES = ("warmup", "adt", "finetune")
 """The stages of a training, in their order."""
 
+ADT_ALONE = "adt"
+"""The plan of one stage, which names leave out."""
+
 
 def check_plan(plan: str) -> str:
     """Returns a plan as it is.
@@ -55,6 +58,11 @@ def check_plan(plan: str) -> str:
     if stages != [stage for stage in STAGES if stage in stages]:
         raise ConfigError(f"expected some of {'+'.join(STAGES)} in this order, such as warmup+adt")
     return plan
+
+
+def training_name(model: str, policy: str, plan: str, seed: int) -> str:
+    """Returns the file name of what a training leaves: `gmf-t_ce-0`, or with other stages `gmf-t_ce-warmup+adt-0`."""
+    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan]), str(seed)])
 
 
 class ADTConfig(Section):

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tfadt.config.training import ADT_ALONE
 from tfadt.evaluation.significance import mean_over_seeds, paired_test
 from tfadt.experiments.comparison import Comparison, Row, methods
 from tfadt.experiments.run import POPULAR, Run
 from tfadt.registry import MODELS, PLAIN, is_control, is_out_of_reach
-from tfadt.training.plan import ADT_ALONE, is_closed_form
+from tfadt.training.plan import is_closed_form
 
 Outcome = Literal["helps", "trade", "harms", "nothing"]
 """`trade`: better on one metric, worse on another."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfadt.config.training import ADT_ALONE
 from tfadt.evaluation.false_positives import false_share_interval
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.significance import (
@@ -20,7 +21,7 @@ from tfadt.evaluation.significance import (
 )
 from tfadt.experiments.run import POPULAR, Run
 from tfadt.registry import PLAIN
-from tfadt.training.plan import ADT_ALONE, is_seeded
+from tfadt.training.plan import is_seeded
 
 SIGNIFICANT = 0.05
 

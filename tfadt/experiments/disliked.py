@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tfadt.config.training import ADT_ALONE
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.experiments.comparison import Comparison, Row
 from tfadt.registry import PLAIN, is_out_of_reach, policy_label
-from tfadt.training.plan import ADT_ALONE
 
 Table = tuple[list[str], list[list[str]]]
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tfadt.config.training import ADT_ALONE
 from tfadt.evaluation.significance import PairedTest, mean_and_std, mean_over_seeds, paired_test
 from tfadt.experiments.collide import Collided, Group
 from tfadt.experiments.comparison import methods, paired, verdict
 from tfadt.experiments.run import Run
 from tfadt.registry import MODELS, PLAIN, POLICIES, policy_label
-from tfadt.training.plan import ADT_ALONE
 
 Table = tuple[list[str], list[list[str]]]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tfadt.config import ADTConfig, Config
 from tfadt.config.loading import settings_of
-from tfadt.config.training import check_plan
+from tfadt.config.training import ADT_ALONE, check_plan
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.experiments.run import is_floor
 from tfadt.registry import MODELS, PLAIN, POLICIES, is_out_of_reach
-from tfadt.training.plan import ADT_ALONE, Plan, applicable, build_settings, check_model, check_training, is_seeded, unfit
+from tfadt.training.plan import Plan, applicable, build_settings, check_model, check_training, is_seeded, unfit
 
 
 def reachable(config: Config, data: InteractionData) -> Config:

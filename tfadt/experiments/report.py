@@ -14,6 +14,7 @@ import numpy as np
 from tfadt.atomic import write_text
 from tfadt.config import Config
 from tfadt.config.loading import dump
+from tfadt.config.training import ADT_ALONE
 from tfadt.data.account import summary
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.metrics import LESS_IS_BETTER
@@ -36,7 +37,7 @@ from tfadt.experiments.layout import PAGE, REPORT, RESULTS
 from tfadt.experiments.run import POPULAR, SCHEMA, Run, is_floor
 from tfadt.experiments.summary import summary as summarised
 from tfadt.registry import PLAIN, policy_label
-from tfadt.training.plan import ADT_ALONE, is_closed_form
+from tfadt.training.plan import is_closed_form
 from tfadt.versions import versions
 
 _ONE_DRAW = (

@@ -1,21 +1,26 @@
-"""The record of one run: a training, or the floor that nobody trained, and how well it ranks the clean test."""
+"""The record of one training, or of the floor that nobody trained, and how well it ranks.
+
+Importing this does not import TensorFlow: it is what results that were written are read with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import ConfigDict, InstanceOf, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, InstanceOf, PlainSerializer, TypeAdapter, ValidationError
 
+from tfadt.config.training import ADT_ALONE, training_name
 from tfadt.errors import DataError
-from tfadt.evaluation.ranking import Evaluation
-from tfadt.evaluation.significance import mean_interval
 from tfadt.registry import PLAIN
-from tfadt.training.plan import ADT_ALONE, Plan, training_name
-from tfadt.training.stages import Trained
+
+if TYPE_CHECKING:
+    from tfadt.evaluation.ranking import Evaluation
+    from tfadt.training.plan import Plan
+    from tfadt.training.stages import Trained
 
 POPULAR = "popular"
 """The model that every table has: the floor of every comparison."""
@@ -42,7 +47,9 @@ def check_schema(content: Any, where: object) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A training, and how well it ranks the clean test. Only this class reads and writes itself.
+    """A training, and how well it ranks the clean test; or a trial of a search, and how well it ranks validation.
+
+    Only this class reads and writes itself: results.json, the artifacts of a pipeline and what a search found are its views.
 
     The floor is the model `popular`, trained plainly. Where it is not among the trainings it is counted for the tables
     alone: it has no policy and no seed, and leaves no model.
@@ -53,10 +60,12 @@ class Run:
         plan: The stages of the training, joined by +.
         seed: None for that floor.
         selection: The rule that chose the checkpoint; None for that floor.
-        metrics: Means over the test users, such as `recall@20`; empty before the test was ranked.
+        metrics: Means over the test users, such as `recall@20`; empty before the test was ranked. Of a trial: means over the
+            validation users, such as `val_recall@20`, and what else its selected epoch logged.
         realised_drop_rate: Share of the rows that ADT dropped in the epoch whose weights were selected.
         adt_step: The step of ADT whose weights were selected; None without that stage.
         best_step: The selected step of the last stage.
+        epoch: The epoch of the last stage that this step lies in, from 1; None for that floor.
         selection_score: Its score under the rule, larger is better; None under `last`.
         valid_recall: Recall on validation, on what is known to be liked there if `clean_val_recall` selects, by which models
             are compared; None where there is no validation.
@@ -66,7 +75,7 @@ class Run:
         without_negative: Training interactions of users who have every item: they are trained on without a negative.
         strength: How the strength of denoising was chosen, and the frontier; None where it was set.
         devices: Devices that shared each batch of the training (`adt.strategy`).
-        seconds: Wall time of training, validation included, and of the test.
+        seconds: Wall time of training, validation included, and of the test; written to the millisecond.
         per_user: Metrics of each user, which a file of their own keeps; None where it was not read.
     """
 
@@ -81,6 +90,7 @@ class Run:
     realised_drop_rate: float = 0.0
     adt_step: int | None = None
     best_step: int | None = None
+    epoch: int | None = None
     selection_score: float | None = None
     valid_recall: float | None = None
     valid_interval: tuple[float, float] | None = None
@@ -89,8 +99,10 @@ class Run:
     without_negative: int = 0
     strength: dict[str, Any] | None = None
     devices: int = 1
-    seconds: float
-    per_user: InstanceOf[pd.DataFrame] | None = field(default=None, repr=False, compare=False)
+    seconds: Annotated[float, PlainSerializer(lambda seconds: round(seconds, 3))]
+    per_user: Annotated[InstanceOf[pd.DataFrame] | None, Field(exclude=True)] = field(
+        default=None, repr=False, compare=False
+    )
 
     @property
     def name(self) -> str:
@@ -112,6 +124,8 @@ class Run:
     @property
     def evaluation(self) -> Evaluation:
         """Metrics, and metrics of each user."""
+        from tfadt.evaluation.ranking import Evaluation
+
         if self.per_user is None:
             raise ValueError(f"The metrics of each user of {self.name} were not read.")
         return Evaluation(self.metrics, self.per_user)
@@ -129,6 +143,7 @@ class Run:
             realised_drop_rate=trained.drop_rate,
             adt_step=trained.adt_step,
             best_step=trained.best_step,
+            epoch=-(-trained.best_step // trained.steps_per_epoch),
             selection_score=trained.selection_score,
             without_negative=trained.without_negative,
             strength=trained.strength,
@@ -138,6 +153,8 @@ class Run:
 
     def validated(self, recalls: np.ndarray) -> Run:
         """Returns the record with the recall on validation, float `[U]` of the users that it was measured on."""
+        from tfadt.evaluation.significance import mean_interval
+
         interval = mean_interval(recalls)
         return replace(self, valid_recall=float(recalls.mean()), valid_interval=interval, valid_users=len(recalls))
 
@@ -147,8 +164,8 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """Returns everything but the metrics of each user, JSON-ready."""
-        found: dict[str, Any] = _RECORD.dump_python(self, mode="json", exclude={"per_user"})
-        return found | {"seconds": round(self.seconds, 3)}
+        record: dict[str, Any] = _RECORD.dump_python(self, mode="json")
+        return record
 
     @classmethod
     def from_dict(cls, record: Any, where: object, per_user: pd.DataFrame | None = None) -> Run:

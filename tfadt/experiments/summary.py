@@ -12,6 +12,7 @@ import pandas as pd
 
 from tfadt.config import Config
 from tfadt.config.loading import settings_of
+from tfadt.config.training import ADT_ALONE
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import reading
 from tfadt.evaluation.metrics import LESS_IS_BETTER
@@ -23,7 +24,7 @@ from tfadt.experiments.curves import dropped_curves, loss_curves, solved_setting
 from tfadt.experiments.layout import EPOCHS
 from tfadt.experiments.run import Run
 from tfadt.registry import MODELS, PLAIN, POLICIES, is_control, is_out_of_reach
-from tfadt.training.plan import ADT_ALONE, build_settings, is_closed_form
+from tfadt.training.plan import build_settings, is_closed_form
 from tfadt.training.recipe import settled
 
 _GROUPS = 10

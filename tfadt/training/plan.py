@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfadt.config import Config
 from tfadt.config.loading import settings_of
+from tfadt.config.training import ADT_ALONE, training_name
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.click_weights import ClickWeights
@@ -23,9 +24,6 @@ from tfadt.training.recipe import outcomes
 
 Built = TypeVar("Built")
 
-ADT_ALONE = "adt"
-"""The plan of one stage, which names leave out."""
-
 ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 """The stages that train on extra feedback."""
 
@@ -33,11 +31,6 @@ NOISE_MODEL = "noise_model"
 """The policy whose strength can be chosen on validation."""
 
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
-
-
-def training_name(model: str, policy: str, plan: str, seed: int) -> str:
-    """Returns the file name of what a training leaves: `gmf-t_ce-0`, or with other stages `gmf-t_ce-warmup+adt-0`."""
-    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan]), str(seed)])
 
 
 @dataclass(frozen=True)

@@ -201,6 +201,8 @@ def train_stage(
 ) -> Trained:
     """Trains a model through one stage and gives it the selected weights: the loop of runs, pipelines and searches.
 
+    Its steps are those of a user's `Recommender.fit(data)`: both call `fit_source`, so that nothing is trained in two ways.
+
     Args:
         model: The model, compiled with `compile_stage`; its seed is that of every draw.
         stage: `warmup`, `adt` or `finetune`.

@@ -11,6 +11,10 @@ from tfadt.errors import ConfigError
 
 PATIENCE = 60 * 60.0
 """Seconds that a worker waits for its chief, as keras-tuner's own requests do, and a chief for a worker."""
+BEAT = 20.0
+"""Seconds after which a worker that is at a trial lets its chief know."""
+SILENCE = 15 * BEAT
+"""Seconds after which a chief gives up a worker that lets nothing be heard."""
 _NAMES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
 

@@ -8,18 +8,21 @@ from typing import Any
 import keras
 import keras_tuner
 import tensorflow as tf
+from keras_tuner.engine.trial import Trial
 
 from tfadt.config import Config
 from tfadt.config.loading import settings_of, with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.protocol import valid_evaluator
+from tfadt.evaluation.rules import selection_rule
 from tfadt.experiments.layout import Layout
+from tfadt.experiments.run import Run
 from tfadt.models.recommender import Recommender
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
 from tfadt.training.plan import Plan, check_feedback, make_model
-from tfadt.training.selection import check_selection
+from tfadt.training.selection import SELECTION_SCORE, check_selection
 from tfadt.training.stages import as_ranked, check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics
 from tfadt.tuning.last_epoch import Rung
@@ -27,8 +30,7 @@ from tfadt.tuning.objective import VALIDATION, SelectedObjective, objective_metr
 from tfadt.tuning.space import declare, search_space
 from tfadt.tuning.warm_start import WarmStart
 
-SELECTED_EPOCH = "selected_epoch"
-SECONDS = "seconds"
+_EPOCH, _SECONDS, _DROP_RATE = "selected_epoch", "seconds", "drop_rate"
 
 _FAILURES = (TfadtError, tf.errors.ResourceExhaustedError, MemoryError)
 
@@ -180,8 +182,25 @@ class ADTHyperModel(keras_tuner.HyperModel):
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
         except OSError as error:
             raise keras_tuner.errors.FatalError(f"What a trial leaves cannot be written: {error}.") from error
-        history.history |= {SELECTED_EPOCH: [selected], SECONDS: [time.perf_counter() - begun]}
+        history.history |= {_EPOCH: [selected], _SECONDS: [time.perf_counter() - begun]}
         return history
+
+    def record(self, trial: Trial) -> Run:
+        """Returns the record of a finished trial. keras-tuner keeps, and a worker tells its chief, numbers alone."""
+        metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
+        return Run(
+            model=self._plan.model,
+            policy=self._plan.policy,
+            plan=self._plan.label,
+            seed=self._plan.seed,
+            selection=selection_rule(self._config.adt.selection, self._data),
+            epoch=int(metrics.pop(_EPOCH)),
+            seconds=metrics.pop(_SECONDS),
+            realised_drop_rate=metrics.pop(_DROP_RATE, 0.0),
+            selection_score=metrics.pop(SELECTION_SCORE, None),
+            metrics=metrics,
+            has_model=False,
+        )
 
 
 def searched_stages(config: Config) -> tuple[str, ...]:

@@ -23,12 +23,19 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 class _Durable(keras_tuner.Oracle):
-    """Writes its files whole or not at all, and ends no search while a trial is still running."""
+    """Writes its files whole or not at all, ends no search while a trial is still running, and outlives its workers.
+
+    Attributes:
+        heard: When each worker was last heard of, by the monotonic clock.
+    """
 
     trials: dict[str, Trial]
+    ongoing_trials: dict[str, Trial]
     _retry_queue: list[str]
-    last_request: float = 0.0
-    """When a trial was last asked for, by the monotonic clock; 0 before."""
+
+    def __init__(self, **kwargs: Any):
+        self.heard: dict[str, float] = {}
+        super().__init__(**kwargs)
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
@@ -36,12 +43,53 @@ class _Durable(keras_tuner.Oracle):
 
         keras-tuner's chief looks only every 20 seconds whether the last worker has gone.
         """
-        self.last_request = time.monotonic()
+        self.heard[tuner_id] = time.monotonic()
         trial = super().create_trial(tuner_id)
         if trial.status == TrialStatus.STOPPED and self.ongoing_trials:
             trial.status = TrialStatus.IDLE
             self.tuner_ids.add(tuner_id)  # The chief stays until this worker, too, has heard of the end.
         return trial
+
+    @keras_tuner.synchronized
+    def get_trial(self, trial_id: str) -> Trial:
+        """Returns a trial, and hears that its worker is at it: workers ask now and then."""
+        for tuner_id, trial in self.ongoing_trials.items():
+            if trial.trial_id == trial_id:
+                self.heard[tuner_id] = time.monotonic()
+        return self.trials[trial_id]
+
+    @keras_tuner.synchronized
+    def end_trial(self, trial: Trial) -> None:
+        """Takes how a trial ended, once: a worker that was given up can come back when another has made its trial."""
+        if trial.trial_id not in self.end_order:
+            super().end_trial(trial)
+
+    @keras_tuner.synchronized
+    def give_up_silent(self, seconds: float) -> list[str]:
+        """Gives up the workers that were not heard of for so long, and gives their trials to others, each trial once.
+
+        A trial whose worker falls silent again has failed: it may be what ends them.
+
+        Returns:
+            The names of these workers.
+        """
+        now = time.monotonic()
+        silent = [name for name in self.tuner_ids if now - self.heard[name] > seconds]
+        for name in silent:
+            self.tuner_ids.remove(name)
+            trial = self.ongoing_trials.get(name)
+            if trial is None:
+                continue
+            if self._run_times[trial.trial_id]:
+                trial.status = TrialStatus.FAILED
+                trial.message = "Its worker fell silent, and so did the one that had it before (is there enough memory?)"
+                self.end_trial(trial)
+            else:
+                self._run_times[trial.trial_id] += 1
+                self._retry_queue.append(trial.trial_id)
+                del self.ongoing_trials[name]
+                self.save()
+        return silent
 
     def save(self) -> None:
         """Writes the state."""

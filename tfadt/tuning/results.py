@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -28,10 +28,11 @@ from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, reading
 from tfadt.evaluation.rules import selection_rule
+from tfadt.experiments.run import Run
 from tfadt.registry import PLAIN, is_out_of_reach
 
 FILE = "hyperparameters.json"
-_SCHEMA = 1
+_SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,14 @@ class Trial:
             `collide.lambdas` and `collide.neighbors`, the one value of each that was chosen after training, where no
             finetuning follows.
         score: The objective at the chosen epoch; None where the trial failed.
-        epoch: The chosen epoch, from 1; None where the trial failed.
-        metrics: All that was measured at that epoch.
+        run: What it reached: its metrics on validation, epochs and seconds; None where the trial failed.
         reason: Why it failed.
     """
 
     trial: str
     settings: dict[str, Any]
     score: float | None
-    epoch: int | None
-    metrics: dict[str, float]
+    run: Run | None
     reason: str | None
 
 
@@ -83,7 +82,7 @@ class Search:
         return max(done, key=lambda trial: trial.score or 0.0, default=None)
 
 
-_SEARCHES = TypeAdapter(tuple[Search, ...])
+_TRIAL, _SEARCHES = TypeAdapter(Trial), TypeAdapter(tuple[Search, ...])
 
 
 @dataclass(frozen=True)
@@ -159,16 +158,13 @@ class Hyperparameters:
 
     def write(self, folder: Path, data: InteractionData) -> None:
         """Writes the folder of a search: `hyperparameters.json` and the TOML files."""
-        best = self.best
-        of_best = best.best if best is not None else None
+        of_best = None if self.best is None else self.best.best
         summary = {
             "schema": _SCHEMA,
             "objective": self.objective,
             "selection": selection_rule(self.config.adt.selection, data),
-            "best": None
-            if best is None or of_best is None
-            else {"model": best.model, "policy": best.policy, **asdict(of_best)},
-            "searches": [asdict(search) for search in self.searches],
+            "best": None if of_best is None else _TRIAL.dump_python(of_best, mode="json"),
+            "searches": _SEARCHES.dump_python(self.searches, mode="json"),
             "config": dump(self.config),
             "data": {"fingerprint": artifact.fingerprint(data)},
         }
@@ -190,10 +186,12 @@ class Hyperparameters:
     def _toml(self, search: Search, command: str) -> str:
         trial = search.best
         assert trial is not None
+        assert trial.run is not None
+        score = f"{self.objective} {trial.score:.4f} after epoch {trial.run.epoch}"
         config = self.apply(self.config, search.model, search.policy).model_copy(update={"tune": Config().tune})
         comments = (
             command,
-            f"Trial {trial.trial} of {len(search.trials)}: {self.objective} {trial.score:.4f} after epoch {trial.epoch}, "
+            f"Trial {trial.trial} of {len(search.trials)}: {score}, "
             f"with --set {' --set '.join(set_options(trial.settings)) or 'nothing'}",
         )
         return to_toml(config, comments)

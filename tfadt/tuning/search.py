@@ -31,7 +31,7 @@ from tfadt.training.processes import Tell, at_once, side_by_side
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
-from tfadt.tuning.hypermodel import SELECTED_EPOCH, ADTHyperModel, searched_stages
+from tfadt.tuning.hypermodel import ADTHyperModel, searched_stages
 from tfadt.tuning.objective import objective_metric
 from tfadt.tuning.oracles import make_oracle
 from tfadt.tuning.processes import FreshProcess, tensorboard
@@ -253,7 +253,7 @@ def _search(
         listener.say(f"{name}: waiting for workers at {part.address}")
     try:
         if part.is_chief:
-            _serve(tuner, out, part)
+            _serve(tuner, out, part, listener)
         else:
             tuner.search(verbose=0, callbacks=[tensorboard(logs)])
     except keras_tuner.errors.FatalError as error:
@@ -262,8 +262,8 @@ def _search(
     return tuner
 
 
-def _serve(tuner: SearchTuner, out: Path, part: Role) -> None:
-    """Gives trials to workers until all are made; keras-tuner's chief would wait for ever where no worker comes.
+def _serve(tuner: SearchTuner, out: Path, part: Role, listener: SearchProgress) -> None:
+    """Gives trials to workers until all are made; keras-tuner's chief would wait for ever for one that is not there.
 
     Raises:
         DataError: If no worker asks for a trial for an hour while none is at work.
@@ -286,7 +286,9 @@ def _serve(tuner: SearchTuner, out: Path, part: Role) -> None:
             if error is not None:
                 raise error
             return
-        heard = max(begun, tuner.oracle.last_request)
+        for name in tuner.oracle.give_up_silent(distribution.SILENCE):
+            listener.say(f"{name} was not heard of for {distribution.SILENCE / 60:.0f} minutes and is given up")
+        heard = max([begun, *tuner.oracle.heard.values()])
         if not tuner.oracle.ongoing_trials and time.monotonic() - heard > distribution.PATIENCE:
             minutes = f"{distribution.PATIENCE / 60:.0f} minutes"
             raise DataError(
@@ -298,18 +300,17 @@ def _serve(tuner: SearchTuner, out: Path, part: Role) -> None:
 def _trials(tuner: SearchTuner, config: Config) -> tuple[Trial, ...]:
     # A finetuned model is another than the trial's: it chooses from the whole grid of `collide` for itself.
     final = "finetune" not in config.adt.plans[0].split("+")
-    return tuple(_trial(tuner.oracle.trials[name], final) for name in tuner.oracle.start_order)
+    return tuple(_trial(tuner.oracle.trials[name], tuner.hypermodel, final) for name in tuner.oracle.start_order)
 
 
-def _trial(trial: TunerTrial, final: bool) -> Trial:
+def _trial(trial: TunerTrial, hypermodel: ADTHyperModel, final: bool) -> Trial:
     settings: dict[str, Any] = trial_settings(trial.hyperparameters.values)
     if trial.status != TrialStatus.COMPLETED:
-        return Trial(trial.trial_id, settings, None, None, {}, reason(trial))
-    metrics = {name: float(history.get_best_value()) for name, history in trial.metrics.metrics.items()}
-    epoch = int(metrics.pop(SELECTED_EPOCH))
+        return Trial(trial.trial_id, settings, None, None, reason(trial))
+    run = hypermodel.record(trial)
     if final:
-        settings |= collide_settings(metrics)
-    return Trial(trial.trial_id, settings, float(trial.score), epoch, metrics, None)
+        settings |= collide_settings(run.metrics)
+    return Trial(trial.trial_id, settings, float(trial.score), run, None)
 
 
 def _lock(out: Path, part: Role) -> AbstractContextManager[None]:

@@ -6,9 +6,10 @@ import io
 import json
 import time
 import traceback
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Protocol
 
 import keras_tuner
@@ -17,6 +18,7 @@ from keras_tuner.src.engine.tuner_utils import SaveBestEpoch
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.search_space import Value
+from tfadt.tuning import distribution
 from tfadt.tuning.hypermodel import ADTHyperModel
 from tfadt.tuning.progress import SearchProgress
 
@@ -129,13 +131,28 @@ class SearchTuner(keras_tuner.Hyperband):
 
     def run_trial(self, trial: Trial, *args: Any, **kwargs: Any) -> Any:
         """Returns the history of the trial's training, or its metrics where another process made it."""
-        if self._elsewhere is None:
-            return super().run_trial(trial, *args, **kwargs)
 
         def tell(epoch: int, logs: Mapping[str, float]) -> None:
             self.on_epoch_end(trial, None, epoch, logs)
 
-        return self._elsewhere(trial, tell)
+        with self._letting_the_chief_know(trial):
+            return super().run_trial(trial, *args, **kwargs) if self._elsewhere is None else self._elsewhere(trial, tell)
+
+    @contextmanager
+    def _letting_the_chief_know(self, trial: Trial) -> Iterator[None]:
+        """Lets the chief, if there is one, know now and then that the trial goes on: it gives up workers that died."""
+        over = Event()
+
+        def beat() -> None:
+            while not over.wait(distribution.BEAT):
+                self.oracle.get_trial(trial.trial_id)
+
+        if self._is_worker():
+            Thread(target=beat, daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
     def on_trial_end(self, trial: Trial) -> None:
         """Records how the trial ended and tells it."""
