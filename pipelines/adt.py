@@ -16,7 +16,8 @@ from tfadt.components.validate_data import validate_data
 from tfadt.components.verify import verify
 from tfadt.components.warmup import warmup
 from tfadt.config import CollideConfig, Config
-from tfadt.config.loading import dump
+from tfadt.config.denoising import is_automatic
+from tfadt.config.loading import dump, settings_of
 from tfadt.errors import ConfigError
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.registry import PLAIN
@@ -58,6 +59,8 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
         ConfigError: If several models, policies, plans or seeds are named, or weights to start from.
     """
     _check_single(config)
+    if tuned is None or "policy" not in config.tune.over:
+        _check_strength(config)
     given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
     steps = _training_steps(config, given, validated, tuned)
     trained, representation = _last_model(steps), next((s["representation"] for s in steps if s.name == "warmup"), None)
@@ -142,6 +145,15 @@ def _of_stage(stage: str, settings: dict[str, Any]) -> dict[str, Any]:
 def _plainly(settings: dict[str, Any]) -> dict[str, Any]:
     """Returns the settings of plain training: the baseline `standard`."""
     return _of_stage("adt", {**settings, "adt": {**settings["adt"], "policies": [PLAIN]}, "policy": {}})
+
+
+def _check_strength(config: Config) -> None:
+    if is_automatic(config.adt.policies[0], settings_of(config, config.adt.models[0], config.adt.policies[0])):
+        raise ConfigError(
+            "Setting 'denoising.strength': a pipeline trains once, so it chooses no strength of noise_model on validation. "
+            "Expected fixed (the policy's defaults), values of policy.noise_model.power and gamma, or a search for them "
+            "(pipeline.search). Received: auto."
+        )
 
 
 def _check_single(config: Config) -> None:

@@ -21,7 +21,11 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
     data, validated = data_steps(config)
     settings = {
         **sections(config, "tune", "warmup", "adt", "collide", "model", "policy"),
-        "evaluate": {"k": list(config.evaluate.k), "valid_users": config.evaluate.valid_users},
+        "evaluate": {
+            "k": list(config.evaluate.k),
+            "select_k": config.evaluate.selection_k,
+            "valid_users": config.evaluate.valid_users,
+        },
     }
     given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
     tuned = tune(**given, settings=settings).after(validated)

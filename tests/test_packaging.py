@@ -126,8 +126,10 @@ def test_the_command_runs_from_another_directory(installed: Path, tmp_path: Path
         "import tfadt.components, tfadt.pipelines",
         "from tfadt import from_frame, ingest, InteractionData, Interactions, Vocabulary",
         "import sys; sys.argv[1:] = ['--help']\nfrom tfadt.cli.main import main\ntry: main()\nexcept SystemExit: pass",
+        "import sys; sys.argv[1:] = ['drift', 'run', '--data', 'x.csv', '--limit', 'new=1']\n"
+        "from tfadt.cli.main import main\ntry: main()\nexcept SystemExit: pass",
     ],
-    ids=["package", "config", "layers", "data", "help"],
+    ids=["package", "config", "layers", "data", "help", "limit"],
 )
 def test_what_trains_nothing_does_not_import_tensorflow(program: str, installed: Path, tmp_path: Path) -> None:
     heavy = "import sys; print('heavy:', sorted({'tensorflow', 'keras', 'tensorflow_datasets'} & set(sys.modules)))"

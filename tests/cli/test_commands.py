@@ -155,6 +155,9 @@ def test_every_verb_has_help_with_an_example():
         (["run", "--data", "a.csv", "--dataset", "movielens"], "data"),
         (["run", "--train", "a.tsv"], "valid"),
         (["run", "nowhere.toml"], "nowhere.toml does not exist"),
+        (["run", "--resume", "study"], "study holds a study. Go on with it by the same `tfadt study` command as before."),
+        (["drift", "nowhere", "--data", "x.csv", "--limit", "new_item=1"], "'new_item'. Did you mean 'new_items'"),
+        (["drift", "nowhere", "--data", "x.csv", "--limit", "new_items=few"], "--limit new_items needs a number"),
         (["evaluate", "nowhere"], "nowhere is not the folder of a finished run"),
         (["denoise", "nowhere", "--out", "noise.txt"], "--out must end in .csv or .parquet. Received: 'noise.txt'."),
         (["denoise", "nowhere", "--out", "x", "--format", "recbol"], "Unknown format 'recbol'. Did you mean 'recbole'"),
@@ -163,6 +166,8 @@ def test_every_verb_has_help_with_an_example():
 )
 def test_mistakes_are_told_in_one_sentence(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text("{}")
     result = invoke(*arguments)
     assert isinstance(result.exception, TfadtError)
     assert message in str(result.exception)
@@ -258,7 +263,10 @@ def test_config_lists_every_setting_with_default_meaning_and_range():
     assert all(len(line) <= 80 for line in text.splitlines() if line.startswith("    "))
     one = invoke("config", "policy.t_ce.max_drop_rate").stdout
     assert one.startswith("policy.t_ce.max_drop_rate = 0.1\n    The largest drop rate (epsilon_max)")
-    assert "(one of batch, positives)" in invoke("config", "policy.t_ce").stdout
+    for policy in ("t_ce", "random_drop"):  # the control takes T-CE's settings, those of the preset too
+        shown = invoke("config", f"policy.{policy}").stdout
+        assert f'policy.{policy}.scope = "positives"' in shown
+        assert "(one of batch, positives)" in shown
     for key, message in (("evlauate", "Did you mean 'evaluate'?"), ("policy.tce", "Did you mean 't_ce'?")):
         assert message in str(invoke("config", key).exception)
 

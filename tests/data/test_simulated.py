@@ -22,6 +22,14 @@ def test_the_default_is_as_described() -> None:
     assert frame["user_id"].nunique() == 3000
 
 
+def test_a_data_set_is_shown_in_one_line() -> None:
+    data = ingest(IngestConfig(simulated=Simulated(users=50, items=20, interactions=400)))
+    assert repr(data) == (
+        f"<InteractionData: {data.num_users} users, {data.num_items} items; "
+        f"interactions: train {len(data.train)}, valid {len(data.valid)}, test {len(data.test)}>"
+    )
+
+
 def test_dwell_times_say_the_same_as_ratings() -> None:
     ratings, dwells = simulate(Simulated()), simulate(Simulated(feedback="dwell_time"))
     np.testing.assert_array_equal(ratings["rating"] < 3, dwells["dwell_time"] < 10)

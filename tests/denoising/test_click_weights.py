@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from model_cases import SMALL, checkerboard, make
 
+from tfadt.config.loading import load_config
 from tfadt.data.interactions import Interactions
 from tfadt.denoising.base import Rows
 from tfadt.denoising.click_weights import ClickWeights
@@ -19,6 +20,7 @@ from tfadt.denoising.popularity import Popularity
 from tfadt.denoising.random_drop import RandomDrop
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError, DataError
+from tfadt.training.plan import make_policy
 
 STEP = tf.constant(0, tf.int64)
 IDS = tf.zeros([4], tf.int64)
@@ -83,6 +85,12 @@ def test_with_t_ce_the_weights_are_multiplied_and_its_divisor_counts() -> None:
     assert not policy.knows_weights
     back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(policy))
     assert back.get_config() == {"power": 1.0, "gamma": 0.0, "with_policy": "t_ce", "with_settings": settings}
+
+
+def test_a_policy_that_acts_beside_has_the_settings_of_its_own_section() -> None:
+    config = load_config(overrides=["policy.noise_model.with_policy=t_ce", "policy.t_ce.max_drop_rate=0.3"])
+    settings = make_policy("noise_model", config).get_config()["with_settings"]
+    assert settings == {"scope": "positives", "max_drop_rate": 0.3}  # the scope is that of the preset
 
 
 @pytest.mark.parametrize("cls", SMALL, ids=lambda cls: cls.__name__)

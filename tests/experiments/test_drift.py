@@ -92,12 +92,7 @@ def test_what_cannot_be_compared_is_refused(finished, tmp_path):
     assert "All 10 clicks of the log are ones that" in str(drift(finished, old).exception)
     strange = write(tmp_path / "strange.csv", [(8, "x", 5), (9, "y", 5), (8, "y", 5), (9, "x", 5), (8, "z", 5), (9, "z", 5)])
     assert drift(finished, strange).exit_code == 0  # nothing is ranked
-    for log, option, message in (
-        (strange, "recall_loss=0.1", "is not known here"),
-        (strange, "new_item=0.1", "Did you mean 'new_items'"),
-        (strange, "new_items=few", "--limit new_items needs a number"),
-    ):
-        error = drift(finished, log, "--limit", option).exception
-        assert isinstance(error, ConfigError)
-        assert message in str(error)
+    error = drift(finished, strange, "--limit", "recall_loss=0.1").exception
+    assert isinstance(error, ConfigError)
+    assert "is not known here" in str(error)
     assert isinstance(drift(finished, old).exception, DataError)

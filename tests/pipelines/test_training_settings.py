@@ -47,9 +47,23 @@ def test_too_few_users_for_the_neighbours_are_told_before_training(tmp_path: Pat
         ("adt.plans=adt", r"'collide.enabled': colliding inference needs a training with warm-up and ADT"),
         ("adt.plans=finetune", r"Expected adt\+finetune. Received: finetune\."),
         ("adt.start_from=runs/latest", r"Expected no adt.start_from. Received: runs/latest\."),
+        ("adt.policies=noise_model", r"'denoising.strength': a pipeline .* chooses no strength.*Received: auto\."),
         ("adt.seeds=2", r"expected adt.seeds = 1. Received: 2\."),
     ],
 )
 def test_a_pipeline_makes_one_model(override: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         pipeline_from_config("small", settings(tmp_path, override))
+
+
+@pytest.mark.parametrize("override", ["denoising.strength=fixed", "policy.noise_model.power=2", "pipeline.search=true"])
+def test_the_strength_of_denoising_is_set_or_searched(override: str, tmp_path: Path) -> None:
+    config = settings(tmp_path, "adt.policies=noise_model", override)
+    assert "adt" in pipeline_from_config("small", config).steps
+
+
+def test_a_search_selects_at_the_cut_off_of_training(tmp_path: Path) -> None:
+    config = settings(tmp_path, "pipeline.search=true", "evaluate.k=5,10,50", "evaluate.select_k=10")
+    steps = pipeline_from_config("small", config).steps
+    given = [steps[name].parameters["settings"] for name in ("tune", "adt")]
+    assert [each.evaluate.selection_k for each in given] == [10, 10]

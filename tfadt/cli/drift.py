@@ -14,7 +14,7 @@ from tfadt.cli.console import print_lines, print_table, progress
 from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import dump, load_config
 from tfadt.data.check import check_source
-from tfadt.errors import ConfigError, did_you_mean
+from tfadt.errors import ConfigError
 
 # There is no log without a test. This one is of one pair, whose user and item training has too, so nothing is left out.
 _WHOLE: dict[str, Any] = {"method": "random", "valid": 0.0, "test": 1e-9}
@@ -40,22 +40,15 @@ def drift(
     """
     if not source:
         raise ConfigError("Name the newer log, with --data for instance.")
+    from tfadt.experiments.drift import drift as compare
+    from tfadt.experiments.drift import exceeded, parse_limits
+
+    limits = parse_limits(limit or [])
     load_tensorflow()
     from tfadt.data.account import summary
     from tfadt.data.ingest import ingest
-    from tfadt.experiments.drift import LIMITS, exceeded
-    from tfadt.experiments.drift import drift as compare
     from tfadt.experiments.saved import SavedRun
 
-    limits = {}
-    for text in limit or []:
-        key, _, value = text.partition("=")
-        if key not in LIMITS:
-            raise ConfigError(f"Unknown limit '{key}'.{did_you_mean(key, LIMITS)}")
-        try:
-            limits[key] = float(value)
-        except ValueError as error:
-            raise ConfigError(f"--limit {key} needs a number, such as {key}=0.2. Received: '{text}'.") from error
     saved = SavedRun.open(run)
     reading = dump(saved.config)["ingest"]
     # What the run itself read, and where it wrote its rejected rows, stays out of it.

@@ -14,6 +14,7 @@ from tfadt.cli.startup import load_tensorflow
 from tfadt.config.loading import load_config
 from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
+from tfadt.experiments.layout import STUDY
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
@@ -51,6 +52,8 @@ def run(
     if resume is not None:
         if out is not None or config is not None or adt or source or set_:
             raise ConfigError(f"--resume goes on with the settings of {resume}. Expected no others beside it.")
+        if (resume / STUDY).is_file():
+            raise ConfigError(f"{resume} holds a study. Go on with it by the same `tfadt study` command as before.")
         out = resume
     out = out or Path("runs/latest")
 

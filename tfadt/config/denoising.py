@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from tfadt.config.section import Section
+
+if TYPE_CHECKING:
+    from tfadt.config import Config
+
+NOISE_MODEL = "noise_model"
+"""The policy whose strength can be chosen on validation."""
 
 Strengths = tuple[Annotated[float, Field(ge=0)], ...]
 """Numbers of at least 0."""
@@ -26,3 +32,9 @@ class DenoisingConfig(Section):
     """Strengths of ranking by the noise model that are tried with each power, and with plain training."""
     policies: tuple[str, ...] = ("t_ce", "r_ce", "popularity")
     """Policies that are tried besides, with their settings; those that a model cannot be trained under are left out."""
+
+
+def is_automatic(policy: str, config: Config) -> bool:
+    """Returns whether the strength of a policy is chosen on validation."""
+    own = config.policy.get(policy, {})
+    return policy == NOISE_MODEL and config.denoising.strength == "auto" and not own.keys() & {"power", "gamma"}

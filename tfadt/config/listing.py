@@ -51,9 +51,10 @@ def settings(key: str | None = None) -> list[Setting]:
         return list(_of_section(Config(), ""))
     kind, *rest = key.split(".")
     if kind in _REGISTRIES and rest:
-        registry = _REGISTRIES[kind]
-        given = getattr(Config(), kind).get(rest[0], {})
-        found = list(_of_class(registry.resolve(rest[0]), f"{kind}.{rest[0]}", registry.sizes, given))
+        registry, preset = _REGISTRIES[kind], getattr(Config(), kind)
+        cls = registry.resolve(rest[0])
+        given = preset.get(getattr(cls, "settings_of", None), {}) | preset.get(rest[0], {})
+        found = list(_of_class(cls, f"{kind}.{rest[0]}", registry.sizes, given))
     else:
         found = list(_of_section(Config(), ""))
     chosen = [each for each in found if each.key == key or each.key.startswith(f"{key}.")]

@@ -109,7 +109,8 @@ class ADTConfig(Section):
     `auto` is `binary_crossentropy` where a user has 50 training clicks or more on average, or the model takes no shared
     negatives, and else `softmax` against 32 times `num_negatives` shared negatives, with as many positives a step."""
     num_negatives: int = Field(default=1, ge=1)
-    """Sampled negatives for each positive, or the items of a step that are shared."""
+    """Sampled negatives for each positive, or with `negatives = "shared"` the items that all of a step share, which want to
+    be hundreds; `method.gmf.adt.num_negatives` sets those of one model."""
     negatives: Literal["uniform", "popularity", "shared"] = "uniform"
     """How negatives are drawn: for each positive, or items that all positives of a step share (GMF, CDAE)."""
     negative_weight: float = Field(default=4.0, ge=0)

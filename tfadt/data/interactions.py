@@ -165,7 +165,7 @@ class CSR:
         return np.diff(self.offsets)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InteractionData:
     """What ingest hands to every later stage: three splits, two vocabularies and the account of every row.
 
@@ -188,6 +188,10 @@ class InteractionData:
     manifest: dict[str, Any] = field(default_factory=dict)
     extra_feedback: Interactions | None = None
     test_disliked: Interactions | None = None
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name} {len(getattr(self, name)):,}" for name in ("train", "valid", "test"))
+        return f"<InteractionData: {self.num_users:,} users, {self.num_items:,} items; interactions: {splits}>"
 
     @property
     def num_users(self) -> int:

@@ -1,4 +1,4 @@
-"""UDT: a user's clicks compete by their losses, and users with large losses count less."""
+"""UDT: a user's clicks compete by their losses, and users with large losses count less (Chua et al., RecSys'24)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tfadt.search_space import Choices, SearchSpace
 
 @keras.saving.register_keras_serializable("tfadt")
 class UDT(RememberedLoss):
-    """Uncertainty of users and of their clicks, told by the losses of the last epoch.
+    """Unified denoising training: the uncertainty of users and of their clicks, told by the losses of the last epoch.
 
     Users are ranked by the mean loss of their clicks. A click weighs `f_u n_u softmax(-loss / tau_u)` over the n_u clicks of
     its user, a sampled negative f_u (negatives that a batch shares are no rows): `tau_u` lies evenly between the

@@ -1,19 +1,24 @@
-"""How a new log differs from what a run was trained on, and how well its model ranks what users clicked since."""
+"""How a new log differs from what a run was trained on, and how well its model ranks what users clicked since.
+
+Importing this does not import TensorFlow.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.data.statistics import divergence
-from tfadt.errors import ConfigError, DataError
-from tfadt.evaluation.ranking import RankingEvaluator, Told
-from tfadt.experiments.saved import SavedRun
+from tfadt.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from tfadt.evaluation.ranking import Told
+    from tfadt.experiments.saved import SavedRun
 
 LIMITS = {
     "new_users": "share of users that the model does not know",
@@ -24,6 +29,24 @@ LIMITS = {
     "recall_loss": "relative loss of recall against the run's own test",
 }
 """What can be limited, and what it is."""
+
+
+def parse_limits(texts: Sequence[str]) -> dict[str, float]:
+    """Returns the limits that texts such as `new_items=0.2` name.
+
+    Raises:
+        ConfigError: If one is of something that cannot be limited, or no number.
+    """
+    limits = {}
+    for text in texts:
+        key, _, value = text.partition("=")
+        if key not in LIMITS:
+            raise ConfigError(f"Unknown limit '{key}'.{did_you_mean(key, LIMITS)}")
+        try:
+            limits[key] = float(value)
+        except ValueError as error:
+            raise ConfigError(f"--limit {key} needs a number, such as {key}=0.2. Received: '{text}'.") from error
+    return limits
 
 
 @dataclass(frozen=True)
@@ -89,6 +112,8 @@ def drift(saved: SavedRun, name: str, log: InteractionData, told: Told | None = 
     Raises:
         DataError: If every pair of the log is one that the run has.
     """
+    from tfadt.evaluation.ranking import RankingEvaluator
+
     data = saved.data
     user, item, disliked = _pairs(log)
     users, items = data.users.encode(log.users.ids), data.items.encode(log.items.ids)

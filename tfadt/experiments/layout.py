@@ -26,6 +26,8 @@ RESULTS = "results.json"
 REPORT = "results.md"
 EPOCHS = "training.parquet"
 PAGE = "report.html"
+STUDY = "study.json"
+"""What a study was asked for; the folder of any other run has none."""
 FOLDERS = ("data", "models", "per_user", "warmup", "logs", "trainings", "checkpoints", "collide", "diverged", "figures")
 FILES = (CONFIG, RESULTS, REPORT, EPOCHS, PAGE)
 

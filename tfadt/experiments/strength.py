@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.config import Config
+from tfadt.config.denoising import NOISE_MODEL
 from tfadt.config.loading import settings_of
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
@@ -23,7 +24,7 @@ from tfadt.evaluation.significance import paired_test
 from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.registry import PLAIN, POLICIES, is_out_of_reach
 from tfadt.training.checkpoints import CheckpointStore
-from tfadt.training.plan import NOISE_MODEL, Plan, applicable, check_training
+from tfadt.training.plan import Plan, applicable, check_training
 from tfadt.training.progress import Progress
 from tfadt.training.stages import Trained, train
 

@@ -16,6 +16,7 @@ import keras
 import pandas as pd
 
 from tfadt.config import Config
+from tfadt.config.denoising import is_automatic
 from tfadt.config.loading import settings_of
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
@@ -30,7 +31,7 @@ from tfadt.experiments.run import Run
 from tfadt.experiments.strength import train_at_best_strength
 from tfadt.models.recommender import Recommender
 from tfadt.training.model_files import fingerprint
-from tfadt.training.plan import Plan, is_automatic
+from tfadt.training.plan import Plan
 from tfadt.training.processes import Tell, side_by_side
 from tfadt.training.progress import Progress
 from tfadt.training.stages import Trained, train

@@ -27,6 +27,8 @@ class CDAE(Recommender):
     extra feedback alone. Work grows with the users' items, never with users x items: W is gathered and summed by
     segment, and only the cells asked for are decoded.
 
+    The penalty on rows (`adt.l2`) takes the biases b' of the items in, which it leaves alone in GMF and NeuMF.
+
     Args:
         num_users: Number of users.
         num_items: Number of items.

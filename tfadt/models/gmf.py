@@ -24,7 +24,8 @@ class GMF(Recommender):
         item_bias: Whether each item has a bias b_i, which the penalty on rows leaves alone.
         init_stddev: Standard deviation of the initial vectors.
         init_kernel: How h begins: `"uniform"`, or `"ones"`, which is plain matrix factorisation.
-        init_bias: How item biases begin: `"zeros"`, or `"popularity"`, the log of the item's clicks.
+        init_bias: How item biases begin: `"zeros"`, or `"popularity"`, the log of the item's clicks; of no account
+            without `item_bias`.
         **kwargs: As in `Recommender`.
     """
 

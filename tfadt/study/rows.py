@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any
 
 from tfadt.config import Config
+from tfadt.config.denoising import is_automatic
 from tfadt.config.loading import settings_of, with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
@@ -15,7 +16,7 @@ from tfadt.denoising.click_weights import ClickWeights
 from tfadt.errors import DataError
 from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES
-from tfadt.training.plan import Plan, applicable, build_settings, closed_form, is_automatic, make_policy
+from tfadt.training.plan import Plan, applicable, build_settings, closed_form, make_policy
 from tfadt.training.progress import Progress
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space

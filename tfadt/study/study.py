@@ -25,6 +25,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, reading
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
+from tfadt.experiments.layout import STUDY
 from tfadt.experiments.plans import plans
 from tfadt.experiments.report import write_report
 from tfadt.experiments.run import Run
@@ -51,7 +52,6 @@ from tfadt.tuning.progress import SearchProgress
 from tfadt.tuning.results import Search
 from tfadt.tuning.search import can_go_on, check, resume_search, run_search
 
-_ASKED = "study.json"
 _SECONDS = "seconds.json"
 _SEARCH, _OF_MODELS, _OF_POLICIES = "search", "models", "policies"
 
@@ -162,7 +162,7 @@ def _methods(config: Config, rows: Mapping[str, Mapping[str, Any]]) -> dict[str,
 
 def _begin(config: Config, out: Path) -> None:
     """Keeps what is asked for; other settings are refused once there is a search, and before that begin anew."""
-    path = out / _ASKED
+    path = out / STUDY
     asked = json.loads(json.dumps(dump(config)))
     if path.is_file():
         with reading(path):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import tensorflow as tf
 
 from tfadt.config import Config
+from tfadt.config.denoising import is_automatic
 from tfadt.config.loading import settings_of
 from tfadt.config.training import ADT_ALONE, training_name
 from tfadt.data.interactions import InteractionData
@@ -26,9 +27,6 @@ Built = TypeVar("Built")
 
 ON_EXTRA_FEEDBACK = ("warmup", "finetune")
 """The stages that train on extra feedback."""
-
-NOISE_MODEL = "noise_model"
-"""The policy whose strength can be chosen on validation."""
 
 _ANY_LENGTH = 2**62  # steps: longer than any ramp, so that nothing is warned about
 
@@ -59,8 +57,10 @@ def build_settings(section: str, registry: Registry, name: str, config: Config) 
     if not isinstance(settings, dict):
         raise ConfigError(f"Setting '{section}.{name}' must be a section. Received: {settings!r}.")
     cls = registry.resolve(name, settings)
-    other = getattr(cls, "settings_of", None)
+    other, beside = getattr(cls, "settings_of", None), settings.get("with_policy")
     theirs = {} if other is None else build_settings(section, registry, other, config)[1]
+    if beside is not None:  # a policy that acts on the rows as well has the settings of its own section
+        theirs["with_settings"] = build_settings(section, registry, beside, config)[1]
     return cls, {**theirs, **settings}
 
 
@@ -68,12 +68,6 @@ def make_policy(name: str, config: Config) -> DenoisingPolicy:
     """Builds a policy with its settings."""
     policy: DenoisingPolicy = _build("policy", name, lambda cls, settings: cls(**settings), config)
     return policy
-
-
-def is_automatic(policy: str, config: Config) -> bool:
-    """Returns whether the strength of a policy is chosen on validation."""
-    own = config.policy.get(policy, {})
-    return policy == NOISE_MODEL and config.denoising.strength == "auto" and not own.keys() & {"power", "gamma"}
 
 
 def check_policy(name: str, config: Config) -> None:
