@@ -9,17 +9,21 @@ import pytest
 
 from tfadt.errors import DivergedError, InterruptedRunError
 from tfadt.training import processes
-from tfadt.training.processes import ProcessEndedError, at_once, side_by_side
+from tfadt.training.processes import ProcessEndedError, at_once
 
 TASKS = """
 import os, signal, time, warnings
 from pathlib import Path
 from tfadt.errors import DivergedError, InterruptedRunError
 from tfadt.training.interrupts import listening
+from tfadt.training.processes import Passed
 
 def add(content, tell):
     print("what a task prints is not its answer")
-    tell("begun", content["a"])
+    listener = Passed(tell, seldom=["advance"])
+    listener.begin(content["a"], 10)
+    for step in range(10):
+        listener.advance(step)
     if content.get("waits"):
         with listening() as interrupt:
             Path(content["waits"]).touch()
@@ -50,17 +54,33 @@ def tasks(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
 
+class Heard:
+    def __init__(self):
+        self.told = []
+
+    def begin(self, *what):
+        self.told.append(what)
+
+    def advance(self, *what):
+        self.told.append(what)
+
+
+def side_by_side(task, contents, jobs=2, listeners=None):
+    return processes.side_by_side(task, contents, jobs, listeners or {name: Heard() for name in contents})
+
+
 def waits_beside(path, **other):
     return {"waiting": {"a": 1, "b": 1, "waits": str(path)}, "other": {"a": 1, "b": 2, **other}}
 
 
 def test_each_task_is_done_once_whatever_it_prints_tells_or_warns_of():
-    told = []
     contents = {str(n): {"a": n, "b": 1, "warns": n == 2} for n in range(4)}
+    listeners = {name: Heard() for name in contents}
     with pytest.warns(UserWarning, match="mind the gap"):
-        done = dict(side_by_side("tasks:add", contents, 2, lambda *what: told.append(what)))
+        done = dict(side_by_side("tasks:add", contents, listeners=listeners))
     assert done == {"0": 1, "1": 2, "2": 3, "3": 4}
-    assert sorted(told) == [(str(n), "begun", n) for n in range(4)]
+    assert [listener.told[:2] for listener in listeners.values()] == [[(n, 10), (0,)] for n in range(4)]
+    assert max(len(listener.told) for listener in listeners.values()) < 11  # of what is told seldom the first, at once
 
 
 @pytest.mark.parametrize(
@@ -74,7 +94,7 @@ def test_each_task_is_done_once_whatever_it_prints_tells_or_warns_of():
 def test_one_that_fails_stops_the_others_in_good_order(tmp_path, fault, error, message):
     waits = tmp_path / "waits"
     with pytest.raises(error, match=message) as caught:
-        list(side_by_side("tasks:add", waits_beside(waits, until=str(waits), **{fault: True}), 2, lambda *_: None))
+        list(side_by_side("tasks:add", waits_beside(waits, until=str(waits), **{fault: True})))
     assert (tmp_path / "waits.stopped").exists()
     if fault == "diverges":
         assert (caught.value.step, caught.value.batch) == (7, {"user": [1]})
@@ -90,7 +110,7 @@ def test_a_signal_stops_the_tasks_in_good_order(tmp_path):
 
     threading.Thread(target=strike).start()
     with pytest.raises(InterruptedRunError, match="Stopped by signal 15") as caught:
-        list(side_by_side("tasks:add", waits_beside(waits), 2, lambda *_: None))
+        list(side_by_side("tasks:add", waits_beside(waits)))
     assert caught.value.exit_code == 143
     assert (tmp_path / "waits.stopped").exists()
 
@@ -101,7 +121,7 @@ def test_processes_at_once_share_the_cores(monkeypatch, given, cores, expected):
     if given is not None:
         monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)
     monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(cores)))
-    assert dict(side_by_side("tasks:threads", {"a": {}, "b": {}}, 2, lambda *_: None)) == {"a": expected, "b": expected}
+    assert dict(side_by_side("tasks:threads", {"a": {}, "b": {}})) == {"a": expected, "b": expected}
 
 
 def test_as_many_processes_as_cores_and_memory_allow(monkeypatch):

@@ -32,15 +32,12 @@ from tfadt.experiments.strength import train_at_best_strength
 from tfadt.models.recommender import Recommender
 from tfadt.training.model_files import fingerprint
 from tfadt.training.plan import Plan
-from tfadt.training.processes import Tell, side_by_side
+from tfadt.training.processes import Passed, Tell, side_by_side
 from tfadt.training.progress import Progress
 from tfadt.training.stages import Trained, train
 
 Kept = tuple[Run, pd.DataFrame]
 """The record of a training that is finished, and the logs of its epochs."""
-
-_TOLD_EVERY = 0.2
-"""Seconds between two steps that a process tells."""
 
 
 def measure(
@@ -100,11 +97,7 @@ def train_side_by_side(
     left = {plan.name: plan for plan in todo if plan.name not in finished}
     contents = {name: {"folder": str(folder.out), "plan": name} for name in left}
     listeners = {name: listener.beside() for name in left}
-
-    def tell(name: str, what: str, *told: Any) -> None:
-        getattr(listeners[name], what)(*told)
-
-    with closing(side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, tell)) as ended:
+    with closing(side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, listeners)) as ended:
         for plan in todo:
             while plan.name not in finished:
                 name, _ = next(ended)
@@ -120,7 +113,8 @@ def train_there(content: Mapping[str, Any], tell: Tell) -> None:
     folder = RunFolder(Path(content["folder"]))
     config, data, evaluator = _opened(folder.out)
     (plan,) = (plan for plan in plans(reachable(config, data)) if plan.name == content["plan"])
-    _train_and_keep(folder, plan, data, config, evaluator, _Passed(tell))
+    listener: Any = Passed(tell, seldom=("advance", "ranked"))
+    _train_and_keep(folder, plan, data, config, evaluator, listener)
 
 
 @lru_cache(maxsize=1)
@@ -129,35 +123,6 @@ def _opened(out: Path) -> tuple[Config, InteractionData, RankingEvaluator]:
     config = folder.config()
     data = artifact.load(folder.data)
     return config, data, test_evaluator(data, config)
-
-
-class _Passed(Progress):
-    """Passes on what a training tells, of its steps a few a second."""
-
-    def __init__(self, tell: Tell):
-        self._tell = tell
-        self._told = 0.0
-
-    def say(self, text: str) -> None:
-        self._tell("say", text)
-
-    def begin(self, label: str, total_steps: int) -> None:
-        self._tell("begin", label, total_steps)
-
-    def advance(self, step: int, logs: dict[str, Any]) -> None:
-        if self._is_due():
-            self._tell("advance", step, {name: float(value) for name, value in logs.items()})
-
-    def ranked(self, users: int, total: int) -> None:
-        if self._is_due():
-            self._tell("ranked", users, total)
-
-    def _is_due(self) -> bool:
-        now = time.monotonic()
-        due = now - self._told >= _TOLD_EVERY
-        if due:
-            self._told = now
-        return due
 
 
 def _train_and_keep(

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -23,6 +24,8 @@ from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
 from typing import Any, TextIO
+
+import numpy as np
 
 import tfadt.errors
 from tfadt.errors import InterruptedRunError, OutOfMemoryError, TfadtError
@@ -34,7 +37,7 @@ Tell = Callable[..., None]
 _OF_A_PROCESS, _OF_A_CLICK = 3_000_000_000, 150
 """Bytes: what a process that trains needs, and what an interaction adds."""
 _LOOK = 0.2
-"""Seconds after which the parent looks whether it was asked to stop."""
+"""Seconds after which the parent looks whether it was asked to stop, and a child tells again what it tells seldom."""
 
 
 def at_once(jobs: int | None, tasks: int, interactions: int) -> int:
@@ -55,6 +58,31 @@ def at_once(jobs: int | None, tasks: int, interactions: int) -> int:
         if free is not None:
             jobs = min(jobs, free // (_OF_A_PROCESS + _OF_A_CLICK * interactions))
     return max(1, min(jobs, tasks))
+
+
+class Passed:
+    """A listener of whatever kind in a child: tells the parent the name of each method that is called, and its arguments.
+
+    Args:
+        tell: Tells.
+        seldom: Methods that are told a few times a second only.
+    """
+
+    def __init__(self, tell: Tell, seldom: Sequence[str] = ()):
+        self._tell = tell
+        self._seldom = seldom
+        self._told = 0.0
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def heard(*arguments: Any) -> None:
+            if name in self._seldom:
+                now = time.monotonic()
+                if now - self._told < _LOOK:
+                    return
+                self._told = now
+            self._tell(name, *arguments)
+
+        return heard
 
 
 class ProcessEndedError(OutOfMemoryError):
@@ -142,7 +170,7 @@ class Process:
 
 
 def side_by_side(
-    task: str, contents: Mapping[str, Mapping[str, Any]], jobs: int, tell: Callable[..., None]
+    task: str, contents: Mapping[str, Mapping[str, Any]], jobs: int, listeners: Mapping[str, Any]
 ) -> Generator[tuple[str, Any], None, None]:
     """Does a task with each of the contents, several at once, and yields their names and what they return as they end.
 
@@ -150,7 +178,8 @@ def side_by_side(
         task: Names it, as in `Process.do`.
         contents: By name, in the order in which they are to begin; JSON-ready.
         jobs: How many processes.
-        tell: Hears the name of a content and what its task tells.
+        listeners: By the name of a content: hears what its task tells, the name of a method and its arguments, as `Passed`
+            tells it.
 
     Raises:
         TfadtError: The first that a task raises; the others are asked to stop, and have stopped.
@@ -196,7 +225,8 @@ def side_by_side(
             except Empty:
                 continue
             if what == "told":
-                tell(name, *value)
+                method, *arguments = value
+                getattr(listeners[name], method)(*arguments)
             elif what == "raised":
                 _stop(processes, threads, waiting)
                 raise value[0]
@@ -245,7 +275,7 @@ def _main() -> None:
     tasks: Queue[bytes] = Queue()
 
     def write(message: dict[str, Any]) -> None:
-        print(json.dumps(message, default=lambda array: array.tolist()), file=lines, flush=True)
+        print(json.dumps(message, default=lambda array: np.asarray(array).tolist()), file=lines, flush=True)
 
     def listen() -> None:
         read = b""

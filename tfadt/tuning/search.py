@@ -27,7 +27,7 @@ from tfadt.errors import ConfigError, DataError, first_line, reading, writing
 from tfadt.experiments.plans import plans, reachable
 from tfadt.training.folders import locked
 from tfadt.training.plan import applicable, closed_form
-from tfadt.training.processes import Tell, at_once, side_by_side
+from tfadt.training.processes import Passed, Tell, at_once, side_by_side
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
@@ -199,11 +199,7 @@ def _search_side_by_side(
         f"{model}-{policy}": {"config": asked, "model": model, "policy": policy, "out": str(out)} for model, policy in pairs
     }
     listeners = {name: listener.beside() for name in contents}
-
-    def tell(name: str, what: str, *told: Any) -> None:
-        getattr(listeners[name], what)(*told)
-
-    for _ in side_by_side("tfadt.tuning.search:search_there", contents, jobs, tell):
+    for _ in side_by_side("tfadt.tuning.search:search_there", contents, jobs, listeners):
         pass
 
 
@@ -211,32 +207,8 @@ def search_there(content: Mapping[str, Any], tell: Tell) -> None:
     """Makes the trials of one search, in a process that another has started for it."""
     out = Path(content["out"])
     config = load_config(base=content["config"])
-    _search(config, artifact.load(out / "data"), content["model"], content["policy"], out, role(), _Passed(tell))
-
-
-class _Passed(SearchProgress):
-    """Passes on what a search tells."""
-
-    def __init__(self, tell: Tell):
-        self._tell = tell
-
-    def say(self, text: str) -> None:
-        self._tell("say", text)
-
-    def begin(self, name: str, objective: str) -> None:
-        self._tell("begin", name, objective)
-
-    def trial_begin(self, trial: str, settings: Mapping[str, Any]) -> None:
-        self._tell("trial_begin", trial, settings)
-
-    def trial_epoch(self, trial: str, epoch: int, logs: Mapping[str, Any]) -> None:
-        self._tell("trial_epoch", trial, epoch, {name: float(value) for name, value in logs.items()})
-
-    def trial_end(self, trial: str, score: float | None, reason: str | None, seconds: float) -> None:
-        self._tell("trial_end", trial, score, reason, seconds)
-
-    def end(self, name: str) -> None:
-        self._tell("end", name)
+    listener: Any = Passed(tell)
+    _search(config, artifact.load(out / "data"), content["model"], content["policy"], out, role(), listener)
 
 
 def _search(
