@@ -169,3 +169,15 @@ def test_the_trial_of_a_silent_worker_goes_to_another_once(tmp_path):
     made.end_trial(lost)
     assert made.end_order == [other.trial_id, lost.trial_id]
     assert made.create_trial("one").status == "STOPPED"
+
+
+def test_a_silent_worker_may_come_back_with_its_trial(tmp_path):
+    made = oracle(tmp_path, {"a": [1, 2, 3]}, "tune.trials=1")
+    trial = made.create_trial("one")
+    made.heard["one"] -= 100
+    assert made.give_up_silent(60) == ["one"]
+    made.update_trial(trial.trial_id, {"score": 1.0})
+    trial.status = "COMPLETED"
+    made.end_trial(trial)
+    assert made.create_trial("two").status == "STOPPED"
+    assert made.create_trial("one").status == "STOPPED"

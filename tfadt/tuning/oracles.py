@@ -50,19 +50,22 @@ class _Durable(keras_tuner.Oracle):
             self.tuner_ids.add(tuner_id)  # The chief stays until this worker, too, has heard of the end.
         return trial
 
-    @keras_tuner.synchronized
     def get_trial(self, trial_id: str) -> Trial:
         """Returns a trial, and hears that its worker is at it: workers ask now and then."""
-        for tuner_id, trial in self.ongoing_trials.items():
+        for tuner_id, trial in list(self.ongoing_trials.items()):  # another thread may give trials meanwhile
             if trial.trial_id == trial_id:
                 self.heard[tuner_id] = time.monotonic()
         return self.trials[trial_id]
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
-        """Takes how a trial ended, once: a worker that was given up can come back when another has made its trial."""
+        """Takes how a trial ended, once: a worker that was given up can come back, before or after another made its trial."""
         if trial.trial_id not in self.end_order:
             super().end_trial(trial)
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        self._retry_queue = [name for name in self._retry_queue if name not in self.end_order]
 
     @keras_tuner.synchronized
     def give_up_silent(self, seconds: float) -> list[str]:
@@ -103,7 +106,7 @@ class _Durable(keras_tuner.Oracle):
         super().reload()
         # A trial that the state does not know was about to be made; one that it knows to have ended was about to leave.
         self.trials = {name: trial for name, trial in self.trials.items() if name in self.start_order}
-        self._retry_queue = [name for name in self._retry_queue if name not in self.end_order]
+        self._drop_ended()
 
 
 class _Random(_Durable, keras_tuner.oracles.RandomSearchOracle):
