@@ -59,7 +59,7 @@ class _Durable(keras_tuner.Oracle):
 
     @keras_tuner.synchronized
     def end_trial(self, trial: Trial) -> None:
-        """Takes how a trial ended, once: a worker that was given up may come back before another made its trial, or after."""
+        """Takes how a trial ended, once: a worker that was given up may come back before another made its trial or after."""
         if trial.trial_id not in self.end_order:
             super().end_trial(trial)
             self._drop_ended()
