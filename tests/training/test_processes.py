@@ -42,9 +42,6 @@ def add(content, tell):
     if content.get("fails"):
         raise RuntimeError("a fault of ours")
     return content["a"] + content["b"]
-
-def threads(content, tell):
-    return os.environ["TF_NUM_INTRAOP_THREADS"]
 """
 
 
@@ -113,15 +110,6 @@ def test_a_signal_stops_the_tasks_in_good_order(tmp_path):
         list(side_by_side("tasks:add", waits_beside(waits)))
     assert caught.value.exit_code == 143
     assert (tmp_path / "waits.stopped").exists()
-
-
-@pytest.mark.parametrize(("given", "cores", "expected"), [(None, 8, "4"), (None, 1, "1"), ("3", 8, "3")])
-def test_processes_at_once_share_the_cores(monkeypatch, given, cores, expected):
-    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    if given is not None:
-        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)
-    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: set(range(cores)))
-    assert dict(side_by_side("tasks:threads", {"a": {}, "b": {}})) == {"a": expected, "b": expected}
 
 
 def test_as_many_processes_as_cores_and_memory_allow(monkeypatch):

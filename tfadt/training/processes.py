@@ -94,15 +94,14 @@ class Process:
 
     Args:
         log: Where what it prints goes.
-        processes: How many work at once, it included.
     """
 
-    def __init__(self, log: Path, processes: int = 1):
+    def __init__(self, log: Path):
         self._log = log
-        # It asks no chief of keras-tuner: its parent does.
+        # It asks no chief of keras-tuner: its parent does. It has TensorFlow's threads as any process, a core each, although
+        # processes at once share the cores: with fewer threads a matrix product sums in another order, and the figures of
+        # CDAE would be others than those of one process.
         environment = {key: value for key, value in os.environ.items() if not key.startswith("KERASTUNER_")}
-        # TensorFlow starts a thread a core in each process, where threads beyond the cores would only take turns.
-        environment.setdefault("TF_NUM_INTRAOP_THREADS", str(max(1, len(os.sched_getaffinity(0)) // processes)))
         with log.open("wb") as errors:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "tfadt.training.processes"],
@@ -192,8 +191,7 @@ def side_by_side(
     heard: Queue[tuple[str, str, tuple[Any, ...]]] = Queue()
     with ExitStack() as stack, listening() as interrupt:
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tfadt-")))
-        count = min(jobs, len(contents))
-        processes = [stack.enter_context(Process(logs / f"{number}.log", count)) for number in range(count)]
+        processes = [stack.enter_context(Process(logs / f"{number}.log")) for number in range(min(jobs, len(contents)))]
 
         def put(name: str, what: str, *value: Any) -> None:
             heard.put((name, what, value))
