@@ -16,6 +16,33 @@ settings.register_profile("tfadt", deadline=None)
 settings.load_profile("tfadt")
 
 
+LONGEST = (
+    "tests/pipelines/test_training_pipeline.py",
+    "tests/tuning/test_search.py",
+    "tests/tuning/test_hypermodel.py",
+    "tests/training/test_resume.py",
+    "tests/models/test_conformance.py",
+    "tests/serving/test_verify.py",
+    "tests/models/test_devices.py",
+    "tests/datasets/test_builders.py",
+    "tests/experiments/test_experiment.py",
+    "tests/training/test_stages.py",
+    "tests/study/test_study.py",
+    "tests/serving/test_exporter.py",
+    "tests/experiments/test_collide.py",
+    "tests/test_extending.py",
+    "tests/datasets/test_docs.py",
+    "tests/examples/test_quickstart.py",
+)
+"""The files that take longest, each of which one process works through."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest files first: at the end, one of them would keep one process busy and the other idle."""
+    place = {file: n for n, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _what_is_there_is_not_collected() -> None:
     """TensorFlow and the graphs of earlier files are a million objects, which every full collection would look through.

@@ -23,6 +23,21 @@ GOLDEN = Path(__file__).parent / "golden"
 TRAJECTORIES = ("gmf_ce", "gmf_r_ce", "gmf_t_ce", "neumf_r_ce", "neumf_t_ce")
 
 
+class LossOfEachStep(keras.callbacks.Callback):
+    """Keeps the losses of the steps, of which Keras logs the running mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.model.reset_metrics()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        assert logs is not None
+        self.losses.append(logs["loss"])
+
+
 @dataclass
 class Trajectory:
     config: dict[str, Any]
@@ -58,9 +73,8 @@ class Trajectory:
 
     def replay(self, model: Recommender) -> np.ndarray:
         """Feeds the batches to the model's own train step; returns the loss of each step."""
-        history = model.fit(
-            tf.data.Dataset.from_tensor_slices(((self.arrays["users"], self.arrays["items"]), self.arrays["labels"])),
-            epochs=self.config["steps"],
-            steps_per_epoch=1,
-        )
-        return np.asarray(history.history["loss"])
+        each = LossOfEachStep()
+        batches = ((self.arrays["users"], self.arrays["items"]), self.arrays["labels"])
+        model.fit(tf.data.Dataset.from_tensor_slices(batches), callbacks=[each])
+        assert len(each.losses) == self.config["steps"]
+        return np.asarray(each.losses)

@@ -74,7 +74,8 @@ def test_a_package_of_ones_own_registers_by_entry_points(tmp_path):
         return done.stdout
 
     sizes = [f"--set=ingest.simulated.{name}" for name in ("users=120", "items=60", "interactions=2500")]
-    trained = ("--model", "ours", "--policy", "standard,mine", "--set=adt.epochs=2", "--quiet", *sizes, "--out", "out")
+    settings = ("--set=adt.preset=paper", "--set=adt.epochs=1", *sizes)
+    trained = ("--model", "ours", "--policy", "mine", *settings, "--quiet", "--out", "out")
     assert "mine" in tfadt("run", *trained)
     # The saved model names both classes, which have to be found again.
     assert len(tfadt("recommend", "out", "--model", "ours-mine-0", "--user", "7", "--k", "3").splitlines()) >= 3

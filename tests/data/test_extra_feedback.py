@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from soak import EXAMPLES
 
 from tfadt.config.ingest import Columns, ExtraFeedback, IngestConfig, Simulated, Split
 from tfadt.data.ingest import from_frame, ingest
@@ -335,7 +335,7 @@ def logs(draw: st.DrawFn) -> tuple[pd.DataFrame, pd.DataFrame, IngestConfig]:
     return frame, known, IngestConfig(split=split, clean_test=draw(st.booleans()))
 
 
-@hypothesis_settings(max_examples=int(os.environ.get("TFADT_SOAK_FILES", "40")))
+@hypothesis_settings(max_examples=EXAMPLES)
 @given(logs(), st.sampled_from(["share", "column", "file"]))
 def test_nothing_of_validation_or_test_is_in_the_extra_feedback(
     tmp_path_factory: pytest.TempPathFactory, case: tuple[pd.DataFrame, pd.DataFrame, IngestConfig], source: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from soak import EXAMPLES
 
 from tfadt.config.ingest import IngestConfig, Split
 from tfadt.data.ingest import from_frame, ingest
@@ -55,7 +55,7 @@ SPLITS = st.builds(
     Split, method=st.sampled_from(["random", "time", "leave_last_out"]), valid=st.just(0.2), test=st.just(0.3)
 )
 REPEATED = settings(
-    max_examples=int(os.environ.get("TFADT_SOAK_FILES", "30")),
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

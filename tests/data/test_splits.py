@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import EXAMPLES
 
 from tfadt.config.ingest import IngestConfig, Split
 from tfadt.data.ingest import from_frame
@@ -131,7 +132,7 @@ def test_random_tests_each_item_equally_often() -> None:
     method=st.sampled_from(["random", "leave_last_out"]),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_every_user_keeps_a_training_row(user: list[int], method: str, seed: int) -> None:
     log = pd.DataFrame({"user_id": user, "item_id": np.arange(len(user)), "timestamp": np.arange(len(user))})
     data = split(log, method=method, valid=0.3, test=0.6, seed=seed)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import EXAMPLES
 
 from tfadt.data.interactions import CSR, Interactions
 from tfadt.errors import ConfigError, DataError
@@ -112,7 +113,7 @@ def scored(draw):
     return scores, seen, draw(st.integers(1, 11)), draw(st.integers(1, 8))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(scored())
 def test_equals_one_sort_a_user(case):
     scores, seen, k, block = case

@@ -247,7 +247,7 @@ def test_the_report_is_kept_up_to_date_after_each_training(tmp_path):
 
 @pytest.mark.parametrize("rule", ["paper", "trimmed", "last"])
 def test_every_selection_rule_runs_with_a_ramp_that_is_a_share_of_the_run(rule, tmp_path):
-    settings = [*SMALL, "adt.models=gmf", f"adt.selection={rule}", "policy.t_ce.num_gradual=0.5"]
+    settings = [*SMALL, "adt.trainings=gmf-t_ce", f"adt.selection={rule}", "policy.t_ce.num_gradual=0.5"]
     _, runs = run_experiment(load_config(None, settings), tmp_path / "out")
     assert {run.selection for run in runs} == {None, rule}
 
@@ -294,7 +294,7 @@ def test_a_model_whose_reading_fails_without_a_word_is_one_sentence_too(finished
 
 
 def test_popularity_negatives_and_all_known_items_excluded(tmp_path):
-    settings = [*SMALL, "adt.models=gmf", "adt.negatives=popularity", "adt.exclude=known", "adt.num_negatives=2"]
+    settings = [*SMALL, "adt.trainings=gmf-t_ce", "adt.negatives=popularity", "adt.exclude=known", "adt.num_negatives=2"]
     _, runs = run_experiment(load_config(None, settings), tmp_path / "out")
     assert all(np.isfinite(run.evaluation.metrics["recall@5"]) for run in runs)
 

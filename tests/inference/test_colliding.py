@@ -1,5 +1,7 @@
 """Colliding inference by hand on four users, and where it must be the plain ranking bit for bit."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,17 +110,24 @@ def test_pieces_of_any_size_give_the_same(cls, mix, monkeypatch):
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-5)
 
 
+@functools.cache
+def plainly_ranked(cls, scale):
+    """A model, its user vectors scaled, and its own ranking."""
+    data = checkerboard()
+    model = make(cls, data)
+    model.user_table.assign(model.user_table * scale)
+    return data, model, rank(model, np.arange(20), 16, data.history())
+
+
 @MODELS
 @MIXES
 @pytest.mark.parametrize("case", ["lambda 1", "no neighbours"])
 def test_lambda_one_or_nobody_below_the_threshold_is_the_plain_ranking_bit_for_bit(cls, mix, case):
-    data = checkerboard()
-    model = make(cls, data)
     # Logits so large that their sigmoids are all 1 and tie: only the logits themselves keep the order.
-    model.user_table.assign(model.user_table * 1e4)
+    data, model, plain = plainly_ranked(cls, 1e4)
     neighbors = random_neighbors(20, 5) if case == "lambda 1" else np.full((20, 5), -1)
     scorer = CollidingScorer(model, neighbors, 1.0 if case == "lambda 1" else 0.4, mix)
-    plain, mixed = (rank(each, np.arange(20), 16, data.history()) for each in (model, scorer))
+    mixed = rank(scorer, np.arange(20), 16, data.history())
     np.testing.assert_array_equal(mixed.items, plain.items)
     np.testing.assert_array_equal(mixed.scores, plain.scores)
 
@@ -126,10 +135,9 @@ def test_lambda_one_or_nobody_below_the_threshold_is_the_plain_ranking_bit_for_b
 @MODELS
 @MIXES
 def test_users_without_neighbours_keep_their_scores_bit_for_bit_beside_others(cls, mix):
-    data = checkerboard()
-    model = make(cls, data)
+    data, model, plain = plainly_ranked(cls, 1.0)
     neighbors = random_neighbors(20, 5)
-    plain, mixed = (rank(s, np.arange(20), 16, data.history()) for s in (model, CollidingScorer(model, neighbors, 0.4, mix)))
+    mixed = rank(CollidingScorer(model, neighbors, 0.4, mix), np.arange(20), 16, data.history())
     alone = (neighbors < 0).all(axis=1)
     assert alone.any()
     np.testing.assert_array_equal(mixed.items[alone], plain.items[alone])

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from soak import EXAMPLES
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.inference import retrieval, tfrs
@@ -42,7 +43,7 @@ def spaces(draw):
     return space, np.array(candidates, np.int64), draw(st.integers(1, 14)), draw(st.integers(1, 5))
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(spaces())
 def test_equals_one_sort_a_user(case):
     space, candidates, k, block = case

@@ -269,9 +269,11 @@ def test_killed_at_random_moments_it_ends_with_the_same_artifacts(ran: Ran, tmp_
     command = [sys.executable, "-m", "tfadt.cli.main", "pipeline", "run", str(config), *sets, "--out", str(store)]
     command += ["--until", until]
     chance = random.Random(int(os.environ.get("TFADT_SOAK_SEED", "0")))
+    steps = list(reference)
+    killed = sorted(chance.choices(steps, k=int(os.environ["TFADT_SOAK_KILLS"])), key=steps.index) if SOAK else ["adt"]
     # Somewhere within a second of the beginning of a step, so that a run is never over before it is killed.
-    for step in sorted(chance.choices(range(len(reference)), k=int(os.environ.get("TFADT_SOAK_KILLS", "3")))):
-        sentence = f"{list(reference)[step]}: running\n"
+    for step in killed:
+        sentence = f"{step}: running\n"
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
             assert process.stdout is not None
             if any(line == sentence for line in process.stdout):

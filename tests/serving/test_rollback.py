@@ -2,23 +2,21 @@
 
 import pytest
 import tensorflow as tf
-from serving_cases import copy_export, renumber, seen_by_server
+from serving_cases import renumber, seen_by_server
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.serving.push import push
 from tfadt.serving.remote import remote_versions
 from tfadt.serving.rollback import rollback
 from tfadt.serving.served import load_served
-from tfadt.serving.verification.verify import verify
 
 
 @pytest.fixture(scope="module")
 def two(exports, tmp_path_factory):
     """Two blessed versions of gmf."""
     folder = tmp_path_factory.mktemp("blessed")
-    first = copy_export(exports["gmf"], folder / "first")
-    assert verify(first, loader=False).blessed
-    return first, renumber(first, folder / "second" / "gmf" / "2")
+    first, second = (renumber(exports["gmf"], folder / number / "gmf" / number) for number in ("1", "2"))
+    return first, second
 
 
 def test_the_version_before_answers_and_the_export_is_not_pushed_again(two, tmp_path):

@@ -115,8 +115,15 @@ def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(refer
     assert not list(out.rglob(".partial*"))
 
 
+@pytest.fixture(scope="module")
+def reference_at_33(tmp_path_factory):
+    out = tmp_path_factory.mktemp("uncut") / "out"
+    run(out, "adt.eval_every=33")
+    return out
+
+
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_a_checkpoint_and_the_line_to_go_on_with(signum, code, reference, tmp_path, monkeypatch):
+def test_a_signal_leaves_a_checkpoint_and_the_line_to_go_on_with(signum, code, reference_at_33, tmp_path, monkeypatch):
     out = tmp_path / "out"
     # The shell has SIGINT ignored in what it starts in the background.
     signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
@@ -138,8 +145,7 @@ def test_a_signal_leaves_a_checkpoint_and_the_line_to_go_on_with(signum, code, r
     monkeypatch.setattr(Checkpointing, "on_train_batch_end", keep)
     assert signal.getsignal(signum) in (signal.default_int_handler, signal.SIG_DFL)
     resume(out)
-    run(tmp_path / "uncut", "adt.eval_every=33")
-    assert_same(out, tmp_path / "uncut")
+    assert_same(out, reference_at_33)
 
 
 def test_the_command_exits_with_130_and_says_how_to_go_on(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from soak import EVERY
 
 from tfadt.config.loading import load_config, settings_of, with_settings
 from tfadt.data.ingest import ingest
@@ -129,7 +130,10 @@ class StopAt(Progress):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize(("stage", "step"), [("warmup", 1), ("warmup", 24), ("adt", 9), ("finetune", 1)])
+CUTS = [("warmup", 24), ("adt", 9), ("warmup", 1), ("finetune", 1)]
+
+
+@pytest.mark.parametrize(("stage", "step"), CUTS if EVERY else CUTS[:2])
 def test_a_plan_cut_in_any_stage_goes_on_bit_for_bit(stage, step, finished, tmp_path):
     out = tmp_path / "out"
     settings = ["adt.plans=warmup+adt+finetune", "adt.checkpoint_every=4", "adt.steps_per_call=4"]
