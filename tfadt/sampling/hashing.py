@@ -6,6 +6,9 @@ arithmetic int64: on a GPU TensorFlow keeps int32 arithmetic on the host.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 
@@ -45,9 +48,19 @@ def round32(key: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
 def derive_key(seed: int, stream: int, counter: tf.Tensor) -> tf.Tensor:
     """Returns the uint32 key of one use (`stream`) at one `counter` (an epoch or a step, int64, any shape)."""
+    return hash32(tf.constant(_start(seed, stream), tf.uint32), counter)
+
+
+def derive_keys(seed: int, streams: Sequence[int], counter: tf.Tensor) -> list[tf.Tensor]:
+    """Returns what `derive_key` does for each stream: hashed together, which is a graph of a few operations for all."""
+    starts = np.array([_start(seed, stream) for stream in streams], np.uint32)
+    keys = hash32(tf.constant(starts.reshape(-1, *[1] * counter.shape.rank)), counter)
+    return [keys[n] for n in range(len(streams))]
+
+
+def _start(seed: int, stream: int) -> int:
     mask = 0xFFFFFFFF
-    start = ((seed & mask) * 0x9E3779B1 + (seed >> 32) * 0x7FEB352D + stream * 0x632BE5AB + 0x165667B1) & mask
-    return hash32(tf.constant(start, tf.uint32), counter)
+    return ((seed & mask) * 0x9E3779B1 + (seed >> 32) * 0x7FEB352D + stream * 0x632BE5AB + 0x165667B1) & mask
 
 
 def scale(hashed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from tfadt.sampling.hashing import derive_key, round32, scale
+from tfadt.sampling.hashing import derive_keys, round32, scale
 
 _ROUNDS = 4
 _STREAM = 0x50
@@ -57,7 +57,7 @@ class KeyedPermutation:
         return tf.reshape(tf.tensor_scatter_nd_update(flat, outside, walked), tf.shape(out))
 
     def _keys(self, epoch: tf.Tensor) -> list[tf.Tensor]:
-        return [derive_key(self.seed, self._stream + r, epoch) for r in range(_ROUNDS)]
+        return derive_keys(self.seed, range(self._stream, self._stream + _ROUNDS), epoch)
 
     def _encrypt(self, x: tf.Tensor, keys: list[tf.Tensor]) -> tf.Tensor:
         left = x // self._columns
