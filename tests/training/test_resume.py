@@ -86,9 +86,9 @@ def reference(tmp_path_factory):
 
 
 def kills():
-    """Three moments; `make soak` has ten. Files are forced to disk: config, users, then checkpoints and results."""
+    """Two moments; `make soak` has ten. Files are forced to disk: config, users, then checkpoints and results."""
     rng = np.random.default_rng(int(os.environ.get("TFADT_SOAK_SEED", "0")))
-    more = int(os.environ.get("TFADT_SOAK_KILLS", "3")) - 2
+    more = int(os.environ.get("TFADT_SOAK_KILLS", "2")) - 2
     inside = [f"fsync:{rng.integers(10, 24)}" for _ in range(more // 2)]
     return [
         f"fsync:{rng.integers(10, 24)}",
