@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tfadt.config.loading import load_config
+from tfadt.experiments.collide import collide
 from tfadt.experiments.experiment import run_experiment
 from tfadt.experiments.report import write_report
+from tfadt.experiments.saved import SavedRun
 from tfadt.report.page import write_page
 
 SCRIPT = "<script>alert(1)</script>"
@@ -19,7 +23,10 @@ def run_with_page(out: Path, *settings: str) -> dict[str, Any]:
     """Runs an experiment, writes its page and returns what `results.json` holds."""
     config = load_config(None, settings)
     data, runs = run_experiment(config, out)
-    write_page(write_report(config, data, runs, out), out)
+    results = write_report(config, data, runs, out)
+    if config.collide.enabled:
+        results = write_report(config, data, runs, out, collide(SavedRun.open(out)))
+    write_page(results, out)
     return json.loads((out / "results.json").read_text())
 
 
@@ -79,3 +86,15 @@ def unknown_numbers(page: Page, results: dict[str, Any]) -> list[str]:
     """Returns the numbers of a page that `results.json` does not hold, to the last digit."""
     known = {json.dumps(each) for each in leaves(results) if isinstance(each, int | float) and not isinstance(each, bool)}
     return [value for value, _ in page.numbers if value not in known]
+
+
+def unknown_in_figures(out: Path, results: dict[str, Any]) -> list[tuple[str, float]]:
+    """Returns the numbers of the figures' CSV files, with the figure, that `results.json` does not hold."""
+    known = {each for each in leaves(results) if isinstance(each, int | float)} | {0.0}
+    return [
+        (path.stem, value)
+        for path in (out / "figures").glob("*.csv")
+        for _, column in pd.read_csv(path).select_dtypes("float").items()
+        for value in column.dropna()
+        if value not in known
+    ]

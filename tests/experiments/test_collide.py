@@ -15,7 +15,7 @@ from tfadt.evaluation.protocol import test_evaluator as evaluator_of
 from tfadt.evaluation.ranking import rank
 from tfadt.experiments.collide import collide, read_collided, saved_scorer
 from tfadt.experiments.experiment import run_experiment
-from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
+from tfadt.experiments.extra_feedback import colliding_table, mixed_rankings, training_table, uses_extra_feedback
 from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
@@ -166,9 +166,17 @@ def test_the_report_has_both_tables(finished):
     assert results["colliding"][0]["colliding"]["recall@5"] == pytest.approx(collided[0].mean("recall@5", True))
 
 
-def test_the_picture(finished, tmp_path):
-    draw_curves(finished[2], 5, tmp_path / "lambda.png")
-    assert (tmp_path / "lambda.png").read_bytes().startswith(b"\x89PNG")
+def test_the_curve_over_lambda_is_the_mean_of_the_seeds_at_what_each_chose(finished):
+    _, _, collided = finished
+    row = next(
+        each for each in mixed_rankings(collided, (5, 10)) if (each.group.below, each.group.include_empty) == (0.2, True)
+    )
+    both = [c for c in collided if c.group == row.group]
+    curves = [np.array(c.choice.curve[c.sizes.index(c.choice.num_neighbors)]) / c.choice.plain for c in both]
+    np.testing.assert_allclose(row.curve, (curves[0] + curves[1]) / 2)
+    assert row.lambdas == [0.0, 0.5, 0.9, 1.0]
+    assert row.curve[-1] == 1.0  # the plain ranking
+    assert row.chosen_neighbors == [c.choice.num_neighbors for c in both]
 
 
 # ---------------------------------------------------------------- tfadt recommend --collide

@@ -23,6 +23,23 @@ def judged(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def informed(tmp_path_factory):
+    """A run that knows of some clicks whether they were liked: a strength chosen on validation, and colliding inference."""
+    settings = (
+        "adt.trainings=gmf-standard-warmup+adt,ease-standard,ease-noise_model",
+        "adt.epochs=1",
+        "ingest.extra_feedback.share=0.3",
+        "denoising.powers=2",
+        "denoising.gammas=0,1",
+        "collide.enabled=true",
+        "collide.neighbors=1,3",
+        "collide.lambdas=0,0.5",
+    )
+    out = tmp_path_factory.mktemp("informed") / "run"
+    return out, run_with_page(out, *SMALL, *settings)
+
+
+@pytest.fixture(scope="session")
 def unjudged(tmp_path_factory):
     """A run on a log without feedback whose name and ids are markup."""
     folder = tmp_path_factory.mktemp("unjudged")

@@ -7,14 +7,14 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from report_cases import SCRIPT, Page, leaves, run_with_page, unknown_numbers
+from report_cases import SCRIPT, Page, leaves, run_with_page, unknown_in_figures, unknown_numbers
 from typer.testing import CliRunner
 
 from tfadt.cli.main import app
 from tfadt.report.numbers import count, number, p_value, percent, seconds, setting
 from tfadt.report.page import export_command, write_page
 
-RUNS = ("judged", "unjudged")
+RUNS = ("judged", "informed", "unjudged")
 UNITS = {"%": 100, "s": 1, "min": 1 / 60, "h": 1 / 3600, "": 1}
 KNOWN_TEXTS = ("95 % interval", "95 % intervals", "adt.seeds=5", "ingest.split.valid=0.1", "100 % (dotted)")
 
@@ -94,21 +94,40 @@ def test_each_picture_lies_beside_its_numbers(made):
     names = {path.stem for path in (out / "figures").glob("*.svg")}
     assert names == {path.stem for path in (out / "figures").glob("*.csv")}
     assert len(names) == sum(tag == "svg" for tag, _ in page.tags)
-    known = {each for each in leaves(results) if isinstance(each, float)} | {0.0}
+    assert unknown_in_figures(out, results) == []
     for name in names:
         root = ElementTree.parse(out / "figures" / f"{name}.svg").getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert "currentColor" in (out / "figures" / f"{name}.svg").read_text()
-        table = pd.read_csv(out / "figures" / f"{name}.csv")
-        assert len(table)
-        for column in table.select_dtypes("float"):
-            assert set(table[column].dropna()) <= known
+        assert len(pd.read_csv(out / "figures" / f"{name}.csv"))
 
 
 def test_a_run_with_feedback_has_all_its_pictures(judged):
     out, _ = judged
     names = {path.stem for path in (out / "figures").glob("*.svg")}
     assert {"false_positives", "frontier", "user_groups", "losses_gmf", "dropped_gmf"} <= names
+
+
+def test_what_validation_chose_is_drawn_with_all_that_it_chose_from(informed):
+    out, results = informed
+    headings = [text for _, text in Page(out / "report.html").headings]
+    assert {"How strong the denoising is", "Training with extra feedback", "Colliding inference"} <= set(headings)
+    strengths = pd.read_csv(out / "figures" / "strength_ease_noise_model_adt.csv")
+    (record,) = (run["strength"] for run in results["runs"] if run["strength"] is not None)
+    assert list(strengths["expected_recall"]) == [each["expected_recall"] for each in record["frontier"]]
+    (chosen,) = strengths[strengths["chosen"] == 1].to_dict("records")
+    assert {name: chosen[name] for name in ("policy", "power", "gamma")} == record["chosen"]
+    curves = pd.read_csv(out / "figures" / "colliding_gmf_standard_warmup_adt.csv")
+    assert set(curves["lambda"]) == {0.0, 0.5, 1.0}
+    assert (curves.loc[curves["lambda"] == 1.0, "recall"] == 1.0).all()
+
+
+def test_a_run_says_which_of_its_sections_are_empty(judged, unjudged):
+    for out, results in (judged, unjudged):
+        text = Page(out / "report.html").text
+        assert "No strength of denoising was chosen on validation: no training was under noise_model" in text
+        assert "No noise of known truth was put into the log to see what each policy catches: a study does" in text
+        assert (results["summary"]["strengths"], results["summary"]["colliding"], results["injected"]) == ([], [], None)
 
 
 def test_without_feedback_the_page_says_what_it_cannot_answer_and_how_to_get_there(unjudged):

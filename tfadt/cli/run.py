@@ -64,7 +64,7 @@ def run(
     from tfadt.experiments.collide import collide
     from tfadt.experiments.comparison import comparisons, rows, tested_metrics
     from tfadt.experiments.experiment import resume_experiment, run_experiment
-    from tfadt.experiments.extra_feedback import colliding_table, draw_curves, training_table, uses_extra_feedback
+    from tfadt.experiments.extra_feedback import colliding_table, training_table, uses_extra_feedback
     from tfadt.experiments.folder import RunFolder
     from tfadt.experiments.saved import SavedRun
     from tfadt.report.page import write_page
@@ -102,6 +102,5 @@ def run(
     if collided:
         print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
         print_table(*colliding_table(collided, settings.evaluate.k), keys=4)
-        draw_curves(collided, settings.evaluate.selection_k, out / "collide" / "lambda.png")
     write_page(report.write_report(settings, interactions, runs, out, collided), out)
     print_lines([f"Written to {out}: report.html, results.md, results.json, models, per_user, logs (TensorBoard)."])

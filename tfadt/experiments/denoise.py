@@ -76,6 +76,17 @@ def noise_scores(
     return pd.DataFrame(columns)
 
 
+def distrust(scores: pd.DataFrame) -> np.ndarray:
+    """Returns how little each interaction of `noise_scores` is trusted, float64 `[n]`, larger for less.
+
+    Where the policy knows before training what it weighs, that is its weight; else it is its rank by loss, which T-CE drops
+    by, R-CE weighs by, and plain training leaves to be looked at.
+    """
+    if "weight" in scores and scores["weight"].nunique() > 1:
+        return -scores["weight"].to_numpy(np.float64)
+    return scores["score"].to_numpy(np.float64)
+
+
 def _losses(model: Recommender, rows: Interactions) -> np.ndarray:
     logits: np.ndarray = model.predict((rows.user, rows.item), batch_size=65_536, verbose=0)
     if not model.listwise:

@@ -60,6 +60,7 @@ def write_report(
     out: Path,
     collided: Sequence[Collided] = (),
     tuned: Mapping[str, Any] | None = None,
+    injected: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes `results.json` and `results.md`, each under a temporary name first.
 
@@ -70,6 +71,7 @@ def write_report(
         out: The run's folder.
         collided: What colliding inference found.
         tuned: What a search found before, for the page; None where there was none.
+        injected: What the policies catch of noise of known truth, for the page; None where none was injected.
 
     Returns:
         What `results.json` holds: `runs`, `methods` (means and intervals), `comparisons`, `colliding`, `left_out` (metrics
@@ -87,8 +89,9 @@ def write_report(
         "colliding": [each.as_dict() for each in collided],
         "left_out": {f"{name}@k": why for name in LESS_IS_BETTER if (why := why_no_disliked(data)) is not None},
         "activity_groups": {run.name: run.evaluation.by_group(f"recall@{first}") for run in runs},
-        "summary": summarised(config, data, runs, table, tests, out),
+        "summary": summarised(config, data, runs, table, tests, out, collided, injected),
         "tuned": tuned,
+        "injected": injected,
         "data": data.manifest,
         "config": dump(config),
         "versions": versions(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.protocol import why_no_disliked
 from tfadt.evaluation.ranking import activity_groups
 from tfadt.experiments.choice import against_popularity, denoising, deployed
+from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import ENOUGH_SEEDS, Comparison, Row, methods
 from tfadt.experiments.curves import dropped_curves, loss_curves, solved_settings
+from tfadt.experiments.extra_feedback import mixed_rankings, uses_extra_feedback, ways_to_train
 from tfadt.experiments.layout import EPOCHS
 from tfadt.experiments.run import Run
+from tfadt.experiments.strength_frontier import strength_frontiers, why_no_strength
 from tfadt.registry import MODELS, PLAIN, POLICIES, is_control, is_out_of_reach
 from tfadt.training.plan import build_settings, is_closed_form
 from tfadt.training.recipe import settled
@@ -34,7 +37,14 @@ _GAPS = ("recall", "false_share")
 
 
 def summary(
-    config: Config, data: InteractionData, runs: Sequence[Run], table: Sequence[Row], tests: Sequence[Comparison], out: Path
+    config: Config,
+    data: InteractionData,
+    runs: Sequence[Run],
+    table: Sequence[Row],
+    tests: Sequence[Comparison],
+    out: Path,
+    collided: Sequence[Collided] = (),
+    injected: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns what `results.json` has under `summary`; the page shows nothing that is not there.
 
@@ -45,12 +55,15 @@ def summary(
         table: Their rows.
         tests: Their comparisons.
         out: The run's folder.
+        collided: What colliding inference found.
+        injected: What the policies catch of noise of known truth; None where none was injected.
 
     Returns:
         `k`, the cut-off of what follows; `roles` of the policies (see `role`); `deploy` and `denoising` (see
         `tfadt.experiments.choice`); `data`; `false_positives` (where they are, None
         without feedback); `oracle_gap`; `groups` (recall by activity); `losses` and `dropped` (see
-        `tfadt.experiments.curves`); `settings`; `cost`; `not_done`.
+        `tfadt.experiments.curves`); `strengths` (see `tfadt.experiments.strength_frontier`); `extra_feedback` and
+        `colliding` (the rows of `tfadt.experiments.extra_feedback`); `settings`; `cost`; `not_done`.
     """
     k = config.evaluate.k[0]
     epochs = _epochs(out)
@@ -72,12 +85,15 @@ def summary(
         "groups": groups(runs, k),
         "losses": loss_curves(epochs),
         "dropped": dropped_curves(epochs),
+        "strengths": strength_frontiers(runs),
+        "extra_feedback": [asdict(each) for each in ways_to_train(runs, f"recall@{k}")] if uses_extra_feedback(runs) else [],
+        "colliding": [asdict(each) for each in mixed_rankings(collided, config.evaluate.k)],
         "settings": [_settings(config, data, row, epochs) for row in table if row.policy is not None],
         "cost": {
             "seconds": sum(run.seconds for run in runs),
             "methods": [{**_method(row), "trainings": row.seeds, "seconds": row.seconds} for row in table],
         },
-        "not_done": not_done(data, runs, table),
+        "not_done": not_done(data, runs, table, injected),
     }
 
 
@@ -184,7 +200,9 @@ def groups(runs: Sequence[Run], k: int) -> list[dict[str, Any]]:
     return found
 
 
-def not_done(data: InteractionData, runs: Sequence[Run], table: Sequence[Row]) -> list[dict[str, str]]:
+def not_done(
+    data: InteractionData, runs: Sequence[Run], table: Sequence[Row], injected: Mapping[str, Any] | None = None
+) -> list[dict[str, str]]:
     """Returns what the run does not answer, each with `what` and `why`."""
     found = []
     if (why := why_no_disliked(data)) is not None:
@@ -216,6 +234,11 @@ def not_done(data: InteractionData, runs: Sequence[Run], table: Sequence[Row]) -
                 "why": "there was no oracle (--policy standard,t_ce,clean_only)",
             }
         )
+    if (why := why_no_strength(runs)) is not None:
+        found.append({"what": "No strength of denoising was chosen on validation", "why": why})
+    why = "a study does (tfadt study)" if injected is None else injected["why"]
+    if why is not None:
+        found.append({"what": "No noise of known truth was put into the log to see what each policy catches", "why": why})
     if any(run.valid_recall is None for run in runs if run.has_model):
         found.append({"what": "No model was chosen by validation", "why": "there are no validation interactions"})
     return found

@@ -114,6 +114,11 @@ def handles(labels: Sequence[str], *, markers: bool = False, dashes: bool = Fals
     return found
 
 
+def file_name(*parts: str) -> str:
+    """Returns names as a part of a picture's name, which is also the beginning of the ids in it."""
+    return re.sub(r"\W", "_", "_".join(parts))
+
+
 def picture(name: str, figure: Figure, alt: str, caption: str, numbers: pd.DataFrame) -> Picture:
     """Returns a drawn figure as a picture of the page."""
     import matplotlib

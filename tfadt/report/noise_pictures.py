@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from tfadt.report.drawing import COLOURS, DASHES, TEXT, Picture, canvas, handles, legend, picture
+from tfadt.report.drawing import COLOURS, DASHES, TEXT, Picture, canvas, file_name, handles, legend, picture
 from tfadt.report.numbers import model_label, policy_label
 
 
@@ -61,7 +60,7 @@ def loss_pictures(summary: Mapping[str, Any]) -> list[Picture]:
         legend(figure, [*handles([_policy(curve) for curve in shown]), *labels], 2)
         found.append(
             picture(
-                f"losses_{_file(model)}",
+                f"losses_{file_name(model)}",
                 figure,
                 f"Loss of true and of false positives over the epochs of {model_label(model)}, for "
                 f"{', '.join(_policy(curve) for curve in shown)}.",
@@ -91,7 +90,7 @@ def dropped_pictures(summary: Mapping[str, Any]) -> list[Picture]:
         legend(figure, [*handles([_policy(curve) for curve in shown]), *labels], 2)
         found.append(
             picture(
-                f"dropped_{_file(model)}",
+                f"dropped_{file_name(model)}",
                 figure,
                 f"Precision and recall of the clicks that {', '.join(_policy(curve) for curve in shown)} dropped in "
                 f"training {model_label(model)}, over the epochs, beside as many dropped at random.",
@@ -101,6 +100,33 @@ def dropped_pictures(summary: Mapping[str, Any]) -> list[Picture]:
             )
         )
     return found
+
+
+def injected_picture(injected: Mapping[str, Any] | None) -> Picture | None:
+    """Draws which share of the noise of known truth each policy catches; None where none was injected."""
+    rows = [] if injected is None else [each for each in injected["policies"] if each["caught"] is not None]
+    if injected is None or not rows:
+        return None
+    figure, (axis,) = canvas(1.2 + 0.33 * len(rows))
+    labels = [policy_label(each["policy"]) for each in rows]
+    shares = [100 * each["caught"] for each in rows]
+    bars = axis.barh(range(len(rows)), shares, color=COLOURS[0], height=0.6)
+    axis.bar_label(bars, [f" {share:.0f} %" for share in shares], color=TEXT)
+    axis.axvline(100 * rows[0]["random"], color=TEXT, linewidth=0.9, linestyle="--")
+    axis.set_yticks(range(len(rows)), labels)
+    axis.invert_yaxis()
+    axis.grid(False)
+    axis.margins(x=0.15)
+    axis.set_xlabel("% of the injected clicks caught")
+    said = "; ".join(f"{label} {share:.0f} per cent" for label, share in zip(labels, shares, strict=True))
+    return picture(
+        "injected",
+        figure,
+        f"Share of the injected clicks among those that each policy trusts least: {said}.",
+        "Of the clicks that a policy trusts least, as many as were injected: how many of the injected ones are among them. "
+        "The dashed line is a random choice. Plain training: the clicks of the largest loss.",
+        pd.DataFrame(rows),
+    )
 
 
 def _by_model(curves: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -120,7 +146,3 @@ def _point(curve: Mapping[str, Any]) -> str:
 
 def _lines(curves: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(dict(curve)) for curve in curves], ignore_index=True)
-
-
-def _file(name: str) -> str:
-    return re.sub(r"\W", "_", name)

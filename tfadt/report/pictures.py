@@ -8,8 +8,14 @@ from typing import Any
 import pandas as pd
 
 from tfadt.report.drawing import COLOURS, MARKERS, TEXT, Picture, canvas, handles, legend, picture
-from tfadt.report.noise_pictures import dropped_pictures, false_positive_picture, loss_pictures
+from tfadt.report.noise_pictures import (
+    dropped_pictures,
+    false_positive_picture,
+    injected_picture,
+    loss_pictures,
+)
 from tfadt.report.numbers import method_label, model_label, policy_label
+from tfadt.report.validation_pictures import colliding_pictures, setting_pictures, strength_pictures
 
 Results = Mapping[str, Any]
 
@@ -26,8 +32,15 @@ def pictures(results: Results) -> dict[str, list[Picture]]:
         "gap": oracle_gap(summary),
         "groups": activity(summary),
         "noise": false_positive_picture(summary),
+        "injected": injected_picture(results["injected"]),
     }
-    several = {"losses": loss_pictures(summary), "dropped": dropped_pictures(summary)}
+    several = {
+        "losses": loss_pictures(summary),
+        "dropped": dropped_pictures(summary),
+        "strengths": strength_pictures(summary),
+        "colliding": colliding_pictures(summary),
+        "searched": setting_pictures(results),
+    }
     return {name: [] if found is None else [found] for name, found in single.items()} | several
 
 
