@@ -4,20 +4,33 @@ import importlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from report_cases import Page, unknown_numbers
+from report_cases import Page, unknown_in_figures, unknown_numbers
 from typer.testing import CliRunner
 
 import tfadt
 from tfadt.cli.main import app
 from tfadt.config.loading import load_config, settings_of
+from tfadt.data import artifact
 from tfadt.data.ingest import ingest
-from tfadt.errors import ConfigError
+from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.plans import plans
 from tfadt.study.budget import BUDGETS, ROWS, defaults
+from tfadt.study.injection import Injection, plan_injection, separation
 from tfadt.study.progress import Countdown, CountedSearch, duration
-from tfadt.study.rows import expected_of_models, impossible, of_models, searched_policies, slowest, taken_over
+from tfadt.study.rows import (
+    counts,
+    expected_of_models,
+    impossible,
+    of_models,
+    searched_policies,
+    slowest,
+    spelt_out,
+    taken_over,
+)
+from tfadt.study.study import with_winners
 from tfadt.tuning.progress import SearchProgress
 from tfadt.tuning.space import search_space
 
@@ -31,12 +44,15 @@ SMALL = (
     "adt.epochs=1",
     "adt.seeds=1",
     "tune.trials=1",
+    "study.injected_share=0",
     "evaluate.k=5",
 )
+SOLVED = (*SMALL[:3], "adt.models=popular,ease", "adt.policies=standard,popularity", "tune.trials=2", "evaluate.k=5")
+"""A study of closed forms, which takes a moment."""
 
 
-def study(out, *settings, jobs=1):
-    given = [argument for setting in (*SMALL, *settings) for argument in ("--set", setting)]
+def study(out, *settings, jobs=1, base=SMALL):
+    given = [argument for setting in (*base, *settings) for argument in ("--set", setting)]
     return CliRunner().invoke(app, ["study", "--simulate", *given, "--out", str(out), "--jobs", str(jobs)])
 
 
@@ -150,6 +166,85 @@ def kill(*_, **__):
     raise Killed
 
 
+def test_a_study_tries_its_policies_on_noise_of_known_truth_and_goes_on_with_it_after_a_kill(tmp_path):
+    out = tmp_path / "study"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tfadt.study.study.caught", kill)
+        with pytest.raises(Killed):
+            study(out, base=SOLVED)
+    result = study(out, base=SOLVED)
+    assert result.exit_code == 0, result.output
+    assert "and 2 on a copy of the log with injected noise: about " in result.output
+    results = json.loads((out / "results.json").read_text())
+    injected = results["injected"]
+    assert [(each["model"], each["policy"]) for each in injected["policies"]] == [
+        ("ease", "standard"),
+        ("ease", "popularity"),
+    ]
+    assert 0.15 < injected["share"] < 0.25
+    page = Page(out / "report.html")
+    assert "Noise of known truth" in [text for _, text in page.headings]
+    assert unknown_numbers(page, results) == []
+    assert unknown_in_figures(out, results) == []
+    drawn = {path.stem for path in (out / "figures").glob("*.csv")}
+    assert {"injected", "settings_ease"} <= drawn
+    tried = pd.read_csv(out / "figures" / "settings_ease.csv")
+    (search,) = (each for each in results["tuned"]["searches"] if (each["model"], each["policy"]) == ("ease", "popularity"))
+    assert dict(zip(tried["value"], tried["score"], strict=True)) == {
+        trial["settings"]["policy.popularity.gamma"]: trial["score"] for trial in search["tried"]
+    }
+
+
+def test_a_false_positive_is_caught_where_it_is_among_the_least_trusted():
+    # Two false ones: the first is the least trusted of all, the second as little trusted as a true one.
+    found = separation(np.array([3.0, 2, 2, 1, 0]), np.array([True, True, False, False, False]))
+    assert found == {"caught": (1 + 0.5) / 2, "random": 2 / 5, "auc": pytest.approx((3 + 2.5) / 6)}
+    assert separation(np.ones(3), np.zeros(3, bool)) == {"caught": None, "random": 0.0, "auc": None}
+
+
+def test_noise_is_injected_where_the_budget_affords_it(tmp_path):
+    frame = pd.DataFrame({"user_id": [n // 5 for n in range(100)], "item_id": [(n * 7 + n // 5) % 23 for n in range(100)]})
+    data, folder = ingest(frame), tmp_path / "noisy"
+
+    def plan(hours=1.0, policies=("standard", "popularity"), spent=0.0, data=data, share=0.2):
+        config = load_config(None, ["adt.models=ease", f"study.injected_share={share}"])
+        return plan_injection(config, policies, data, {"ease": (10.0, 10.0)}, folder, 1, hours, spent)
+
+    assert plan(hours=19 / 3600).why.startswith("about 20 s are expected of it, and all is to end within 0.00527")
+    assert plan(hours=0.01, spent=17.0).why.startswith("about 20 s")  # 36 s in all
+    assert not folder.exists()
+    assert plan(hours=0.01, spent=16.0) == Injection("ease", ("standard", "popularity"))
+    assert artifact.load(folder).train.false_positive.any()
+    assert plan(policies=("standard", "clean_only", "random_drop")).why == "no policy of the study denoises"
+    assert plan(share=0).why == "it was not asked for (study.injected_share)"
+    every = pd.DataFrame([(user, item) for user in range(9) for item in range(9)], columns=["user_id", "item_id"])
+    folder = tmp_path / "full"
+    assert plan(data=ingest(every)).why == "No user has an item left that it has not clicked"
+
+
+def study_of(folder, **splits):
+    """Studies the most popular items of three files without feedback, given as rows of `user,item`."""
+    given = ["--set", "adt.models=popular", "--set", "evaluate.k=1"]
+    for name, rows in splits.items():
+        (folder / f"{name}.csv").write_text("\n".join(["user_id,item_id", *rows.split()]) + "\n")
+        given += [f"--{name}", str(folder / f"{name}.csv")]
+    return CliRunner().invoke(app, ["study", *given, "--out", str(folder / "study")])
+
+
+def test_two_users_without_feedback_have_a_study(tmp_path):
+    result = study_of(tmp_path, train="a,x a,y b,y b,z", valid="b,x", test="a,z")
+    assert result.exit_code == 0, result.output
+    page = Page(tmp_path / "study" / "report.html")
+    assert "What this page cannot answer, and how to get there" in [text for _, text in page.headings]
+    assert unknown_numbers(page, json.loads((tmp_path / "study" / "results.json").read_text())) == []
+
+
+def test_a_study_of_one_item_says_that_there_is_nothing_to_rank(tmp_path):
+    result = study_of(tmp_path, train="a,x b,x", valid="c,x", test="d,x")
+    assert isinstance(result.exception, DataError)
+    assert "have 2 users and 1 items. Expected at least 2 u" in str(result.exception)
+
+
 def test_other_settings_in_the_folder_of_a_study_are_refused(finished):
     out, _ = finished
     result = study(out, "adt.seeds=3")
@@ -249,9 +344,17 @@ def test_the_countdown_counts_trials_and_trainings_at_the_pace_of_their_models()
     assert countdown.expected() == (2 * 50 + 4 / 2) / 2
 
 
+def test_a_search_has_no_more_trials_than_there_are_combinations():
+    config = load_config(None, ["adt.models=gmf,popular", "adt.policies=standard,t_ce,r_ce", "tune.trials=10"])
+    # T-CE: 3 rates and 4 ramps. R-CE: 7 powers. Plain GMF varies a learning rate in a range; popularity varies nothing.
+    expected = {"gmf-standard": 10, "popular-standard": 1, "gmf-t_ce": 10, "gmf-r_ce": 7}
+    assert counts(config)[0] == expected
+
+
 def test_the_slowest_models_go_until_the_others_end_in_time():
     config = load_config(None, ["adt.models=gmf,ease", "adt.policies=standard,t_ce", "adt.seeds=5", "tune.trials=3"])
-    # GMF: 3 trials and 5 trainings under each policy, of 10 s at least; EASE takes plain training alone, one of 2 s.
+    # GMF: 3 trials and 5 trainings under each policy, of 10 s at least; EASE takes plain training alone, 3 trials and one
+    # training of 2 s.
     expected = expected_of_models(config, {"gmf": (10.0, 60.0), "ease": (2.0, 2.0)})
     assert expected == {"gmf": 160.0, "ease": 8.0}
     assert slowest(expected, 168.0) == {}
@@ -279,6 +382,19 @@ def test_times_are_short(seconds, text):
 @pytest.mark.parametrize("name", ["ml100k", "modcloth"])
 def test_the_shipped_studies_can_be_begun(name):
     config = load_config(Path(tfadt.__file__).parent.parent / "pipelines" / "configs" / "paper" / f"{name}.toml")
-    # Three models under five policies, with five seeds.
-    assert len(plans(config)) == 3 * 5 * 5
-    assert searched_policies(config) == [(model, policy) for model in config.adt.models for policy in ("t_ce", "r_ce")]
+    # Three models under five policies, six ways to train GMF on extra feedback, NMTR and NR, with five seeds.
+    assert len(plans(config)) == (3 * 5 + 6 + 2) * 5
+    of_three = [(model, policy) for model in ("gmf", "neumf", "cdae") for policy in ("t_ce", "r_ce")]
+    assert searched_policies(config) == [*of_three, ("gmf", "nr")]
+
+
+def test_every_plan_of_a_row_trains_with_the_settings_that_won_for_it():
+    asked = load_config(None, ["adt.models=gmf", "adt.policies=standard,t_ce", "adt.plans=adt,warmup+adt"])
+    config = spelt_out(asked)
+    assert config.adt.trainings == ("gmf-standard", "gmf-standard-warmup+adt", "gmf-t_ce", "gmf-t_ce-warmup+adt")
+    winners = with_winners(config, {"gmf-t_ce": {"policy.t_ce.max_drop_rate": 0.3}}, Path("data"))
+    assert [plan.name for plan in plans(winners)] == ["gmf-t_ce-0", "gmf-t_ce-warmup+adt-0"]
+    assert settings_of(winners, "gmf", "t_ce").policy["t_ce"]["max_drop_rate"] == 0.3
+    assert spelt_out(config, {"t_ce"}).adt.trainings == ("gmf-standard", "gmf-standard-warmup+adt")
+    with pytest.raises(ConfigError, match="none of the trainings"):
+        spelt_out(config, {"gmf"})

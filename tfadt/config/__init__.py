@@ -16,6 +16,7 @@ from tfadt.config.presets import PRESETS
 from tfadt.config.ranking import CollideConfig, EvaluateConfig
 from tfadt.config.section import Section
 from tfadt.config.serving import ExportConfig, PushConfig, VerifyConfig
+from tfadt.config.study import StudyConfig
 from tfadt.config.training import ADTConfig, FinetuneConfig, WarmupConfig
 from tfadt.config.tuning import TuneConfig
 
@@ -31,6 +32,7 @@ __all__ = [
     "KubeflowConfig",
     "PipelineConfig",
     "PushConfig",
+    "StudyConfig",
     "TuneConfig",
     "ValidateDataConfig",
     "VerifyConfig",
@@ -53,6 +55,7 @@ class Config(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     collide: CollideConfig = CollideConfig()
     tune: TuneConfig = TuneConfig()
+    study: StudyConfig = StudyConfig()
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()
     push: PushConfig = PushConfig()

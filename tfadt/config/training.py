@@ -60,9 +60,14 @@ def check_plan(plan: str) -> str:
     return plan
 
 
+def method_name(model: str, policy: str, plan: str) -> str:
+    """Returns what `adt.trainings` calls a training: `gmf-t_ce`, or with other stages `gmf-t_ce-warmup+adt`."""
+    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan])])
+
+
 def training_name(model: str, policy: str, plan: str, seed: int) -> str:
     """Returns the file name of what a training leaves: `gmf-t_ce-0`, or with other stages `gmf-t_ce-warmup+adt-0`."""
-    return "-".join([model, policy, *([] if plan == ADT_ALONE else [plan]), str(seed)])
+    return f"{method_name(model, policy, plan)}-{seed}"
 
 
 class ADTConfig(Section):

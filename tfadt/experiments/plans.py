@@ -30,7 +30,7 @@ def plans(config: Config) -> list[Plan]:
         ConfigError: If a model, a policy, one of their settings or a training is unknown, or colliding inference is asked
             for without a training that it can build on.
     """
-    methods = _methods(config)
+    methods = planned_methods(config)
     for section, registry, names in (
         ("model", MODELS, [*config.adt.models, *(model for model, _, _ in methods)]),
         ("policy", POLICIES, [*config.adt.policies, *(policy for _, policy, _ in methods)]),
@@ -59,8 +59,8 @@ def plans(config: Config) -> list[Plan]:
     ]
 
 
-def _methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Returns model, policy and stages of each training."""
+def planned_methods(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Returns model, policy and stages of each training, whatever its seed."""
     adt = config.adt
     # Of the models that nobody named, those that the plans and the start suit.
     anybody = adt.models == ADTConfig.model_fields["models"].default

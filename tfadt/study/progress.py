@@ -134,3 +134,8 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def takes_too_long(seconds: float, hours: float) -> str:
+    """Returns why what is expected to take so long is left out of a study that is to end within so many hours."""
+    return f"about {duration(seconds)} are expected of it, and all is to end within {hours:g} h"

@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections import Counter
+from collections.abc import Container, Mapping, Sequence
+from math import ceil, prod
 from typing import Any
 
 from tfadt.config import Config
 from tfadt.config.denoising import is_automatic
 from tfadt.config.loading import settings_of, with_settings
+from tfadt.config.training import ADT_ALONE, method_name
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.base import DenoisingPolicy
 from tfadt.denoising.click_weights import ClickWeights
-from tfadt.errors import DataError
+from tfadt.errors import ConfigError, DataError
+from tfadt.experiments.plans import planned_methods
 from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES
-from tfadt.training.plan import Plan, applicable, build_settings, closed_form, make_policy
+from tfadt.search_space import Choices
+from tfadt.training.plan import Plan, build_settings, closed_form, is_seeded, make_policy
 from tfadt.training.progress import Progress
 from tfadt.training.stages import train
 from tfadt.tuning.space import search_space
+
+Row = tuple[str, str]
+"""A model and a policy, whose trainings share their settings, whatever their stages."""
+
+
+def spelt_out(config: Config, without: Container[str] = ()) -> Config:
+    """Returns the settings with every training under its own name, but for those of the models and policies `without`.
+
+    Raises:
+        ConfigError: If none is left.
+    """
+    kept = [each for each in planned_methods(config) if each[0] not in without and each[1] not in without]
+    if not kept:
+        raise ConfigError("The data allow none of the trainings that the study asks for (adt.policies, adt.trainings).")
+    names = [method_name(model, policy, "+".join(stages)) for model, policy, stages in kept]
+    return with_settings(config, {"adt.plans": [ADT_ALONE], "adt.trainings": names})
+
+
+def rows(config: Config) -> list[Row]:
+    """Returns the rows of a study."""
+    return list(dict.fromkeys((model, policy) for model, policy, _ in planned_methods(config)))
+
+
+def models(config: Config) -> list[str]:
+    """Returns the models of a study."""
+    return list(dict.fromkeys(model for model, _ in rows(config)))
 
 
 def impossible(policies: Sequence[str], data: InteractionData, config: Config) -> dict[str, str]:
@@ -49,23 +79,18 @@ def _too_little(policy: DenoisingPolicy, data: InteractionData) -> str | None:
     return None
 
 
-def searched_policies(config: Config) -> list[tuple[str, str]]:
+def searched_policies(config: Config) -> list[Row]:
     """Returns for which models and policies settings of the policy are searched.
 
     These are the policies that have any, but for plain training and for controls that take another policy's settings.
     """
-    pairs = []
-    for model in config.adt.models:
-        for policy in applicable(model, config.adt.policies, config):
-            if policy != PLAIN and _source(policy, config) not in config.adt.policies and _varies(model, policy, config):
-                pairs.append((model, policy))
-    return list(dict.fromkeys(pairs))
+    return [row for row in rows(config) if row[1] != PLAIN and taken_over(*row, config) == row and _varies(*row, config)]
 
 
-def taken_over(model: str, policy: str, config: Config) -> tuple[str, str]:
+def taken_over(model: str, policy: str, config: Config) -> Row:
     """Returns the search whose settings a row trains with: its own, or that of the policy whose settings are its."""
-    source = _source(policy, config)
-    return (model, source) if source is not None and source in config.adt.policies else (model, policy)
+    source = build_settings("policy", POLICIES, policy, config)[0].settings_of
+    return (model, source) if any(source == other for _, other in rows(config)) else (model, policy)
 
 
 def of_models(config: Config) -> Config:
@@ -74,9 +99,9 @@ def of_models(config: Config) -> Config:
     The number of negatives does not vary if one of the policies, which train with the winner, would not try others.
     """
     key = "adt.num_negatives"
-    pairs = [(model, policy) for model in config.adt.models for policy in applicable(model, config.adt.policies, config)]
-    varied = {(model, policy): key in search_space(config, model, policy) for model, policy in pairs}
-    if all(varied[pair] or not varied.get((pair[0], PLAIN), False) for pair in pairs):
+    every = rows(config)
+    varied = {row: key in search_space(config, *row) for row in every}
+    if all(varied[row] or not varied.get((row[0], PLAIN), False) for row in every):
         return config
     return with_settings(
         config, {"tune.space": {**config.tune.space, "adt": {**config.tune.space.get("adt", {}), "num_negatives": []}}}
@@ -133,14 +158,19 @@ def trainings_of(model: str, policy: str, config: Config) -> int:
 
 def counts(config: Config) -> tuple[dict[str, int], dict[str, int]]:
     """Returns how many trials the search of each row has, such as `gmf-t_ce`, and how many trainings of a row follow."""
-    plain = [(model, PLAIN) for model in config.adt.models]
-    trials = {f"{model}-{policy}": config.tune.trials for model, policy in [*plain, *searched_policies(config)]}
-    trainings = {
-        f"{model}-{policy}": config.adt.seeds if is_seeded(model, config) else 1
-        for model in config.adt.models
-        for policy in applicable(model, config.adt.policies, config)
-    }
-    return trials, trainings
+    trials = {f"{model}-{PLAIN}": _trials(of_models(config), model, PLAIN) for model in models(config)}
+    trials |= {f"{row[0]}-{row[1]}": _trials(of_policies(config), *row) for row in searched_policies(config)}
+    trainings: Counter[str] = Counter()
+    for model, policy, _ in planned_methods(config):
+        trainings[f"{model}-{policy}"] += config.adt.seeds if is_seeded(model) else 1
+    return trials, dict(trainings)
+
+
+def _trials(config: Config, model: str, policy: str) -> int:
+    """Returns how many trials a search has: no more than there are combinations."""
+    tried = search_space(config, model, policy).values()
+    combinations = prod(len(each.values) for each in tried if isinstance(each, Choices))
+    return min(config.tune.trials, combinations) if all(isinstance(each, Choices) for each in tried) else config.tune.trials
 
 
 def expected_of_models(config: Config, seconds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -151,14 +181,11 @@ def expected_of_models(config: Config, seconds: Mapping[str, tuple[float, float]
         seconds: Of one plain training of each model, at least and at most.
     """
     trials, trainings = counts(config)
-    return {
-        model: seconds[model][0]
-        * sum(
-            (trials.get(f"{model}-{policy}", 0) + trainings[f"{model}-{policy}"]) * trainings_of(model, policy, config)
-            for policy in applicable(model, config.adt.policies, config)
-        )
-        for model in config.adt.models
-    }
+    expected = dict.fromkeys(models(config), 0.0)
+    for model, policy in rows(config):
+        name = f"{model}-{policy}"
+        expected[model] += seconds[model][0] * (trials.get(name, 0) + trainings[name]) * trainings_of(model, policy, config)
+    return expected
 
 
 def slowest(expected: Mapping[str, float], room: float) -> dict[str, float]:
@@ -178,14 +205,3 @@ def _varies(model: str, policy: str, config: Config) -> bool:
     return not is_automatic(policy, settings_of(config, model, policy)) and bool(
         search_space(of_policies(config), model, policy)
     )
-
-
-def _source(policy: str, config: Config) -> str | None:
-    source: str | None = build_settings("policy", POLICIES, policy, config)[0].settings_of
-    return source
-
-
-def is_seeded(model: str, config: Config) -> bool:
-    """Returns whether another seed gives another model."""
-    cls = closed_form(model, config)
-    return cls is None or cls.seeded

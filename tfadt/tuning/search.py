@@ -24,9 +24,9 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line, reading, writing
-from tfadt.experiments.plans import plans, reachable
+from tfadt.experiments.plans import planned_methods, plans, reachable
 from tfadt.training.folders import locked
-from tfadt.training.plan import applicable, closed_form
+from tfadt.training.plan import closed_form
 from tfadt.training.processes import Passed, Tell, at_once, side_by_side
 from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
@@ -144,7 +144,7 @@ def check(config: Config, part: Role | None = None) -> None:
     searched_stages(config)
     if part is not None:
         part.check_port()
-    solved = [model for model in config.adt.models if closed_form(model, config) is not None]
+    solved = [model for model, _ in _pairs(config) if closed_form(model, config) is not None]
     if solved and config.tune.tuner == "hyperband":
         raise ConfigError(
             f"Setting 'tune.tuner': hyperband stops trials after some epochs, and the model '{solved[0]}' is solved in "
@@ -160,8 +160,7 @@ def check(config: Config, part: Role | None = None) -> None:
 
 
 def _pairs(config: Config) -> list[tuple[str, str]]:
-    models, policies = config.adt.models, config.adt.policies
-    return list(dict.fromkeys((model, policy) for model in models for policy in applicable(model, policies, config)))
+    return list(dict.fromkeys((model, policy) for model, policy, _ in planned_methods(config)))
 
 
 def _search_all(
