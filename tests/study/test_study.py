@@ -206,15 +206,19 @@ def test_noise_is_injected_where_the_budget_affords_it(tmp_path):
     frame = pd.DataFrame({"user_id": [n // 5 for n in range(100)], "item_id": [(n * 7 + n // 5) % 23 for n in range(100)]})
     data, folder = ingest(frame), tmp_path / "noisy"
 
-    def plan(hours=1.0, policies=("standard", "popularity"), spent=0.0, data=data, share=0.2):
-        config = load_config(None, ["adt.models=ease", f"study.injected_share={share}"])
-        return plan_injection(config, policies, data, {"ease": (10.0, 10.0)}, folder, 1, hours, spent)
+    def plan(hours=1.0, policies=("standard", "popularity"), spent=0.0, data=data, share=0.2, model="ease"):
+        config = load_config(None, ["adt.models=ease,ials", f"study.injected_share={share}"])
+        asked = [("ease", "standard"), *((model, policy) for policy in policies)]
+        seconds = {"ease": (10.0, 10.0), "ials": (30.0, 30.0)}
+        return plan_injection(config, asked, data, seconds, folder, 1, hours, spent)
 
     assert plan(hours=19 / 3600).why.startswith("about 20 s are expected of it, and all is to end within 0.00527")
     assert plan(hours=0.01, spent=17.0).why.startswith("about 20 s")  # 36 s in all
     assert not folder.exists()
     assert plan(hours=0.01, spent=16.0) == Injection("ease", ("standard", "popularity"))
     assert artifact.load(folder).train.false_positive.any()
+    # The model of most policies, not the fastest.
+    assert plan(model="ials") == Injection("ials", ("standard", "popularity"))
     assert plan(policies=("standard", "clean_only", "random_drop")).why == "no policy of the study denoises"
     assert plan(share=0).why == "it was not asked for (study.injected_share)"
     every = pd.DataFrame([(user, item) for user in range(9) for item in range(9)], columns=["user_id", "item_id"])

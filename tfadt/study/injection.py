@@ -22,8 +22,8 @@ from tfadt.experiments.run import POPULAR
 from tfadt.experiments.saved import SavedRun
 from tfadt.registry import PLAIN, POLICIES, is_control, is_out_of_reach
 from tfadt.study.progress import takes_too_long
-from tfadt.study.rows import impossible, models
-from tfadt.training.plan import applicable, make_policy
+from tfadt.study.rows import Row, impossible, models
+from tfadt.training.plan import make_policy
 
 BY: By = "popularity"
 """How the items of injected clicks are drawn: as a front page would show them, which is harder to tell than at random."""
@@ -51,7 +51,7 @@ class Injection:
 
 def plan_injection(
     config: Config,
-    policies: Collection[str],
+    asked: Collection[Row],
     data: InteractionData,
     seconds: Mapping[str, tuple[float, float]],
     folder: Path,
@@ -61,12 +61,13 @@ def plan_injection(
 ) -> Injection:
     """Makes the noisy log, or reads the one that was made before, and says what is to be trained on it.
 
-    That is the model that most policies can be trained with, of several the fastest; not the most popular items, which
+    That is the model that the study trains under most policies, of several the fastest; not the most popular items, which
     learn nothing of a user.
 
     Args:
         config: The settings of the study, with its models.
-        policies: Those that it was asked for; here more is known of the clicks than it may be there.
+        asked: The models and policies that it was asked for; on the noisy log more is known of the clicks than it may be
+            there, so that a policy is possible which the data do not allow.
         data: The data set.
         seconds: Of one training of each model, at least and at most.
         folder: Of the noisy log.
@@ -80,12 +81,11 @@ def plan_injection(
         log = artifact.load(folder) if artifact.is_artifact(folder) else _noisy(data, config)
     except DataError as error:
         return Injection(why=first_line(error).rstrip("."))
-    denoising = [each for each in POLICIES if each in policies and not (is_out_of_reach(each) or is_control(each))]
-    left_out = impossible(denoising, log, config)
+    denoising = [each for each in POLICIES if not (each == PLAIN or is_out_of_reach(each) or is_control(each))]
+    left_out = impossible([each for each in denoising if any(each == policy for _, policy in asked)], log, config)
 
     def fitting(model: str) -> list[str]:
-        possible = [each for each in denoising if each not in left_out and each != PLAIN]
-        return [each for each in possible if applicable(model, [each], config) == (each,)]
+        return [each for each in denoising if (model, each) in asked and each not in left_out]
 
     learning = [each for each in models(config) if each != POPULAR] or [POPULAR]
     model = max(learning, key=lambda each: (len(fitting(each)), -seconds[each][0]))

@@ -122,8 +122,7 @@ def run_study(
         say(f"{model} is left out: {left_out[model]} (--hours).")
     asked = spelt_out(asked, too_slow)
     spent = sum(expected_of_models(asked, seconds).values()) / processes
-    every = {policy for _, policy in rows(config)}
-    injection = plan_injection(asked, every, data, seconds, out / _NOISY, processes, hours, spent)
+    injection = plan_injection(asked, rows(config), data, seconds, out / _NOISY, processes, hours, spent)
     if injection.why is not None:
         say(f"No noise of known truth is injected: {injection.why}.")
     countdown = _countdown(asked, seconds, injection, processes, say)
