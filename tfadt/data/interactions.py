@@ -164,6 +164,15 @@ class CSR:
         """Number of items of each user, int64 `[num_users]`."""
         return np.diff(self.offsets)
 
+    def only(self, users: np.ndarray) -> CSR:
+        """Returns the items of the users int64 `[n]` alone; all others have none."""
+        counts = self.counts
+        kept = np.zeros(len(counts), bool)
+        kept[users] = True
+        if kept.all():
+            return self
+        return CSR(np.concatenate([[0], np.cumsum(np.where(kept, counts, 0))]), self.items[np.repeat(kept, counts)])
+
 
 @dataclass(frozen=True, repr=False)
 class InteractionData:

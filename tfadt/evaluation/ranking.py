@@ -260,7 +260,6 @@ class RankingEvaluator:
                 f"User codes of the split must be below {self._num_users}, the users of the excluded items. "
                 f"Received: {split.user.max()}."
             )
-        self._exclude = exclude
         self._activity = exclude.counts if activity is None else activity
         self._block = block
         judged = [split.item] if disliked is None else [split.item, disliked.item]
@@ -275,6 +274,7 @@ class RankingEvaluator:
             lists = CSR.from_pairs(disliked.user, disliked.item, self._num_users, self._items_needed)
             self.users = np.flatnonzero((counts > 0) | (lists.counts > 0))
             self._disliked = _rows(lists, self.users)
+        self._exclude = exclude.only(self.users)  # of a sample of a large log's users, a hundredth of it
         self._relevant = _rows(relevant, self.users)
         self._has_relevant = counts[self.users] > 0
         self._share = None if clicks is None else np.maximum(clicks, 0.5) / self._num_users

@@ -194,3 +194,4 @@ class Selection(keras.callbacks.Callback):
         if self.best_weights is not None:
             for variable, value in zip(self.model.trainable_variables, self.best_weights, strict=True):
                 variable.assign(value)
+            self.best_weights = None
