@@ -139,12 +139,16 @@ def test_a_study_that_was_killed_in_every_phase_ends_with_the_same_figures(finis
 
 
 def test_a_study_in_two_processes_has_the_figures_of_one_in_one(finished, tmp_path, monkeypatch):
-    def here(task, contents, jobs, tell):
+    def here(task, contents, jobs, listeners):
         """Does the tasks in this process, the last one first: tests of processes have real ones."""
         module, _, name = task.partition(":")
         for of, content in reversed(contents.items()):
             do = getattr(importlib.import_module(module), name)
-            yield of, do(json.loads(json.dumps(content)), lambda *told, of=of: tell(of, *json.loads(json.dumps(told))))
+
+            def tell(method, *told, listener=listeners[of]):
+                getattr(listener, method)(*json.loads(json.dumps(told)))
+
+            yield of, do(json.loads(json.dumps(content)), tell)
 
     for user in ("tuning.search", "experiments.trainings"):
         monkeypatch.setattr(f"tfadt.{user}.side_by_side", here)
