@@ -62,8 +62,8 @@ def test_udt_weighs_users_too():
 
 def test_eard_multiplies_a_rank_by_two_reputations():
     # F: 7/8, 5/8, 3/8, 1/8. User 0 is better than user 3. Item 0 has log 1 and log 8, item 1 log 2 and log 3: item 1 better.
-    policy = after_an_epoch(EARD(1.0, 2.0, 0.5, 1.0, first_epoch=1), 0)
-    expected = [7 / 8 * 2 * 0.5, 5 / 8 * 1 * 1, 3 / 8 * 2 * 1, 1 / 8 * 1 * 0.5]
+    policy = after_an_epoch(EARD(0.5, 2.0, first_epoch=1), 0)
+    expected = [7 / 8 * 2 * 0.5, 5 / 8 * 0.5 * 2, 3 / 8 * 2 * 2, 1 / 8 * 0.5 * 0.5]
     np.testing.assert_allclose(weigh(policy, [0, 1, 2, 3]), expected, rtol=1e-6)
 
 
@@ -108,7 +108,7 @@ def test_bad_arguments_and_arrays_and_too_little_memory_are_named(monkeypatch):
         lambda: PLD(first_epoch=0),
         lambda: UDT(0.5, 0.2),
         lambda: UDT(highest_factor=0.1, lowest_factor=0.2),
-        lambda: EARD(lower_user=3.0),
+        lambda: EARD(lower=3.0),
     ):
         with pytest.raises(ConfigError, match="Received"):
             refused()

@@ -41,6 +41,25 @@ def test_rows_of_a_weight_above_zero_are_written_in_each_format(tmp_path) -> Non
         assert (file["user_id"].tolist(), file["item_id"].tolist()) == (["a"], [7, 9])
 
 
+@pytest.mark.filterwarnings("ignore:OpenBLAS is configured")
+def test_the_package_implicit_trains_on_the_weights(tmp_path) -> None:
+    als = pytest.importorskip("implicit.als")
+    # Users like the items as even or odd as they are; all clicked item 1, the even ones by mistake.
+    pairs = [(user, item) for user in range(12) for item in range(6) if (user - item) % 2 == 0 or item == 1]
+    scores = pd.DataFrame(pairs, columns=["user_id", "item_id"])
+    scores["weight"] = np.where((scores["user_id"] - scores["item_id"]) % 2, 0.05, 1.0)
+    write_weighted(scores, "implicit", tmp_path / "log")
+    weighted = sp.load_npz(tmp_path / "log")
+    mistaken = {}
+    for name, log in (("weighted", weighted), ("plain", weighted.sign())):
+        model = als.AlternatingLeastSquares(factors=2, regularization=0.1, iterations=10, random_state=0, num_threads=1)
+        model.fit(log, show_progress=False)
+        mistaken[name], liked = model.user_factors[0] @ model.item_factors[[1, 2]].T
+        assert liked > 0.9
+    assert mistaken["plain"] > 0.9
+    assert mistaken["weighted"] < 0.7
+
+
 def test_unknown_formats_and_policies_without_weights_are_refused(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"Unknown format 'recbol'\. Did you mean 'recbole'"):
         write_weighted(SCORES, "recbol", tmp_path / "x")

@@ -98,10 +98,8 @@ def kills():
     ]
 
 
-def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(reference, tmp_path):
-    out = tmp_path / "out"
-    sets = [word for setting in SETTINGS for word in ("--set", setting)]
-    arguments = [*sets, "--out", str(out)]
+def run_killed_again_and_again(out, settings):
+    arguments = [*(word for setting in settings for word in ("--set", setting)), "--out", str(out)]
     killed = 0
     for kill in kills():
         done = command(*arguments, kill=kill)
@@ -110,9 +108,25 @@ def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(refer
         arguments = ["--resume", str(out)]
     assert killed >= 2
     assert command(*arguments).returncode == 0
+
+
+def test_a_run_killed_again_and_again_ends_bit_for_bit_as_one_that_was_not(reference, tmp_path):
+    out = tmp_path / "out"
+    run_killed_again_and_again(out, SETTINGS)
     assert_same(out, reference)
     assert not list((out / "checkpoints").iterdir())
     assert not list(out.rglob(".partial*"))
+
+
+@pytest.mark.skipif("TFADT_SOAK_KILLS" not in os.environ, reason="part of make soak")
+def test_an_automatic_training_killed_again_and_again_chooses_and_trains_as_one_that_was_not(tmp_path):
+    automatic = ["adt.trainings=gmf-noise_model", "ingest.extra_feedback.share=0.3", "denoising.powers=1,2"]
+    automatic += ["denoising.gammas=0,1", "denoising.policies=udt", "denoising.max_recall_loss=0.2"]
+    run(tmp_path / "uncut", *automatic)
+    out = tmp_path / "out"
+    run_killed_again_and_again(out, [*SETTINGS, *automatic])
+    assert_same(out, tmp_path / "uncut")
+    assert len(SavedRun.open(out).run("gmf-noise_model-0").strength["frontier"]) == 7
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,8 @@ class DCF(TCE):
     `v (s + v log(2 s) / s^2) / (n - v)`, with v the variance, s the epochs in the mean and n one more than those of them in
     which the click was kept. So a hard click, which training rarely shows, keeps its chance. At the end of each epoch the
     clicks with the largest bounds become negatives for good, until they are a share `relabel_ratio` of all that are dropped
-    at the drop rate. The public code counts by position in the epoch, not by interaction; the paper is followed here.
+    at the drop rate. The authors' code counts by position in the epoch, not by interaction, lets v fall to 0
+    over the epochs, and leaves the label of what it relabels as it was; the paper is followed here.
 
     Args:
         max_drop_rate: As in `TCE`.

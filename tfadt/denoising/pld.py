@@ -18,8 +18,10 @@ from tfadt.search_space import Choices, SearchSpace
 class PLD(RememberedLoss):
     """Weighs a click by `n_u softmax(-loss / tau)` over the n_u clicks of its user; negatives weigh 1.
 
-    The paper draws a user's clicks anew at each step, with these probabilities among a pool of candidates; a weight is what
-    such draws come to on average when the pool is all of the user's clicks, and it works for every model and objective.
+    The authors draw at each step a user, a pool of five of its clicks, and one of the pool with these probabilities. A
+    weight is what such draws come to on average when the pool is all of the user's clicks, and it works for every model and
+    objective. From a pool of five no click is drawn more than five times as often as by chance; a weight has no such bound,
+    so the same tau acts more strongly here, the more so the further apart the losses of an objective lie.
 
     Args:
         temperature: tau; the smaller, the more the clicks with the smallest losses count.

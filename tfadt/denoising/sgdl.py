@@ -24,8 +24,10 @@ class SGDL(InteractionWeights):
 
     A click is memorised after an epoch if its item is among its user's best n_u of all items, n_u being the user's number of
     clicks. It is taken for clean if it was memorised after at least half of the last `window` epochs; the others weigh 0.
-    The paper's phase II, which goes on from the clean ones with a learned scheduler, is not built. Each epoch ends with a
-    ranking of all items for all users.
+    The paper's phase II, which goes on from the clean ones with a learned scheduler, is not built; so neither is the end of
+    phase I, where a mixture of two normal distributions fitted to the losses says that as many clicks are clean. The public
+    code ranks a user's clicks among as many items drawn at random; here all items are ranked, for all users, after each
+    epoch.
 
     Args:
         window: Epochs that are looked back upon; those before the first full window are plain.

@@ -46,7 +46,7 @@ def clean_rows(
     p = noise.probabilities(data.train)
     judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)  # as for the automatic strength
     valid = of_sampled_users(data.valid, config)
-    evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), config.evaluate.selection_k)
+    evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), config.evaluate.k[0])
     order = np.argsort(p, kind="stable")
     kept, found = [], []
     for share in SHARES:

@@ -102,11 +102,11 @@ def train_at_best_strength(
             f"policy.{NOISE_MODEL}.power and gamma)."
         )
     noise = NoiseModel.fit(data.train, data.num_users, data.num_items)
-    k = config.evaluate.selection_k
-    # The judge knows users and items alone: by taste it would praise a model for ranking by taste, as any does.
-    judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)
+    k = config.evaluate.k[0]  # that of verdicts
+    # What ranks and judges knows users and items alone: by taste it would praise a model for ranking by taste, as any does.
+    untasted = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)
     valid = of_sampled_users(data.valid, config)
-    evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), k)
+    evaluator = ExpectedEvaluator(valid, untasted.probabilities(valid), data.history(), k)
     candidates = strengths(plan.model, config)
     trainings: dict[str, Trained] = {}
     found: list[Expected] = []
@@ -118,11 +118,11 @@ def train_at_best_strength(
             its_plan = replace(plan, policy=candidate.policy)
             trainings[candidate.label] = train(its_plan, data, settled, folder, progress, store, weights)
         model = trainings[candidate.label].model
-        found.append(evaluator(NoiseRanked.of(model, noise, candidate.gamma) if candidate.gamma else model))
+        found.append(evaluator(NoiseRanked.of(model, untasted, candidate.gamma) if candidate.gamma else model))
     best, why = choose(found, config.denoising.max_recall_loss)
     chosen = trainings[candidates[best].label]
     if candidates[best].gamma:
-        chosen = replace(chosen, model=NoiseRanked.of(chosen.model, noise, candidates[best].gamma))
+        chosen = replace(chosen, model=NoiseRanked.of(chosen.model, untasted, candidates[best].gamma))
     frontier = [
         {**_named(candidate), "expected_recall": each.mean_recall, "expected_false_share": each.false_share}
         for candidate, each in zip(candidates, found, strict=True)

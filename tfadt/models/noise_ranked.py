@@ -77,7 +77,10 @@ class NoiseRanked(Recommender):
 
     @classmethod
     def of(cls, inner: Recommender, noise: NoiseModel, gamma: float) -> NoiseRanked:
-        """Returns a trained model that ranks with a fitted noise model."""
+        """Returns a trained model that ranks with a fitted noise model.
+
+        Best with one of users and items alone (`with_taste=False`), as trainings have it: the model itself ranks by taste.
+        """
         model = cls(inner, gamma, noise.item_taste.shape[1])
         for name in ("bias", "user_bias", "item_bias", "user_taste", "item_taste", "taste_weight"):
             getattr(model, f"noise_{name}").assign(np.asarray(getattr(noise, name), np.float32))

@@ -164,7 +164,8 @@ def as_ranked(model: Recommender, policy: str, data: InteractionData, config: Co
     made = make_policy(policy, config)
     if not isinstance(made, NoiseWeights) or not made.gamma:
         return model
-    return NoiseRanked.of(model, NoiseModel.fit(data.train, data.num_users, data.num_items), made.gamma)
+    noise = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)
+    return NoiseRanked.of(model, noise, made.gamma)
 
 
 def compile_stage(model: Recommender, stage: str, policy: str, config: Config) -> None:
