@@ -25,7 +25,7 @@ SMALL = [
     "model.ials.reg=0.02",
     "model.ials.iterations=2",
     "adt.selection=val_recall",
-    "evaluate.select_k=20",
+    "evaluate.k=10,20",
     "denoising.powers=2",
     "denoising.gammas=0,2",
     "denoising.max_recall_loss=0.3",
@@ -97,9 +97,11 @@ def test_a_run_keeps_the_choice_and_the_frontier_and_ranks_as_it_says(tmp_path) 
     assert chosen.gamma == 2
     model = saved.load_model(run.name)
     assert isinstance(model, NoiseRanked)
+    assert model.taste_dim == 0  # though the noise model of these clicks has taste
     assert model.evaluate(data, k=20)["recall@20"] == run.metrics["recall@20"]
     assert run.valid_recall == model.evaluate(data, split="valid", k=20)["recall@20"]
     assert run.metrics["false_share@20"] < saved.run("ials-standard-0").metrics["false_share@20"]
+    assert run.strength["k"] == 10  # the first cut-off, while checkpoints and models are selected at the last
     assert not run.strength["optimistic"]
     # A run that is finished is not trained again, and is the same record.
     assert resume_experiment(tmp_path)[1][-1].strength == run.strength
