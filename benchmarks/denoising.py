@@ -2,7 +2,7 @@
 
 `make denoising-table DATA=FOLDER` runs the library's own experiment on each data set in FOLDER that is split into train.tsv,
 valid.tsv and test.tsv with ratings. Each seed draws anew which clicks are known. A run that is finished is not made again.
-Prints the tables, and writes them into docs/denoising.md where all lines were measured. Draws the frontier of each
+Prints the tables, and writes into docs/denoising.md those whose every line was measured. Draws the frontier of each
 line whose strength was chosen.
 """
 
@@ -34,6 +34,7 @@ BEGIN, END = "<!-- {}: written by `make denoising-table` -->", "<!-- end of {} -
 WITH, WITHOUT, AUC = "with feedback", "without feedback", "noise model"
 
 K = 20
+SEEDS = 5
 DRAWS = 2000
 METRICS = (f"recall@{K}", f"ndcg@{K}", f"false_share@{K}")
 MAX_RECALL_LOSS = 0.01
@@ -231,11 +232,11 @@ def draw(line: Line, frontiers: Sequence[list[dict[str, Any]]], path: Path) -> N
 
 
 def main() -> None:
-    """Measures what is missing, prints the tables, and writes them where they are whole."""
+    """Measures what is missing, prints the tables, and writes those that are whole."""
     parser = argparse.ArgumentParser(prog="benchmarks.denoising")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/denoising"))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument(
         "names", nargs="*", metavar="LINE", help=f"some of {', '.join(line.name for line in LINES)}; default all"
     )
@@ -245,7 +246,8 @@ def main() -> None:
     header = f"| data | model | known | policy | {' | '.join(METRICS)} | p (false share) | |\n|{'---|' * 9}"
     about = "| data | model | known | chosen, by seed: power/gamma | AUC, known clicks held out | AUC, the other clicks |"
     tables = {WITH: [header], WITHOUT: [header], AUC: [about, f"|{'---|' * 6}"]}
-    for line in [line for line in LINES if line.name in given.names or not given.names]:
+    measured = set(given.names or [line.name for line in LINES])
+    for line in [line for line in LINES if line.name in measured]:
         saved = [measure(line, seed, given.data, given.work) for seed in range(given.seeds)]
         by_policy: dict[str, list[Run]] = {policy: [] for policy in line.policies}
         for each in saved:
@@ -258,13 +260,14 @@ def main() -> None:
             print("\n".join([*tables[AUC][:2], tables[AUC][-1]]), flush=True)
             frontiers = [run.strength["frontier"] for run in by_policy["noise_model"] if run.strength]
             draw(line, frontiers, PICTURES / f"{line.name}.svg")
-    if not given.names:
-        page = PAGE.read_text(encoding="utf-8")
-        for name, content in tables.items():
+    page = PAGE.read_text(encoding="utf-8")
+    for name, content in tables.items():
+        whole = {line.name for line in LINES if bool(line.share) == (name != WITHOUT)}
+        if measured >= whole and given.seeds >= SEEDS:
             begin, end = BEGIN.format(name), END.format(name)
             before, after = page.split(begin)[0], page.split(end)[1]
             page = "\n".join([f"{before}{begin}", *content, f"{end}{after}"])
-        PAGE.write_text(page, encoding="utf-8")
+    PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
