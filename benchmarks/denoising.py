@@ -2,8 +2,8 @@
 
 `make denoising-table DATA=FOLDER` runs the library's own experiment on each data set in FOLDER that is split into train.tsv,
 valid.tsv and test.tsv with ratings. Each seed draws anew which clicks are known. A run that is finished is not made again.
-Prints the tables, and writes into docs/denoising.md those whose every line was measured. Draws the frontier of each
-line whose strength was chosen.
+Prints the tables of all lines that are measured, now or before, and writes them into docs/denoising.md. Of each line whose
+strength was chosen it draws the frontier.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfadt.config import Config
 from tfadt.config.loading import load_config
 from tfadt.denoising.calibration import Calibration
 from tfadt.denoising.noise_model import NoiseModel
@@ -93,20 +94,24 @@ LINES = (
 )
 
 
-def measure(line: Line, seed: int, data: Path, work: Path) -> SavedRun:
-    """Returns the finished run of a line and a seed; one that was cut goes on."""
-    out = work / f"{line.name}-{seed}"
+def settings(line: Line, seed: int, data: Path) -> Config:
+    """Returns the settings of a line's run with a seed."""
     files = [f"ingest.{name}={data / line.data / name}.tsv" for name in ("train", "valid", "test")]
     draw = [f"ingest.extra_feedback.share={line.share}", f"ingest.extra_feedback.seed={seed}"]
     chosen = [f"adt.models={line.model}", f"adt.seed={seed}", f"adt.policies={','.join(line.policies)}"]
-    config = load_config(None, [*files, "ingest.on_overlap=drop_from_test", *draw, *chosen, *line.settings])
-    folder = RunFolder(out)
-    if not folder.holds(config):
-        found, runs = run_experiment(config, out)
-    elif (out / RESULTS).is_file():
-        return SavedRun.open(out)
-    else:
-        found, runs = resume_experiment(out)
+    return load_config(None, [*files, "ingest.on_overlap=drop_from_test", *draw, *chosen, *line.settings])
+
+
+def finished(out: Path, config: Config) -> SavedRun | None:
+    """Returns the run in a folder; None where it is not finished, or has other settings."""
+    return SavedRun.open(out) if (out / RESULTS).is_file() and RunFolder(out).holds(config) else None
+
+
+def measure(out: Path, config: Config) -> SavedRun:
+    """Returns the run in a folder, trained if need be; one that was cut goes on."""
+    if saved := finished(out, config):
+        return saved
+    found, runs = resume_experiment(out) if RunFolder(out).holds(config) else run_experiment(config, out)
     write_report(config, found, runs, out)
     return SavedRun.open(out)
 
@@ -232,13 +237,13 @@ def draw(line: Line, frontiers: Sequence[list[dict[str, Any]]], path: Path) -> N
 
 
 def main() -> None:
-    """Measures what is missing, prints the tables, and writes those that are whole."""
+    """Measures what is missing, and prints and writes the tables."""
     parser = argparse.ArgumentParser(prog="benchmarks.denoising")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/denoising"))
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument(
-        "names", nargs="*", metavar="LINE", help=f"some of {', '.join(line.name for line in LINES)}; default all"
+        "names", nargs="*", metavar="LINE", help=f"what to measure of {', '.join(line.name for line in LINES)}; default all"
     )
     given = parser.parse_args()
     if unknown := set(given.names) - {line.name for line in LINES}:
@@ -246,9 +251,12 @@ def main() -> None:
     header = f"| data | model | known | policy | {' | '.join(METRICS)} | p (false share) | |\n|{'---|' * 9}"
     about = "| data | model | known | chosen, by seed: power/gamma | AUC, known clicks held out | AUC, the other clicks |"
     tables = {WITH: [header], WITHOUT: [header], AUC: [about, f"|{'---|' * 6}"]}
-    measured = set(given.names or [line.name for line in LINES])
-    for line in [line for line in LINES if line.name in measured]:
-        saved = [measure(line, seed, given.data, given.work) for seed in range(given.seeds)]
+    for line in LINES:
+        runs = [(given.work / f"{line.name}-{seed}", settings(line, seed, given.data)) for seed in range(given.seeds)]
+        wanted = not given.names or line.name in given.names
+        saved = [each for run in runs if (each := measure(*run) if wanted else finished(*run))]
+        if len(saved) < given.seeds:
+            continue
         by_policy: dict[str, list[Run]] = {policy: [] for policy in line.policies}
         for each in saved:
             for run in each.trained.values():
@@ -260,14 +268,13 @@ def main() -> None:
             print("\n".join([*tables[AUC][:2], tables[AUC][-1]]), flush=True)
             frontiers = [run.strength["frontier"] for run in by_policy["noise_model"] if run.strength]
             draw(line, frontiers, PICTURES / f"{line.name}.svg")
-    page = PAGE.read_text(encoding="utf-8")
-    for name, content in tables.items():
-        whole = {line.name for line in LINES if bool(line.share) == (name != WITHOUT)}
-        if measured >= whole and given.seeds >= SEEDS:
+    if given.seeds == SEEDS:
+        page = PAGE.read_text(encoding="utf-8")
+        for name, content in tables.items():
             begin, end = BEGIN.format(name), END.format(name)
             before, after = page.split(begin)[0], page.split(end)[1]
             page = "\n".join([f"{before}{begin}", *content, f"{end}{after}"])
-    PAGE.write_text(page, encoding="utf-8")
+        PAGE.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
