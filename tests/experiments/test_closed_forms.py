@@ -170,4 +170,4 @@ def test_searches_vary_what_the_model_has_and_nothing_of_steps(finished, tmp_pat
     assert tried == {"ease": [{"model.ease.lambda_"}] * 2, "popular": [set()]}
     assert all(trial.score > 0 for search in found.searches for trial in search.trials)
     with pytest.raises(ConfigError, match="hyperband stops trials after some epochs, and the model 'ease'"):
-        check(load_config(None, [*settings, "tune.tuner=hyperband"]))
+        check(load_config(None, [*settings, "adt.models=ease", "tune.tuner=hyperband"]))
