@@ -164,10 +164,10 @@ def _train_all(
     after_each: AfterEach | None,
     jobs: int | None,
 ) -> list[Run]:
-    floor = []
+    runs: list[Run] = []
     if not any(is_floor(plan.model, plan.policy, plan.stages) for plan in todo):
-        floor.append(most_popular(data, test_evaluator(data, config)))
-        folder.keep_users(floor[0])
+        runs.append(most_popular(data, test_evaluator(data, config)))
+        folder.keep_users(runs[0])
     unfinished = sum(not folder.training(plan.name).is_file() for plan in todo)
     processes = at_once(jobs, unfinished, len(data.train))
     if processes > 1:
@@ -175,7 +175,6 @@ def _train_all(
         ended = train_side_by_side(folder, todo, processes, listener)
     else:
         ended = train_one_by_one(folder, todo, data, config, listener)
-    runs = floor
     logs: list[pd.DataFrame] = []
     with closing(ended):
         for plan, (run, epochs) in ended:
