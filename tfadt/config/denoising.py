@@ -22,10 +22,10 @@ class DenoisingConfig(Section):
     """How strong denoising is, where a training under `noise_model` sets neither `power` nor `gamma`."""
 
     strength: Literal["auto", "fixed"] = "auto"
-    """`auto`: the fewest disliked items expected on validation at nearly the best expected recall; `fixed`: the policy's
-    defaults."""
+    """`auto`: the fewest disliked items expected on validation at nearly plain training's expected recall; `fixed`: the
+    policy's defaults."""
     max_recall_loss: float = Field(default=0.01, ge=0, lt=1)
-    """Share of the best expected recall that may be lost for it."""
+    """Share of plain training's expected recall that may be lost for it."""
     powers: Strengths = Field(default=(0.5, 1.0, 2.0, 3.0), min_length=1)
     """Powers of the noise model's weights that are tried, beside none."""
     gammas: Strengths = Field(default=(0.0, 0.5, 1.0, 2.0), min_length=1)

@@ -73,7 +73,7 @@ def deployed(runs: Sequence[Run]) -> Deployed | None:
     """Returns the training to deploy: of the method with the best mean recall on validation, the best seed.
 
     Where the strength of a policy was chosen on validation by expected disliked items, and is not none, that policy is
-    deployed of the same model: it has nearly the best expected recall and fewer disliked items. The test never chooses.
+    deployed of the same model: fewer disliked items are expected at nearly plain training's recall. The test never chooses.
     Oracles and controls are no candidates.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Automatic strength: the training that shows the fewest disliked items at nearly the best recall, both in expectation.
+"""Automatic strength: the training that is expected to show the fewest disliked items at nearly plain training's recall.
 
 What is liked and disliked on validation is known for a share of it alone; for the rest the noise model's p stands in. So the
 choice asks for no more feedback than training had.
@@ -20,7 +20,6 @@ from tfadt.denoising.noise_model import NoiseModel
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.expected import Expected, ExpectedEvaluator
 from tfadt.evaluation.protocol import of_sampled_users
-from tfadt.evaluation.significance import paired_test
 from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.registry import PLAIN, POLICIES, is_out_of_reach
 from tfadt.training.checkpoints import CheckpointStore
@@ -137,26 +136,28 @@ def train_at_best_strength(
 def choose(found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]:
     """Returns which candidate is chosen, and why.
 
-    Of those that lose no more than `max_recall_loss` of the best expected recall the one with the smallest expected false
-    share. A recall above that of plain training that may be chance (a paired test over users, p >= .05) is no better one:
-    the best of some twenty is else above the rest by luck. If the gain in false share over plain training may be chance (the
-    95 % interval by a bootstrap over users holds 0), none.
+    Of those that lose no more than `max_recall_loss` of plain training's expected recall, and whose gain in expected false
+    share is no chance (its 95 % interval by a bootstrap over users lies above 0), the one with the smallest false share; else
+    none. Plain training sets the bar, not the best candidate: the best of some twenty is above the rest by luck, and plain
+    training is what it is judged against.
 
     Args:
         found: What each candidate reaches on validation; the first is plain training.
-        max_recall_loss: Share of the best expected recall.
+        max_recall_loss: Share of plain training's expected recall.
     """
-    better = [each for each in found if paired_test(each.recall, found[0].recall).ci_low > 0]
-    least = (1 - max_recall_loss) * max(each.mean_recall for each in (found[0], *better))
-    best = min((n for n, each in enumerate(found) if each.mean_recall >= least), key=lambda n: found[n].false_share)
-    before, after = found[0].false_share, found[best].false_share
-    if best == 0:
+    plain = found[0]
+    least = (1 - max_recall_loss) * plain.mean_recall
+    fewer = [n for n, each in enumerate(found) if each.mean_recall >= least and each.false_share < plain.false_share]
+    if not fewer:
         return 0, "plain training is expected to show the fewest disliked items"
-    low, high = found[best].gain_interval(found[0])
-    gain = f"{before:.4f} to {after:.4f} of the hits are expected to be disliked (gain {low:+.4f} to {high:+.4f})"
-    if low <= 0:
-        return 0, f"none, since what is gained may be chance: {gain}"
-    return best, gain
+    fewer.sort(key=lambda n: found[n].false_share)
+    gains = {n: found[n].gain_interval(plain) for n in fewer}
+    best = next((n for n in fewer if gains[n][0] > 0), 0)
+    told = best or fewer[0]
+    gain = "{:.4f} to {:.4f} of the hits are expected to be disliked (gain {:+.4f} to {:+.4f})".format(
+        plain.false_share, found[told].false_share, *gains[told]
+    )
+    return best, gain if best else f"none, since what is gained may be chance: {gain}"
 
 
 def with_strength(strength: Strength, config: Config) -> Config:
