@@ -137,9 +137,9 @@ def choose(found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]
     """Returns which candidate is chosen, and why.
 
     Of those that lose no more than `max_recall_loss` of plain training's expected recall, and whose gain in expected false
-    share is no chance (its 95 % interval by a bootstrap over users lies above 0), the one with the smallest false share; else
-    none. Plain training sets the bar, not the best candidate: the best of some twenty is above the rest by luck, and plain
-    training is what it is judged against.
+    share is no chance (its 95 % interval by a bootstrap over users lies above 0), the one with the smallest false share;
+    else none. Plain training sets the bar, not the best candidate: the best of some twenty is above the rest by luck, and
+    plain training is what it is judged against.
 
     Args:
         found: What each candidate reaches on validation; the first is plain training.
