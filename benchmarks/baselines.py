@@ -143,7 +143,8 @@ def matrix_products(batch: int, layers: list[tuple[int, int]], repeat: int = 40)
 def machine() -> dict[str, float]:
     """Returns the machine's own limits: GFLOP/s of a matrix product, GB/s of a copy."""
     side, floats = tf.Variable(tf.random.normal([2048, 2048])), tf.Variable(tf.zeros([1 << 26]))
-    product, copy = tf.function(lambda: (side @ side)[0, 0]), tf.function(lambda: floats.assign(floats + 1.0))
+    product = tf.function(lambda: (side @ side)[0, 0], autograph=False)
+    copy = tf.function(lambda: floats.assign(floats + 1.0), autograph=False)
     best = {"product": float("inf"), "copy": float("inf")}
     for _ in range(6):
         for name, do in (("product", product), ("copy", copy)):

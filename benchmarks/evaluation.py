@@ -175,6 +175,7 @@ def validation() -> list[Figure]:
     data = replace(data, valid=held_out)
     config = settings_of(load_config(), "neumf", "standard")
     model = NeuMF.from_interactions(data)
+    model.compile(objective=config.adt.objective)
     rows = len(data.train) * (1 + config.adt.num_negatives) // config.adt.validations
     score = selection_score(model, data, config, model.negative_sampler(data), trained_rows=rows)
     assert score is not None

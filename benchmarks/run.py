@@ -68,12 +68,18 @@ def main(arguments: list[str]) -> int:
     if unknown := [name for name in chosen if name not in SECTIONS]:
         print(f"Unknown section {', '.join(unknown)}. Known: {', '.join(SECTIONS)}.", file=sys.stderr)
         return 2
-    figures = []
+    figures, failed = [], []
     for section in chosen:
         print(f"Measuring {section} ...", file=sys.stderr, flush=True)
-        figures += measure(section)
+        try:
+            figures += measure(section)
+        except subprocess.CalledProcessError:  # it has said why; the other sections' minutes are not lost
+            failed.append(section)
     text = table(figures)
     print(text)
+    if failed:
+        print(f"Not measured, see above: {', '.join(failed)}.", file=sys.stderr)
+        return 1
     if chosen == list(SECTIONS):
         machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
         content = {"machine": machine, "figures": [asdict(f) | {"reached": f.reached} for f in figures]}

@@ -312,7 +312,12 @@ class Recommender(IdentifiedModel):
         """Returns the default sampler: uniform outside each user's training items, or if `shared` items to share.
 
         The softmax always has items to share.
+
+        Raises:
+            ConfigError: If the model is not compiled.
         """
+        if not self.compiled:
+            raise ConfigError("Call compile() before negative_sampler(): the objective says which items are negatives.")
         if shared or self.listwise:
             return SharedSampler(self.num_items, num_negatives, self.seed)
         return NegativeSampler(data.history(), self.num_items, seed=self.seed)
