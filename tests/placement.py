@@ -32,6 +32,7 @@ _DESCRIBING = {
     ("ScatterNd", "shape"),
     ("Slice", "begin"),
     ("Slice", "size"),
+    ("SparseSegmentSumWithNumSegments", "num_segments"),
     ("Split", "split_dim"),
     ("SplitV", "size_splits"),
     ("SplitV", "split_dim"),

@@ -94,17 +94,19 @@ class CDAE(Recommender):
         starts = tf.gather(self.history_offsets.value, users)
         counts = tf.gather(self.history_offsets.value, users + 1) - starts
         owner, position = expand(starts, counts)
-        vectors = self.lookup(self.encoder_table, tf.gather(self.history_items.value, position))
+        kept = None
         if training and self.corruption:
             # Keyed by (seed, step, interaction), so that a resumed run drops the same items.
             chance = uniform(hash32(derive_key(self.seed, _STREAM, self.iteration), position))
-            kept = tf.where(chance < self.corruption, 0.0, 1.0 / (1.0 - self.corruption))
-            vectors *= tf.cast(kept, vectors.dtype)[:, None]
-        total = tf.math.unsorted_segment_sum(vectors, owner, tf.size(users, tf.int64))
+            kept = chance >= self.corruption
+        items = tf.gather(self.history_items.value, position)
+        total = self.lookup_sums(self.encoder_table, items, owner, tf.size(users, tf.int64), kept)
+        if kept is not None:
+            total /= 1.0 - self.corruption
         total = self._scaled(total, counts)
         if self.user_table is not None:
             total += self.lookup(self.user_table, users)
-        return _ACTIVATIONS[self.activation](total + tf.cast(self.hidden_bias, vectors.dtype))
+        return _ACTIVATIONS[self.activation](total + tf.cast(self.hidden_bias, total.dtype))
 
     def _scaled(self, total: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
         """Returns sums `[n, hidden_dim]` over as many items as `counts` int64 `[n]` says, as the hidden layer takes them."""
@@ -135,8 +137,8 @@ class CDAE(Recommender):
             float32 `[B, num_items]`.
         """
         cells = tf.where(items >= 0)
-        vectors = self.lookup(self.encoder_table, tf.gather_nd(items, cells))
-        total = tf.math.unsorted_segment_sum(vectors, cells[:, 0], tf.shape(items, tf.int64)[0])
+        rows = tf.shape(items, tf.int64)[0]
+        total = self.lookup_sums(self.encoder_table, tf.gather_nd(items, cells), cells[:, 0], rows)
         total = self._scaled(tf.cast(total, tf.float32), tf.math.count_nonzero(items >= 0, axis=1))
         hidden = _ACTIVATIONS[self.activation](total + self.hidden_bias)
         return self.score_vectors(hidden)

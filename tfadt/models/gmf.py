@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfadt.errors import ConfigError
 from tfadt.models.recommender import Recommender
 from tfadt.models.ridge import LogisticUsers
+from tfadt.optimizers.steps import take_rows
 from tfadt.search_space import Choices, SearchSpace
 
 
@@ -61,16 +62,14 @@ class GMF(Recommender):
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Returns the logits of the pairs."""
-        del training
-        users, items = inputs
-        product = self.lookup(self.user_table, users) * self.lookup(self.item_table, items)
-        logits = self.project(product, self.output_kernel, self.output_bias)
-        return logits if self.bias_table is None else logits + tf.cast(self.lookup(self.bias_table, items)[:, 0], tf.float32)
+        users, items, biases = self.factors(*inputs, training)
+        return tf.cast(tf.reduce_sum(users * items, axis=1) + biases, tf.float32)
 
     def factors(self, users: tf.Tensor, items: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Returns p_u with h folded in, q_i, and the biases."""
         del training
-        folded = self.lookup(self.user_table, users) * tf.cast(self.output_kernel, self.compute_dtype)[:, 0]
+        rows, index = self.lookup_distinct(self.user_table, users)
+        folded = take_rows(rows * tf.cast(self.output_kernel, self.compute_dtype)[:, 0], index)
         biases = tf.fill(tf.shape(items), tf.cast(self.output_bias, self.compute_dtype)[0])
         if self.bias_table is not None:
             biases += self.lookup(self.bias_table, items)[:, 0]

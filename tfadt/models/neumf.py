@@ -66,22 +66,32 @@ class NeuMF(Recommender):
         users, items = inputs
         # The first layer is linear in [p_u, q_i], so it splits into a user and an item part: one product a distinct row.
         user_kernel, item_kernel = tf.split(tf.cast(self.mlp_kernels[0], self.compute_dtype), 2)
-        user_gmf, user_part = self._parts(self.user_table, users, user_kernel)
+        bias = tf.cast(self.mlp_biases[0], self.compute_dtype)
+        user_gmf, user_part = self._parts(self.user_table, users, user_kernel, bias)
         item_gmf, item_part = self._parts(self.item_table, items, item_kernel)
-        hidden = tf.nn.relu(user_part + item_part + self.mlp_biases[0])
+        hidden = tf.nn.relu(user_part + item_part)
         for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
-            hidden = tf.nn.relu(tf.matmul(hidden, kernel) + bias)
+            hidden = self._layer(hidden, kernel, bias)
         merged = tf.concat([user_gmf * item_gmf, hidden], axis=1)
         logits = self.project(merged, self.output_kernel, self.output_bias)
         return logits if self.bias_table is None else logits + tf.cast(self.lookup(self.bias_table, items)[:, 0], tf.float32)
 
-    def _parts(self, table: keras.Variable, ids: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _parts(
+        self, table: keras.Variable, ids: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the GMF vectors `[n, d]` of users or items, and what they add to the first layer `[n, 4d]`."""
         d = self.embedding_dim
         rows, index = self.lookup_distinct(table, ids)
         # tf.split, not slices: the gradient of a slice is a whole row of zeros to be added up.
         gmf, mlp = tf.split(rows, [d, 4 * d], axis=1)
-        return take_rows(gmf, index), take_rows(tf.matmul(mlp, kernel), index)
+        part = tf.matmul(mlp, kernel)
+        return take_rows(gmf, index), take_rows(part if bias is None else tf.nn.bias_add(part, bias), index)
+
+    @staticmethod
+    def _layer(inputs: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        # Not `+`: TensorFlow makes one kernel of product, bias_add and ReLU. Transposed twice, the kernel has the gradient
+        # (upstream^T . inputs)^T, which takes three quarters of the time of inputs^T . upstream.
+        return tf.nn.relu(tf.nn.bias_add(tf.matmul(inputs, tf.transpose(kernel), transpose_b=True), bias))
 
     def user_representation(self, users: tf.Tensor) -> tf.Tensor:
         """Returns the GMF and the MLP vector of each user, concatenated."""
@@ -105,8 +115,7 @@ class NeuMF(Recommender):
             for begin in range(0, self.num_items, _TILE):
                 hidden = tf.nn.relu(from_item[begin : begin + _TILE] + one_user)
                 for kernel, bias in zip(self.mlp_kernels[1:], self.mlp_biases[1:], strict=True):
-                    # Not `+`: TensorFlow makes one kernel of product, bias_add and ReLU.
-                    hidden = tf.nn.relu(tf.nn.bias_add(tf.matmul(hidden, kernel), bias))
+                    hidden = self._layer(hidden, kernel, bias)
                 parts.append(tf.linalg.matvec(hidden, self.output_kernel[d:, 0]))
             return tf.concat(parts, axis=0)
 

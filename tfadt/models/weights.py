@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfadt.data.interactions import CSR
 from tfadt.errors import ConfigError
 from tfadt.memory import require_memory
-from tfadt.optimizers.steps import OptimizerStep
+from tfadt.optimizers.steps import OptimizerStep, sum_rows
 
 
 class EmbeddingModel(keras.Model):
@@ -133,6 +133,23 @@ class EmbeddingModel(keras.Model):
             return self.lookup(table, ids), tf.cumsum(tf.ones_like(ids), exclusive=True)
         rows, index = self._step.distinct_rows(table, ids)
         return tf.cast(rows, self.compute_dtype), index
+
+    def lookup_sums(
+        self, table: keras.Variable, ids: tf.Tensor, owner: tf.Tensor, count: tf.Tensor, kept: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Returns the sum of each owner's rows of a table, `[count, dim]`, in the compute dtype.
+
+        Args:
+            table: The table.
+            ids: int64 `[n]`, repeats welcome.
+            owner: int64 `[n]`, ascending, below `count`: whose each row is.
+            count: Owners, an int64 scalar.
+            kept: bool `[n]`, which rows are summed up; all are read. None for all.
+        """
+        rows, index = (table.value, ids) if self._step is None else self._step.distinct_rows(table, ids)
+        if kept is not None:
+            index, owner = tf.boolean_mask(index, kept), tf.boolean_mask(owner, kept)
+        return sum_rows(tf.cast(rows, self.compute_dtype), index, owner, count)
 
     @staticmethod
     def project(features: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
