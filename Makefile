@@ -15,12 +15,15 @@ test: lint typecheck
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 # What `make test` does a few times, done often: kills at random moments, each time with another seed, and malformed files;
-# every line of the documentation that can run, those that train for long as well; every model with every policy and objective;
-# and trainings over two devices under every policy, and over two processes.
+# every line of the documentation that can run, those that train for long as well; every model with every policy and objective,
+# in every export and search, with the tests that `tests/soak.py` leaves to it; and trainings over two devices under every policy,
+# and over two processes.
 soak: $(VENV)/.installed-dev
-	TFADT_SOAK_EXAMPLES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py
+	TFADT_SOAK_EXAMPLES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py \
+		tests/datasets/test_rows.py
 	TFADT_SOAK_EXAMPLES=300 $(BIN)/python -m pytest -q -n 2 tests/data/test_splits.py tests/evaluation tests/inference
-	TFADT_SOAK_EVERY=1 $(BIN)/python -m pytest -q -n 2 tests/models tests/training/test_stages.py tests/tuning/test_hypermodel.py
+	TFADT_SOAK_EVERY=1 $(BIN)/python -m pytest -q -n 2 tests/models tests/training tests/tuning tests/study tests/experiments \
+		tests/inference tests/serving tests/datasets
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
 	TFADT_SOAK_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py

@@ -35,7 +35,8 @@ def searched(tmp_path_factory):
     clicks.to_csv(folder / "clicks.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        for command in smaller(smaller(blocks("sh")[0], "--trials 20", "--trials 1"), "--seeds 5", "--seeds 1").splitlines():
+        commands = smaller(smaller(blocks("sh")[0], "--trials 20", "--trials 1"), "--seeds 5", "--seeds 1")
+        for command in smaller(commands, "standard,t_ce,r_ce", "standard,t_ce").splitlines():
             program, *arguments = shlex.split(command)
             assert program == "tfadt"
             few = ["--set=adt.epochs=2"] if arguments[0] == "tune" else []  # which its best.toml hands on

@@ -64,7 +64,7 @@ def test_random_search_judges_keeps_and_reloads_the_chosen_epoch(data, tmp_path)
         assert int(model.iteration) == epoch * STEPS
 
 
-@pytest.mark.parametrize("rule", ["val_recall", "paper", "trimmed", "last"] if EVERY else ["val_recall", "paper"])
+@pytest.mark.parametrize("rule", ["val_recall", "paper", "trimmed", "last"] if EVERY else ["val_recall"])
 def test_a_trial_is_the_training_that_a_run_makes(data, rule):
     hyper = hypermodel(data, f"adt.selection={rule}", "adt.learning_rate=0.03", "tune.space.policy.r_ce.beta=0.5")
     hp = keras_tuner.HyperParameters()
@@ -122,6 +122,8 @@ def test_a_trial_starts_from_a_warm_up_where_the_plan_has_one(data):
         hp = keras_tuner.HyperParameters()
         hp.values["policy.r_ce.beta"] = beta
         history = hyper.fit(hp, hyper.build(hp))
+        if beta == 0.5 and not EVERY:  # the second trial is the one that might start from the first
+            continue
         config = load_config(overrides=[*SMALL, *settings, f"policy.r_ce.beta={beta}", "adt.models=gmf"])
         trained = train(Plan("gmf", "r_ce", 0, ("warmup", "adt")), data, config)
         assert history.history["selection_score"] == [trained.selection_score]
@@ -170,15 +172,17 @@ def test_bayesian_optimisation_and_a_model_that_trains_by_user(data, tmp_path):
 
 @pytest.mark.parametrize(
     ("model", "policy"),
-    [*((model, "t_ce") for model in ("gmf", "neumf", "cdae", "nmtr")), ("gmf", "standard"), ("gmf", "r_ce"), ("gmf", "nr")],
+    [*((model, "t_ce") for model in ("gmf", "neumf", "cdae", "nmtr")), ("gmf", "standard"), ("gmf", "r_ce"), ("gmf", "nr")]
+    if EVERY
+    else [("gmf", "t_ce"), ("neumf", "standard"), ("cdae", "r_ce"), ("nmtr", "nr")],
 )
-def test_every_model_and_policy_trains_with_both_ends_of_its_space(data, model, policy, recwarn):
+def test_every_model_and_policy_trains_with_the_ends_of_its_space(data, model, policy, recwarn):
     # A user batch of all users is the shortest run of all: one step an epoch.
     overrides = ["tune.over=policy,model,training", "adt.epochs=2", "adt.user_batch_size=20"]
     hyper = hypermodel(data, *overrides, model=model, policy=policy)
     assert any(key.startswith(f"model.{model}.") for key in hyper.space)
     assert policy == "standard" or any(key.startswith(f"policy.{policy}.") for key in hyper.space)
-    for end in (0, -1):
+    for end in (0, -1) if EVERY or policy == "t_ce" else (-1,):
         hp = keras_tuner.HyperParameters()
         hp.values = {
             key: values.values[end] if isinstance(values, Choices) else (values.min, values.max)[end]
@@ -200,7 +204,7 @@ def test_a_space_of_ones_own(data, tmp_path):
         "tune.over=policy,model,training",
     )
     hyper = hypermodel(data, *space, "adt.epochs=1", model="neumf", policy="t_ce")
-    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=3, directory=tmp_path, seed=2)
+    tuner = keras_tuner.RandomSearch(hyper, hyper.objective, max_trials=2, directory=tmp_path, seed=2)
     tuner.search(verbose=0)
     for trial in tuner.oracle.trials.values():
         assert trial.status == "COMPLETED"
@@ -251,7 +255,10 @@ COLLIDING = ["adt.plans=warmup+adt", "warmup.epochs=1", "collide.enabled=true", 
 
 @pytest.mark.parametrize(
     ("settings", "objective", "rungs"),
-    [([], None, {2: 1, 4: 3, 8: 3}), (COLLIDING, keras_tuner.Objective("val_ndcg@5", "max"), {4: 3, 8: 3})],
+    [
+        ([], None, {2: 1, 4: 3, 8: 3} if EVERY else {4: 3, 8: 3}),
+        (COLLIDING, keras_tuner.Objective("val_ndcg@5", "max"), {4: 3, 8: 3}),
+    ],
     ids=["plain", "colliding"],
 )
 def test_a_trial_that_goes_on_is_one_training_that_never_stopped(data, tmp_path, settings, objective, rungs):
