@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfadt.components.artifacts.earlier_run import EarlierRun
 from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.hyperparameters import Hyperparameters
 from tfadt.components.artifacts.interactions import Interactions
@@ -19,6 +20,7 @@ def adt(
     model: Output[Model],
     settings: Parameter[Config],
     work: WorkFolder,
+    earlier_run: Input[EarlierRun] | None = None,
     warmed_up: Input[Model] | None = None,
     hyperparameters: Input[Hyperparameters] | None = None,
 ) -> None:
@@ -31,7 +33,8 @@ def adt(
         settings: Sections `adt` (naming one model, policy and seed), `model` and `policy`; the first of `evaluate.k` is the
             cut-off of the recall that selects checkpoints.
         work: Keeps checkpoints.
+        earlier_run: What the first stage of a training goes on from.
         warmed_up: The model after warm-up, to go on from.
         hyperparameters: What a search found, in place of the settings' values.
     """
-    train_stage("adt", interactions, extra_feedback, warmed_up, hyperparameters, model, settings, work)
+    train_stage("adt", interactions, extra_feedback, warmed_up, hyperparameters, model, settings, work, earlier_run)

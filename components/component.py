@@ -130,7 +130,7 @@ class Component:
         for name, folder in inputs.items():
             arguments[name] = self.signature.inputs[name].type.open(folder)
         for name, folder in (previous or {}).items():
-            arguments[name] = self.signature.previous[name].open(folder)
+            arguments[name] = self.signature.previous[name].type.open(folder)
         if self.signature.work is not None:
             arguments[self.signature.work] = work
         made = {name: self.signature.outputs[name](folder) for name, folder in outputs.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfadt.components.artifacts.drift_report import DriftReport
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.pushed_model import PushedModel
 from tfadt.components.artifacts.saved_model import VerifiedModel
@@ -24,8 +25,9 @@ def push(
     verified: Input[VerifiedModel],
     pushed: Output[PushedModel],
     settings: Parameter[PushConfig],
+    drift: Input[DriftReport] | None = None,
 ) -> None:
-    """Pushes the version if the evaluation blessed its model; else says why not, which is no failure.
+    """Pushes the version if the evaluation blessed its model and the drift allows; else says why not, which is no failure.
 
     Args:
         run: The model with its data, on whose clean test versions are compared.
@@ -33,6 +35,7 @@ def push(
         verified: The version.
         pushed: Where it lies now, or why it was not pushed.
         settings: Section `push`.
+        drift: What the drift from the earlier run says about the push.
 
     Raises:
         DataError: If it is worse than the version that it is compared with, or the directory cannot be written.
@@ -40,10 +43,12 @@ def push(
     from tfadt.serving.push import push as copy
 
     blessing = evaluation.blessing()
-    if not blessing["blessed"]:
-        print(f"Not pushed: {blessing['reason']}")
-        pushed.write(None, blessing["reason"])
-        return
+    drifted = (True, "") if drift is None else drift.decision()
+    for allowed, reason in ((blessing["blessed"], blessing["reason"]), drifted):
+        if not allowed:
+            print(f"Not pushed: {reason}")
+            pushed.write(None, reason)
+            return
     place = copy(
         verified.version(),
         settings.to,
@@ -55,5 +60,5 @@ def push(
         print,
         again=True,
     )
-    pushed.write(place, blessing["reason"])
+    pushed.write(place, " ".join(filter(None, (blessing["reason"], drifted[1]))))
     print(f"Pushed to {place}.")

@@ -19,6 +19,7 @@ class _Role(enum.Enum):
     OUTPUT = enum.auto()
     PARAMETER = enum.auto()
     PREVIOUS = enum.auto()
+    PUSHED = enum.auto()
     WORK = enum.auto()
 
 
@@ -33,6 +34,9 @@ Parameter = Annotated[T, _Role.PARAMETER]
 """A setting: text, number, boolean, a section of the configuration, or lists and mappings of these."""
 Previous = Annotated[A, _Role.PREVIOUS]
 """`Previous[T] | None = None`: what an output of type T was in an earlier run, if any; never a reason to run again."""
+LastPushed = Annotated[A, _Role.PUSHED]
+"""`LastPushed[T] | None`: the input of type T of the last push of this pipeline that is not of the same data and was not
+rolled back, if any; never a reason to run again."""
 WorkFolder = Annotated[Path, _Role.WORK]
 """A folder for checkpoints: it outlives a kill, so that the step can go on, and goes when the step is complete."""
 
@@ -43,6 +47,14 @@ class InputSpec:
 
     type: type[Artifact]
     optional: bool
+
+
+@dataclass(frozen=True)
+class PreviousSpec:
+    """What an earlier run left: its artifact type, and whether of the last push rather than of the step itself."""
+
+    type: type[Artifact]
+    pushed: bool
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ class Signature:
     inputs: Mapping[str, InputSpec]
     outputs: Mapping[str, type[Artifact]]
     parameters: Mapping[str, ParameterSpec]
-    previous: Mapping[str, type[Artifact]]
+    previous: Mapping[str, PreviousSpec]
     work: str | None
 
 
@@ -65,13 +77,13 @@ def read_signature(function: Callable[..., None]) -> Signature:
     """Reads the annotations of a function.
 
     Raises:
-        TypeError: If an argument is not annotated as `Input`, `Output`, `Parameter`, `Previous` or `WorkFolder`, or there
-            is no output.
+        TypeError: If an argument is not annotated as `Input`, `Output`, `Parameter`, `Previous`, `LastPushed` or
+            `WorkFolder`, or there is no output.
     """
     inputs: dict[str, InputSpec] = {}
     outputs: dict[str, type[Artifact]] = {}
     parameters: dict[str, ParameterSpec] = {}
-    previous: dict[str, type[Artifact]] = {}
+    previous: dict[str, PreviousSpec] = {}
     work = None
     hints = get_type_hints(function, include_extras=True)
     for argument in inspect.signature(function).parameters.values():
@@ -82,14 +94,14 @@ def read_signature(function: Callable[..., None]) -> Signature:
             outputs[argument.name] = kind
         elif role is _Role.PARAMETER and not optional:
             parameters[argument.name] = ParameterSpec(argument.name, kind, argument.default)
-        elif role is _Role.PREVIOUS and optional:
-            previous[argument.name] = kind
+        elif role in (_Role.PREVIOUS, _Role.PUSHED) and optional:
+            previous[argument.name] = PreviousSpec(kind, role is _Role.PUSHED)
         elif role is _Role.WORK and not optional:
             work = argument.name
         else:
             raise TypeError(
                 f"Component '{function.__name__}': the argument '{argument.name}' must be annotated as Input, Output, "
-                f"Parameter, Previous (or None) or WorkFolder. Received: {hints.get(argument.name)}."
+                f"Parameter, Previous or LastPushed (or None), or WorkFolder. Received: {hints.get(argument.name)}."
             )
     if not outputs:
         raise TypeError(f"Component '{function.__name__}' needs an output.")

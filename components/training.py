@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tfadt.components.artifacts.earlier_run import EarlierRun
 from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.hyperparameters import Hyperparameters
 from tfadt.components.artifacts.interactions import Interactions
@@ -28,6 +29,7 @@ def train_stage(
     model: Model,
     settings: Config,
     work: Path,
+    earlier_run: EarlierRun | None = None,
     representation: Representation | None = None,
 ) -> None:
     """Trains the one model, policy and seed of the settings through one stage, from its newest checkpoint on.
@@ -41,6 +43,7 @@ def train_stage(
         model: The model to write.
         settings: Sections `warmup`, `adt`, `finetune`, `model`, `policy`, and `evaluate` for the cut-off that selects.
         work: Keeps checkpoints, and the batch of a training that diverged.
+        earlier_run: The run that the first stage goes on from.
         representation: Where to write the users' vectors after warm-up.
 
     Raises:
@@ -60,6 +63,7 @@ def train_stage(
         settings = hyperparameters.apply(settings)
     plan = Plan(settings.adt.models[0], settings.adt.policies[0], settings.adt.seed, (stage,))
     folder = RunFolder(work)
+    weights = earlier.file if earlier is not None else earlier_run.file if earlier_run is not None else None
     try:
         trained = train(
             plan,
@@ -68,7 +72,7 @@ def train_stage(
             model.path / "logs",
             PrintedProgress(),
             folder.checkpoint_store(plan),
-            None if earlier is None else earlier.file,
+            weights,
         )
     except DivergedError as error:
         raise DivergedError(f"{error} It is in {folder.keep_batch(plan, error)}.", error.step, error.batch) from error

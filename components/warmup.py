@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tfadt.components.artifacts.earlier_run import EarlierRun
 from tfadt.components.artifacts.extra_feedback import ExtraFeedback
 from tfadt.components.artifacts.hyperparameters import Hyperparameters
 from tfadt.components.artifacts.interactions import Interactions
@@ -21,9 +22,10 @@ def warmup(
     representation: Output[Representation],
     settings: Parameter[Config],
     work: WorkFolder,
+    earlier_run: Input[EarlierRun] | None = None,
     hyperparameters: Input[Hyperparameters] | None = None,
 ) -> None:
-    """Trains a new model on what is known to be liked.
+    """Trains a new model, or that of an earlier run, on what is known to be liked.
 
     Args:
         interactions: The data set.
@@ -33,8 +35,11 @@ def warmup(
         settings: Sections `warmup`, `adt` (naming one model, policy and seed), `model` and `policy`; the first of
             `evaluate.k` is the cut-off of the recall that selects checkpoints.
         work: Keeps checkpoints.
+        earlier_run: What the training goes on from.
         hyperparameters: What a search found, in place of the settings' values.
     """
     train_stage(
-        "warmup", interactions, extra_feedback, None, hyperparameters, model, settings, work, representation=representation
+        *("warmup", interactions, extra_feedback, None, hyperparameters, model, settings, work),
+        earlier_run=earlier_run,
+        representation=representation,
     )

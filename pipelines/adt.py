@@ -1,4 +1,4 @@
-"""The training pipeline: ingest, validate_data, warmup, adt, finetune, evaluate, collide, export, verify, push."""
+"""The training pipeline, from ingest and validate_data over training and evaluate to export, verify and push."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from tfadt.components.adt import adt
 from tfadt.components.collide import collide
 from tfadt.components.component import OutputRef, Step
+from tfadt.components.drift import drift
+from tfadt.components.earlier import earlier
 from tfadt.components.evaluate import evaluate
 from tfadt.components.export import export
 from tfadt.components.finetune import finetune
@@ -56,18 +58,20 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
         tuned: The step `tune`, whose hyperparameters training takes.
 
     Raises:
-        ConfigError: If several models, policies, plans or seeds are named, or weights to start from.
+        ConfigError: If several models, policies, plans or seeds are named, or a search is to start from an earlier run.
     """
     _check_single(config)
     if tuned is None or "policy" not in config.tune.over:
         _check_strength(config)
     given = {"interactions": data["interactions"], "extra_feedback": data["extra_feedback"]}
-    steps = _training_steps(config, given, validated, tuned)
+    before = _earlier_steps(config, data, validated)
+    begun = {"earlier_run": before[0]["earlier_run"]} if before else {}
+    steps = _training_steps(config, given, begun, validated, tuned)
     trained, representation = _last_model(steps), next((s["representation"] for s in steps if s.name == "warmup"), None)
     plain = None
     if config.evaluate.blessing.baseline == PLAIN:
         settings = _plainly(training_settings(config))
-        plain = adt.step("adt_plain", **given, **_found(tuned), settings=settings).after(validated)
+        plain = adt.step("adt_plain", **given, **begun, **_found(tuned), settings=settings).after(validated)
         steps.append(plain)
     evaluated = evaluate(
         **given,
@@ -88,20 +92,44 @@ def model_steps(config: Config, data: Step, validated: Step, tuned: Step | None 
         run = steps[-1]["collided"]
     exported = export(run=run, settings=config.export)
     verified = verify(run=run, saved_model=exported["saved_model"], settings=config.verify)
-    pushed = push(run=run, evaluation=evaluated["evaluation"], verified=verified["verified"], settings=config.push)
-    return [*steps, exported, verified, pushed]
+    drifted = before[1]["report"] if before else None
+    pushed = push(
+        run=run,
+        evaluation=evaluated["evaluation"],
+        verified=verified["verified"],
+        drift=drifted,
+        settings=config.push,
+    )
+    return [*before, *steps, exported, verified, pushed]
 
 
-def _training_steps(config: Config, given: dict[str, OutputRef], validated: Step, tuned: Step | None) -> list[Step]:
+def _earlier_steps(config: Config, data: Step, validated: Step) -> list[Step]:
+    """Returns the steps that find the run to go on from and put the data beside it; none where training starts anew."""
+    start = config.adt.start_from
+    if start is None and not config.pipeline.daily:
+        return []
+    if config.pipeline.search:
+        raise ConfigError(
+            "A search looks for a model's sizes, and weights fit one size only. Expected pipeline.search without "
+            "pipeline.daily and adt.start_from (--from)."
+        )
+    found = earlier(interactions=data["interactions"], start_from=None if start is None else str(start)).after(validated)
+    return [found, drift(interactions=data["interactions"], earlier_run=found["earlier_run"], settings=config.drift)]
+
+
+def _training_steps(
+    config: Config, given: dict[str, OutputRef], begun: dict[str, OutputRef], validated: Step, tuned: Step | None
+) -> list[Step]:
     found = {**given, **_found(tuned)}
     settings = training_settings(config)
     steps: list[Step] = []
     for stage in config.adt.plans[0].split("+"):
         own = _of_stage(stage, settings) if tuned is None else settings
         if stage == "warmup":
-            made = warmup(**found, settings=own)
+            made = warmup(**found, **begun, settings=own)
         elif stage == "adt":
-            made = adt(**found, settings=own, warmed_up=_last_model(steps))
+            first = {} if steps else begun
+            made = adt(**found, **first, settings=own, warmed_up=_last_model(steps))
         elif steps:
             made = finetune(**found, settings=own, trained=_last_model(steps))
         else:
@@ -127,6 +155,7 @@ def sections(config: Config, *names: str) -> dict[str, Any]:
 def training_settings(config: Config) -> dict[str, Any]:
     """Returns what training depends on: no other model or policy, and of evaluation what selects."""
     settings = sections(config, "warmup", "adt", "finetune", "model", "policy")
+    settings["adt"]["start_from"] = None  # which run it is tells the step `earlier`
     for section, chosen in (("model", config.adt.models), ("policy", config.adt.policies)):
         settings[section] = {name: value for name, value in settings[section].items() if name in chosen}
     evaluate = {"k": [config.evaluate.selection_k], "valid_users": config.evaluate.valid_users}
@@ -171,5 +200,3 @@ def _check_single(config: Config) -> None:
         )
     if config.adt.seeds > 1:
         raise ConfigError(f"A pipeline trains with one seed: expected adt.seeds = 1. Received: {config.adt.seeds}.")
-    if config.adt.start_from is not None:
-        raise ConfigError(f"A pipeline trains from scratch. Expected no adt.start_from. Received: {config.adt.start_from}.")

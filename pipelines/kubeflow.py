@@ -70,7 +70,8 @@ def check_places(config: Config) -> None:
     named = ("data", "train", "valid", "test")
     places = [(f"ingest.{name}", path) for name in named for path in getattr(ingest, name) or ()]
     places += [("ingest.manual_dir", ingest.manual_dir), ("ingest.extra_feedback.file", ingest.extra_feedback.file)]
-    for name, place in [*places, ("push.to", config.push.to)]:
+    places += [("adt.start_from", config.adt.start_from), ("push.to", config.push.to)]
+    for name, place in places:
         if place is not None and "://" not in str(place) and not Path(place).is_absolute():
             raise ConfigError(
                 f"On Kubeflow each step runs in a container of its own. Expected for {name} an absolute path that the "

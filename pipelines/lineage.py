@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tfadt.components.artifacts.base import Artifact
 from tfadt.components.artifacts.pushed_model import PushedModel
 from tfadt.components.artifacts.saved_model import SavedModel
 from tfadt.errors import DataError
-from tfadt.pipelines.records import Record
+from tfadt.pipelines.records import InputRecord, Record
 from tfadt.pipelines.store import Store
 from tfadt.serving.metadata import METADATA_FILE, read_metadata
 
@@ -115,6 +117,38 @@ def records_of(store: Store, executions: list[str]) -> dict[str, Record]:
     return found
 
 
+def last_pushed(store: Store, pipeline: str, kind: type[Artifact], apart_from: Collection[str]) -> InputRecord | None:
+    """Returns an input of the last push of a pipeline that still stands.
+
+    Args:
+        store: Where its executions lie.
+        pipeline: Its name.
+        kind: Type of the input.
+        apart_from: Executions that the push must not come from, such as the ingest of the same data.
+    """
+    found: list[tuple[datetime, InputRecord]] = []
+    for name in store.executions():
+        record = store.record(name)
+        if record is None or record.pipeline != pipeline or not _stands(store, record):
+            continue
+        lineage = records_of(store, [name])
+        if lineage.keys().isdisjoint(apart_from):
+            started = datetime.fromisoformat(record.started)
+            sources = record.identity.inputs.values()
+            found += [(started, s) for s in sources if lineage[s.execution].outputs[s.output].type == kind.__name__]
+    return max(found, key=lambda pushed: pushed[0])[1] if found else None
+
+
+def _stands(store: Store, record: Record) -> bool:
+    """Returns whether an execution pushed a version that was not taken back."""
+    return any(each.summary()["pushed"] and not each.is_taken_back() for each in _pushes(store, record))
+
+
+def _pushes(store: Store, record: Record) -> list[PushedModel]:
+    names = record.outputs_of(PushedModel.__name__)
+    return [PushedModel(store.artifact(record.identity.execution, name)) for name in names]
+
+
 @dataclass(frozen=True)
 class Cleaned:
     """What was removed.
@@ -170,8 +204,7 @@ def clean(folder: Path, dry_run: bool = False) -> Cleaned:
 def _is_served(store: Store, execution: str) -> bool:
     """Returns whether an execution pushed a version that still lies where it was pushed to."""
     record = store.record(execution)
-    pushed = [] if record is None else [name for name, made in record.outputs.items() if made.type == PushedModel.__name__]
-    return any(PushedModel(store.artifact(execution, name)).is_served() for name in pushed)
+    return record is not None and any(pushed.is_served() for pushed in _pushes(store, record))
 
 
 def _size(path: Path) -> int:

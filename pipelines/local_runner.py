@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import Step
 from tfadt.errors import InterruptedRunError, TfadtError, writing
+from tfadt.pipelines.lineage import last_pushed
 from tfadt.pipelines.pipeline import Pipeline
 from tfadt.pipelines.planning import PlannedStep, check_files, plan
 from tfadt.pipelines.records import InputRecord, OutputRecord, Record, now
@@ -201,25 +203,33 @@ class _Run:
         return record
 
     def _previous(self, planned: PlannedStep) -> dict[str, InputRecord]:
-        """Finds what the step's outputs were when it last ran on other inputs."""
-        wanted = planned.step.component.signature.previous
-        if not wanted:
-            return {}
+        """Finds what earlier runs left that the step asks for."""
+        found: dict[str, InputRecord] = {}
+        for argument, wanted in planned.step.component.signature.previous.items():
+            if wanted.pushed:
+                own = {source.execution for source in planned.identity.inputs.values()}
+                source = last_pushed(self._store, self._pipeline.name, wanted.type, apart_from=own)
+            else:
+                source = self._made_before(planned, wanted.type)
+            if source is not None:
+                record = self._store.record(source.execution)
+                assert record is not None
+                self._store.check_outputs(source.execution, record)
+                found[argument] = source
+        return found
+
+    def _made_before(self, planned: PlannedStep, kind: type[Artifact]) -> InputRecord | None:
+        """Finds the step's output of a type when it last ran on other inputs."""
         prefix = planned.execution.rpartition("-")[0] + "-"
         records = [self._store.record(name) for name in self._store.executions() if name.startswith(prefix)]
         place = (self._pipeline.name, planned.step.name)
         own = [record for record in records if record is not None and (record.pipeline, record.step) == place]
         earlier = [record for record in own if record.identity.inputs != planned.identity.inputs]
         if not earlier:
-            return {}
+            return None
         last = max(earlier, key=lambda record: datetime.fromisoformat(record.started))
-        self._store.check_outputs(last.identity.execution, last)
-        return {
-            argument: InputRecord(execution=last.identity.execution, output=output)
-            for argument, kind in wanted.items()
-            for output, made in last.outputs.items()
-            if made.type == kind.__name__
-        }
+        made = [InputRecord(execution=last.identity.execution, output=name) for name in last.outputs_of(kind.__name__)]
+        return made[0] if made else None
 
     def _save_state(self) -> None:
         self._store.save_state(self._pipeline.name, self._state)

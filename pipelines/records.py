@@ -84,6 +84,10 @@ class Record(_Recorded):
     versions: dict[str, str]
     """Of Python, tfadt and the packages that it computes with."""
 
+    def outputs_of(self, type_name: str) -> list[str]:
+        """Returns the names of the outputs of a type."""
+        return [name for name, made in self.outputs.items() if made.type == type_name]
+
 
 def differences(old: Identity, new: Identity) -> list[str]:
     """Returns in words what changed between two identities of a step, the likeliest cause first."""

@@ -9,8 +9,9 @@ from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
 from tfadt.components.artifacts.pushed_model import PushedModel
+from tfadt.components.artifacts.trained_run import TrainedRun
 from tfadt.components.component import component
-from tfadt.components.signature import Input, Output, Parameter, Previous, WorkFolder
+from tfadt.components.signature import Input, LastPushed, Output, Parameter, Previous, WorkFolder
 from tfadt.errors import DataError
 
 
@@ -76,6 +77,12 @@ def compared(number: Output[Number], a: Input[Number], previous: Previous[Number
 
 
 @component
+def follows(number: Output[Number], a: Input[Number], pushed: LastPushed[Number] | None = None) -> None:
+    """Writes the number that was pushed last, -1 for none."""
+    number.write(-1 if pushed is None else pushed.read())
+
+
+@component
 def counted(
     number: Output[Number], a: Input[Number], work: WorkFolder, until: Parameter[int], pause: Parameter[float]
 ) -> None:
@@ -111,7 +118,17 @@ def stopped(number: Output[Number], a: Input[Number]) -> None:
 @component
 def publish(number: Input[Number], pushed: Output[PushedModel], to: Parameter[str]) -> None:
     """Puts what looks like a served version into a directory, under the next number."""
+    pushed.write(_served(to, str(number.read())), "It is a number.")
+
+
+@component
+def publish_run(run: Input[TrainedRun], pushed: Output[PushedModel], to: Parameter[str]) -> None:
+    """Does so for a run, without the time that a real export takes."""
+    pushed.write(_served(to, str(run.summary())), "It is a run.")
+
+
+def _served(to: str, content: str) -> str:
     place = Path(to) / str(len(list(Path(to).glob("*"))) + 1)
     place.mkdir(parents=True)
-    (place / "saved_model.pb").write_text(str(number.read()))
-    pushed.write(str(place), "It is a number.")
+    (place / "saved_model.pb").write_text(content)
+    return str(place)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.components.artifacts.base import Artifact
-from tfadt.serving.versions import is_remote, versions
+from tfadt.serving.versions import ROLLED_BACK, is_remote, versions
 
 
 class PushedModel(Artifact):
@@ -35,6 +35,13 @@ class PushedModel(Artifact):
         """Returns whether the version still lies where it was pushed to, on this machine."""
         place = self.summary()["place"]
         return place is not None and not is_remote(place) and (Path(place) / "saved_model.pb").is_file()
+
+    def is_taken_back(self) -> bool:
+        """Returns whether the version was rolled back where it was pushed to; of other machines that is not asked."""
+        place = self.summary()["place"]
+        if place is None or is_remote(place):
+            return False
+        return Path(place).with_name(f"{ROLLED_BACK}{Path(place).name}").exists()
 
     def summary(self) -> dict[str, Any]:
         """Returns the content."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tfadt.config.ingest import Columns, IngestConfig, Split
+from tfadt.config.loading import dump, load_config
 from tfadt.data.ingest import from_frame, ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError
@@ -55,6 +56,28 @@ PLAIN = IngestConfig(split=Split(valid=0.2, test=0.2), clean_test=False)
 @pytest.fixture(scope="module")
 def expected() -> InteractionData:
     return from_frame(FRAME, PLAIN)
+
+
+def test_a_path_is_of_the_days_that_are_named(tmp_path: Path) -> None:
+    for n, day in enumerate(("2026/02/28", "2026/03/01")):
+        (tmp_path / day).mkdir(parents=True)
+        FRAME[n::2].to_csv(tmp_path / day / "log.csv", index=False)
+    settings = [f"ingest.data={tmp_path}/{{date:%Y/%m/%d}}/*.csv", "ingest.date=2026-03-01"]
+    config = load_config(None, settings).ingest
+    assert config.data == (tmp_path / "2026/03/01/*.csv",)
+    assert len(ingest(config).items) == len({*FRAME.item_id[1::2]})
+    both = load_config(None, [*settings, "ingest.days=2"])
+    assert ingest(both.ingest).manifest["counts"]["train"] > ingest(config).manifest["counts"]["train"]
+    # A configuration that is kept says which files were read.
+    assert load_config(base=dump(both)) == both
+    with pytest.raises(DataError, match=r"2026/02/27/\*.csv matches no file"):
+        ingest(load_config(None, [*settings, "ingest.days=3"]).ingest)
+    with pytest.raises(ConfigError, match=r"is of a day that is not named. Expected --date"):
+        ingest(load_config(None, settings[:1]).ingest)
+    with pytest.raises(ConfigError, match=r"Setting 'ingest': a day has its place in a path, such as .*'logs/\{date\}'"):
+        load_config(None, ["ingest.data=log.csv", "ingest.date=2026-03-01"])
+    with pytest.raises(ConfigError, match=r"Setting 'ingest.date': .*Received: '28.2.2026'"):
+        load_config(None, [settings[0], "ingest.date=28.2.2026"])
 
 
 @pytest.mark.parametrize("name", WRITERS)

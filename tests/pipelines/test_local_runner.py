@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pipeline_cases import Number, add, compared, constant, describe, limited, stopped
+from pipeline_cases import Number, add, compared, constant, describe, follows, limited, publish, stopped
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.pipelines.local_runner import Listener, StepError, StepResult, run
@@ -203,6 +203,24 @@ def test_a_step_sees_what_it_made_of_other_data_before(tmp_path: Path) -> None:
     assert [made(1.0), made(2.0), made(3.0)] == [1001.0, 2002.0, 3003.0]
     # What is complete stays as it is: an earlier run is no reason to run again.
     assert made(2.0) == 2002.0
+
+
+def test_a_step_sees_what_was_pushed_last_of_other_data(tmp_path: Path) -> None:
+    def followed(value: float, name: str = "p") -> float:
+        start = constant(value=value)
+        steps = [start, follows(a=start["number"]), publish(number=start["number"], to=str(tmp_path / name))]
+        results = run(Pipeline(name, steps), tmp_path / "store")
+        return Number.open(results["follows"].outputs["number"]).read()
+
+    assert [followed(1.0), followed(2.0), followed(3.0)] == [-1.0, 1.0, 2.0]
+    # What is complete stays as it is: the same day again goes on from the day before, not from itself.
+    assert followed(2.0) == 1.0
+    # Another pipeline has pushed nothing yet.
+    assert followed(4.0, "other") == -1.0
+    for place in (tmp_path / "p").iterdir():
+        if (place / "saved_model.pb").read_text() in ("2.0", "3.0"):
+            place.rename(place.with_name(f"rolled-back-{place.name}"))
+    assert followed(5.0) == 1.0
 
 
 def test_a_listener_hears_every_step_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from training_pipeline_cases import SMALL, content, settings
 
+from tfadt.components.artifacts.drift_report import DriftReport
 from tfadt.components.artifacts.evaluation import Evaluation
 from tfadt.components.artifacts.model import Model
 from tfadt.components.push import push
@@ -161,6 +162,16 @@ def test_a_model_that_is_not_blessed_is_not_pushed(ran: Ran, tmp_path: Path) -> 
     made = push.execute(inputs, {"pushed": tmp_path / "pushed"}, {"settings": settings(ran.served).push}, tmp_path)
     assert made["pushed"].summary() == {"pushed": False, "place": None, "reason": "It is worse."}
     assert made["pushed"].is_current()
+    assert sorted(ran.served.rglob("*")) == before
+
+
+def test_a_model_of_a_log_that_drifted_is_not_pushed(ran: Ran, tmp_path: Path) -> None:
+    outputs = {name: folder for result in ran.results.values() for name, folder in result.outputs.items()}
+    DriftReport(tmp_path / "drift").write(None, False, "It drifted.")
+    inputs = {name: outputs[name] for name in ("run", "verified", "evaluation")} | {"drift": tmp_path / "drift"}
+    before = sorted(ran.served.rglob("*"))
+    made = push.execute(inputs, {"pushed": tmp_path / "pushed"}, {"settings": settings(ran.served).push}, tmp_path)
+    assert made["pushed"].summary() == {"pushed": False, "place": None, "reason": "It drifted."}
     assert sorted(ran.served.rglob("*")) == before
 
 

@@ -44,6 +44,7 @@ _READING: dict[str, Any] = {
     "where": (str | None, typer.Option(help="Which rows count: a condition in SQL over the file's columns.")),
     "min_interactions": (int | None, typer.Option(help="Leave out users and items with fewer, until none has fewer.")),
     "rejected": (Path | None, typer.Option(help="CSV file to write every rejected row to.")),
+    "date": (str | None, typer.Option(help="Day that {date} in a path stands for, such as 2026-11-28.")),
 }
 """How it is read."""
 
@@ -79,7 +80,8 @@ def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the section `ingest` that options ask for."""
     source = {name: options[name] for name in _SOURCE if options[name]}
     settings: dict[str, Any] = {**dict.fromkeys(_SOURCE), "simulate": False, **source} if source else {}
-    settings |= {name: options[name] for name in ("format", "separator", "where", "rejected") if options[name] is not None}
+    plain = ("format", "separator", "where", "rejected", "date")
+    settings |= {name: options[name] for name in plain if options[name] is not None}
     if options["no_header"]:
         settings["header"] = False
     if options["min_interactions"] is not None:

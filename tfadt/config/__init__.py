@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from tfadt.config.denoising import DenoisingConfig
 from tfadt.config.ingest import IngestConfig
-from tfadt.config.pipeline import KubeflowConfig, PipelineConfig, ValidateDataConfig
+from tfadt.config.pipeline import DriftConfig, KubeflowConfig, PipelineConfig, ValidateDataConfig
 from tfadt.config.presets import PRESETS
 from tfadt.config.ranking import CollideConfig, EvaluateConfig
 from tfadt.config.section import Section
@@ -25,6 +25,7 @@ __all__ = [
     "CollideConfig",
     "Config",
     "DenoisingConfig",
+    "DriftConfig",
     "EvaluateConfig",
     "ExportConfig",
     "FinetuneConfig",
@@ -48,6 +49,7 @@ class Config(Section):
 
     ingest: IngestConfig = IngestConfig()
     validate_data: ValidateDataConfig = ValidateDataConfig()
+    drift: DriftConfig = DriftConfig()
     warmup: WarmupConfig = WarmupConfig()
     adt: ADTConfig = ADTConfig()
     finetune: FinetuneConfig = FinetuneConfig()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from tfadt.config.section import Section
 
@@ -32,6 +36,9 @@ def _by_column(value: Any) -> Any:
 
 
 ALL = "all"
+DATE = re.compile(r"\{date(?::([^}]*))?\}")
+"""What stands for the day in a path: `{date}`, or `{date:%Y/%m/%d}` as strftime writes it."""
+_DATED = ("data", "train", "valid", "test")
 Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 """Files, or one of them."""
 Column = Annotated[str, BeforeValidator(_text)]
@@ -144,6 +151,10 @@ class IngestConfig(Section):
     """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings` or `adressa` (see docs/datasets.md)."""
     manual_dir: Path | None = None
     """Folder of the files that `dataset` wants downloaded by hand; default: `manual` in TFDS's download folder."""
+    date: datetime.date | None = None
+    """Day that `{date}` in the paths above stands for, such as 2026-11-28; `{date:%Y/%m/%d}` writes it otherwise."""
+    days: int = Field(default=1, ge=1)
+    """How many days, `date` the last of them: a path with `{date}` stands for one of each day."""
     simulate: bool = False
     """Use the simulated data set (the default when no other source is named)."""
     format: Literal["auto", "csv", "tsv", "parquet", "jsonl", "json", "adt"] = "auto"
@@ -187,3 +198,22 @@ class IngestConfig(Section):
     """Memory that reading may take, such as `4GB`, before it uses the disk; default: half of what is free."""
     rejected: Path | None = None
     """File (CSV) of every rejected row: file, line, reason and text."""
+
+    @model_validator(mode="after")
+    def _fill_in_date(self) -> IngestConfig:
+        """Puts the days into the paths, which are then as if they had been given so."""
+        if self.date is None:
+            return self
+        named = {name: paths for name in _DATED if (paths := getattr(self, name))}
+        if not any(DATE.search(str(path)) for paths in named.values() for path in paths):
+            raise PydanticCustomError("date", "a day has its place in a path, such as ingest.data = 'logs/{date}'")
+        days = [self.date - datetime.timedelta(before) for before in reversed(range(self.days))]
+        filled = {name: tuple(_of_days(paths, days)) for name, paths in named.items()}
+        self.__dict__.update(filled, date=None, days=1)  # the fields are frozen for everybody else
+        return self
+
+
+def _of_days(paths: Sequence[Path], days: Sequence[datetime.date]) -> Iterator[Path]:
+    for path in map(str, paths):
+        written = [DATE.sub(lambda match, day=day: day.strftime(match[1] or "%Y-%m-%d"), path) for day in days]
+        yield from map(Path, dict.fromkeys(written))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from tfadt._version import __version__
@@ -55,6 +55,45 @@ class PipelineConfig(Section):
 
     search: bool = False
     """Search for hyperparameters (section `tune`) and train with the best."""
+    daily: bool = False
+    """Go on from the last run that this pipeline has pushed: training starts from its weights, and the data are put beside
+    it (section `drift`). `adt.start_from` does the same with another run."""
+
+
+class DriftLimits(Section):
+    """The most that new data may differ from an earlier run; what has no limit may differ by any amount."""
+
+    new_users: float | None = Field(default=None, ge=0)
+    """Share of users that the model does not know."""
+    new_items: float | None = Field(default=None, ge=0)
+    """Share of items that the model does not know."""
+    clicks_of_new: float | None = Field(default=None, ge=0)
+    """Share of clicks of users or on items that the model does not know."""
+    popularity: float | None = Field(default=None, ge=0)
+    """Jensen-Shannon divergence of the items' popularity, in bits."""
+    false_positives: float | None = Field(default=None, ge=0)
+    """Absolute change of the share of disliked clicks."""
+    recall_loss: float | None = Field(default=None, ge=0)
+    """Relative loss of recall against the run's own test."""
+
+    def given(self) -> dict[str, float]:
+        """Returns the limits that there are."""
+        return self.model_dump(exclude_none=True)
+
+
+class DriftConfig(Section):
+    """Stage `drift` of a pipeline that goes on from an earlier run: what the new data's drift says about the push."""
+
+    limits: DriftLimits = DriftLimits()
+    push: Literal["within", "beyond"] = "within"
+    """`within`: what exceeds a limit is not pushed, since somebody should look at the log first. `beyond`: only what exceeds
+    one is pushed, since within them the model that is served will do."""
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> DriftConfig:
+        if self.push == "beyond" and not self.limits.given():
+            raise PydanticCustomError("limits", "drift.push = 'beyond' needs a limit, such as drift.limits.new_items = 0.2")
+        return self
 
 
 class Resources(Section):

@@ -135,7 +135,8 @@ class ADTConfig(Section):
     fixed_valid_negatives: bool = False
     """Validation losses use the same negatives at every validation instead of fresh ones."""
     start_from: Path | None = None
-    """Folder of an earlier run on the same data whose weights each model, policy and seed starts from."""
+    """Folder of an earlier run, of this or an earlier log, whose weights each model, policy and seed starts from: of tables,
+    the rows of users and items that both know."""
     checkpoint_every: int | None = Field(default=None, ge=1)
     """Steps between two checkpoints, from which `tfadt run --resume` goes on; default: once an epoch."""
     strategy: Literal["none", "mirrored"] = "none"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-from tfadt.config.ingest import IngestConfig
+from tfadt.config.ingest import DATE, IngestConfig
 from tfadt.errors import ConfigError, DataError
 
 SPLITS = ("train", "valid", "test")
@@ -85,6 +85,7 @@ def find_files(config: IngestConfig) -> list[File]:
     """Returns the files of `data`, or of `train`, `valid` and `test`, in the order in which they are read.
 
     Raises:
+        ConfigError: If the day of a path is not named.
         DataError: If one does not exist, or is of a format that is not read.
     """
     named: dict[str | None, Sequence[Path] | None] = {split: getattr(config, split) for split in SPLITS}
@@ -118,6 +119,8 @@ def _authors_files(prefix: Path, format: str) -> dict[str | None, tuple[Path, ..
 
 def _expand(path: Path) -> Iterator[tuple[Path, Path]]:
     """Yields the files that a path stands for, each with the folder that it was found under."""
+    if DATE.search(str(path)):
+        raise ConfigError(f"{path} is of a day that is not named. Expected --date (ingest.date), such as --date 2026-11-28.")
     if os.path.isfile(path):
         yield path, path.parent
     elif os.path.isdir(path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tfadt.config.pipeline import DriftConfig, DriftLimits
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.data.statistics import divergence
 from tfadt.errors import ConfigError, DataError, did_you_mean
@@ -20,14 +21,7 @@ if TYPE_CHECKING:
     from tfadt.evaluation.ranking import Told
     from tfadt.experiments.saved import SavedRun
 
-LIMITS = {
-    "new_users": "share of users that the model does not know",
-    "new_items": "share of items that the model does not know",
-    "clicks_of_new": "share of clicks of users or on items that the model does not know",
-    "popularity": "Jensen-Shannon divergence of the items' popularity, in bits",
-    "false_positives": "absolute change of the share of disliked clicks",
-    "recall_loss": "relative loss of recall against the run's own test",
-}
+LIMITS = {name: str(limit.description).rstrip(".") for name, limit in DriftLimits.model_fields.items()}
 """What can be limited, and what it is."""
 
 
@@ -158,6 +152,16 @@ def drift(saved: SavedRun, name: str, log: InteractionData, told: Told | None = 
     )
 
 
+def carried_over(data: InteractionData, earlier: InteractionData) -> str:
+    """Returns in words how many users and items a training on `data` takes over from one on `earlier`."""
+    counts = []
+    for kind in ("users", "items"):
+        ours, theirs = getattr(data, kind), getattr(earlier, kind)
+        known = int(np.count_nonzero(theirs.encode(ours.ids) >= 0))
+        counts.append(f"{known:,} {kind} taken over, {len(ours) - known:,} new, {len(theirs) - known:,} gone")
+    return "; ".join(counts)
+
+
 def exceeded(found: Drift, limits: Mapping[str, float], recall: str) -> list[str]:
     """Returns a sentence for each limit that is exceeded.
 
@@ -174,10 +178,23 @@ def exceeded(found: Drift, limits: Mapping[str, float], recall: str) -> list[str
     for key, most in limits.items():
         value = values[key]
         if value is None:
-            raise ConfigError(f"The {LIMITS[key]} is not known here: the logs do not tell. Leave its limit out.")
+            raise ConfigError(f"{LIMITS[key]}: not known here, since the logs do not tell. Leave its limit out.")
         if value > most:
-            sentences.append(f"{LIMITS[key][0].upper()}{LIMITS[key][1:]}: {value:.4g}, at most {most:g} is allowed.")
+            sentences.append(f"{LIMITS[key]}: {value:.4g}, at most {most:g} is allowed.")
     return sentences
+
+
+def decide(sentences: Sequence[str], settings: DriftConfig) -> tuple[bool, str]:
+    """Returns whether a model that was trained on the new log is to be pushed, and why.
+
+    Args:
+        sentences: What `exceeded` says.
+        settings: Whether a push goes with drift within the limits, or with drift beyond them.
+    """
+    if not sentences:
+        limits = "The drift is within its limits." if settings.limits.given() else "The drift has no limits."
+        return settings.push == "within", limits
+    return settings.push == "beyond", " ".join(sentences)
 
 
 def _counts(items: Vocabulary, codes: np.ndarray) -> pd.Series:

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from tfadt.config import Config
@@ -20,6 +19,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.protocol import test_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.experiments.comparison import Row, rows
+from tfadt.experiments.drift import carried_over
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans, reachable
@@ -210,11 +210,5 @@ def _carried_over(data: InteractionData, config: Config) -> InteractionData:
     start = config.adt.start_from
     if start is None:
         return data
-    earlier = artifact.load(Layout(start).data)
-    counts = []
-    for kind in ("users", "items"):
-        ours, theirs = getattr(data, kind), getattr(earlier, kind)
-        known = int(np.count_nonzero(theirs.encode(ours.ids) >= 0))
-        counts.append(f"{known:,} {kind} taken over, {len(ours) - known:,} new, {len(theirs) - known:,} gone")
-    note = f"started from {start}: {'; '.join(counts)}"
+    note = f"started from {start}: {carried_over(data, artifact.load(Layout(start).data))}"
     return replace(data, manifest={**data.manifest, "notes": [*data.manifest["notes"], note]})

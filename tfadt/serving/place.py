@@ -17,9 +17,7 @@ from tfadt.serving.metadata import METADATA_FILE, parse_metadata
 from tfadt.serving.remote import hide_remote_version, remote_versions, remove_remote_version, upload_version, write_remote
 from tfadt.serving.server_files import server_files
 from tfadt.serving.verification.verify import blessing_path
-from tfadt.serving.versions import hide_version, is_remote, locked, publishing, remove_version, versions
-
-_ROLLED_BACK = "rolled-back-"
+from tfadt.serving.versions import ROLLED_BACK, hide_version, is_remote, locked, publishing, remove_version, versions
 
 
 class Place:
@@ -54,7 +52,7 @@ class Place:
     def rolled_back(self) -> dict[int, str]:
         """Returns version -> the folder of each version that was taken back."""
         names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.isdir(self.folder) else []
-        found = (re.fullmatch(rf"{_ROLLED_BACK}(\d+)/?", name) for name in names)
+        found = (re.fullmatch(rf"{ROLLED_BACK}(\d+)/?", name) for name in names)
         return {int(match[1]): f"{self.folder}/{match[0].rstrip('/')}" for match in found if match}
 
     def locked(self) -> AbstractContextManager[object]:
@@ -86,7 +84,7 @@ class Place:
 
     def take_back(self, version: int) -> str:
         """Takes a version out of a server's sight, and returns the folder that it is kept in."""
-        name = f"{_ROLLED_BACK}{version}"
+        name = f"{ROLLED_BACK}{version}"
         self._remove_blessing(version)
         if self._remote:
             hide_remote_version(self.folder, version, name)

@@ -23,6 +23,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LOCK = ".tfadt-lock"
 PARTIAL = ".tfadt-partial-"
 """How the names of folders begin that are not versions yet, or no longer; a server ignores them."""
+ROLLED_BACK = "rolled-back-"
+"""How the name of a version begins that was taken back; its number follows."""
 
 
 def is_version(name: str) -> bool:

@@ -24,10 +24,16 @@ _MOST = 5
 
 
 def settings_of(
-    config: Path | None, source: dict[str, Any], model: str | None, policy: str | None, sets: list[str] | None
+    config: Path | None,
+    source: dict[str, Any],
+    model: str | None,
+    policy: str | None,
+    sets: list[str] | None,
+    start: Path | None = None,
 ) -> Config:
     """Returns the settings that the options ask for."""
-    adt = {key: [value] for key, value in (("models", model), ("policies", policy)) if value is not None}
+    adt: dict[str, Any] = {key: [value] for key, value in (("models", model), ("policies", policy)) if value is not None}
+    adt |= {} if start is None else {"start_from": start}
     return load_config(config, sets or [], {"ingest": source, "adt": adt})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,6 +26,7 @@ def run(
     source: options.Source,
     model: common.Model = None,
     policy: common.Policy = None,
+    start: Annotated[Path | None, typer.Option("--from", help="Go on from an earlier run: its weights, its drift.")] = None,
     set_: options.Sets = None,
     until: Annotated[str | None, typer.Option(help="Run this step and what it needs, nothing else.")] = None,
     out: common.Folder = common.FOLDER,
@@ -33,8 +35,10 @@ def run(
     """Run the steps that are not complete; after a failure or a kill, go on where that was.
 
     Example: tfadt pipeline run pipelines/configs/gmf_t_ce.toml --data clicks.csv --out runs/clicks
+
+    Example: tfadt pipeline run daily.toml --data 'logs/{date}' --date 2026-11-28 --set pipeline.daily=true
     """
-    settings = common.settings_of(config, source, model, policy, set_)
+    settings = common.settings_of(config, source, model, policy, set_, start)
     check_source(settings.ingest)
     pipeline = common.pipeline_of(config, settings)
     if until is not None:
