@@ -46,7 +46,6 @@ def test_too_few_users_for_the_neighbours_are_told_before_training(tmp_path: Pat
         ("adt.plans=adt,warmup+adt", r"Expected one of adt.plans. Received: adt, warmup\+adt\."),
         ("adt.plans=adt", r"'collide.enabled': colliding inference needs a training with warm-up and ADT"),
         ("adt.plans=finetune", r"Expected adt\+finetune. Received: finetune\."),
-        ("pipeline={search=true,daily=true}", r"Expected pipeline.search without pipeline.daily and adt.start_from"),
         ("drift.push=beyond", r"'drift': drift.push = 'beyond' needs a limit"),
         ("adt.policies=noise_model", r"'denoising.strength': a pipeline .* chooses no strength.*Received: auto\."),
         ("adt.seeds=2", r"expected adt.seeds = 1. Received: 2\."),
@@ -55,6 +54,13 @@ def test_too_few_users_for_the_neighbours_are_told_before_training(tmp_path: Pat
 def test_a_pipeline_makes_one_model(override: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         pipeline_from_config("small", settings(tmp_path, override))
+
+
+@pytest.mark.parametrize("earlier", ["pipeline.daily=true", "adt.start_from=runs/monday"])
+def test_a_search_starts_from_no_earlier_run(earlier: str, tmp_path: Path) -> None:
+    config = settings(tmp_path, "pipeline.search=true", earlier)
+    with pytest.raises(ConfigError, match=r"Expected pipeline.search without pipeline.daily and adt.start_from"):
+        pipeline_from_config("small", config)
 
 
 @pytest.mark.parametrize("override", ["denoising.strength=fixed", "policy.noise_model.power=2", "pipeline.search=true"])
