@@ -94,5 +94,5 @@ def test_what_cannot_be_compared_is_refused(finished, tmp_path):
     assert drift(finished, strange).exit_code == 0  # nothing is ranked
     error = drift(finished, strange, "--limit", "recall_loss=0.1").exception
     assert isinstance(error, ConfigError)
-    assert "is not known here" in str(error)
+    assert "not known here, since the logs do not tell" in str(error)
     assert isinstance(drift(finished, old).exception, DataError)
