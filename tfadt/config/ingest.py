@@ -151,9 +151,9 @@ class IngestConfig(Section):
     """Name of a TensorFlow Datasets data set, such as `movielens/100k-ratings` or `adressa` (see docs/datasets.md)."""
     manual_dir: Path | None = None
     """Folder of the files that `dataset` wants downloaded by hand; default: `manual` in TFDS's download folder."""
-    date: datetime.date | None = None
+    date: datetime.date | None = Field(default=None, ge=datetime.date(1970, 1, 1))
     """Day that `{date}` in the paths above stands for, such as 2026-11-28; `{date:%Y/%m/%d}` writes it otherwise."""
-    days: int = Field(default=1, ge=1)
+    days: int = Field(default=1, ge=1, le=3660)
     """How many days, `date` the last of them: a path with `{date}` stands for one of each day."""
     simulate: bool = False
     """Use the simulated data set (the default when no other source is named)."""
