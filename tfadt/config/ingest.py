@@ -215,5 +215,8 @@ class IngestConfig(Section):
 
 def _of_days(paths: Sequence[Path], days: Sequence[datetime.date]) -> Iterator[Path]:
     for path in map(str, paths):
-        written = [DATE.sub(lambda match, day=day: day.strftime(match[1] or "%Y-%m-%d"), path) for day in days]
-        yield from map(Path, dict.fromkeys(written))
+        yield from map(Path, dict.fromkeys(_of_day(path, day) for day in days))
+
+
+def _of_day(path: str, day: datetime.date) -> str:
+    return DATE.sub(lambda match: day.strftime(match[1] or "%Y-%m-%d"), path)
