@@ -1,4 +1,7 @@
+import json
+
 import pytest
+from made_once import made_once
 from report_cases import SCRIPT, run_with_page
 
 SMALL = (
@@ -15,11 +18,14 @@ SMALL = (
 )
 
 
+def with_results(folder):
+    return folder / "run", json.loads((folder / "run" / "results.json").read_text())
+
+
 @pytest.fixture(scope="session")
 def judged(tmp_path_factory):
     """A run with feedback: its folder and what `results.json` holds."""
-    out = tmp_path_factory.mktemp("judged") / "run"
-    return out, run_with_page(out, *SMALL)
+    return with_results(made_once(tmp_path_factory, "judged", lambda folder: run_with_page(folder / "run", *SMALL)))
 
 
 @pytest.fixture(scope="session")
@@ -35,17 +41,19 @@ def informed(tmp_path_factory):
         "collide.neighbors=1,3",
         "collide.lambdas=0,0.5",
     )
-    out = tmp_path_factory.mktemp("informed") / "run"
-    return out, run_with_page(out, *SMALL, *settings)
+    folder = made_once(tmp_path_factory, "informed", lambda folder: run_with_page(folder / "run", *SMALL, *settings))
+    return with_results(folder)
 
 
 @pytest.fixture(scope="session")
 def unjudged(tmp_path_factory):
     """A run on a log without feedback whose name and ids are markup."""
-    folder = tmp_path_factory.mktemp("unjudged")
-    ids = [SCRIPT, *(f"u{n}" for n in range(9))]
-    rows = [f"{user},{n * 7 % 13}" for user in ids for n in range(8)] + [f"{SCRIPT},"]
-    log = folder / "<b>clicks.csv"
-    log.write_text("\n".join(["user_id,item_id", *rows]) + "\n")
-    settings = (f"ingest.data={log}", "adt.models=popular,ease", "evaluate.k=3")
-    return folder / "run", run_with_page(folder / "run", *settings)
+
+    def make(folder):
+        ids = [SCRIPT, *(f"u{n}" for n in range(9))]
+        rows = [f"{user},{n * 7 % 13}" for user in ids for n in range(8)] + [f"{SCRIPT},"]
+        log = folder / "<b>clicks.csv"
+        log.write_text("\n".join(["user_id,item_id", *rows]) + "\n")
+        run_with_page(folder / "run", f"ingest.data={log}", "adt.models=popular,ease", "evaluate.k=3")
+
+    return with_results(made_once(tmp_path_factory, "unjudged", make))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from made_once import made_once
 from serving_cases import MODELS, small_config
 
 from tfadt.experiments.saved import SavedRun
@@ -15,15 +16,21 @@ def saved_run(tmp_path_factory: pytest.TempPathFactory) -> SavedRun:
     from tfadt.experiments.experiment import run_experiment
     from tfadt.experiments.report import write_report
 
-    out = tmp_path_factory.mktemp("serving") / "run"
-    config = small_config()
-    data, runs = run_experiment(config, out)
-    write_report(config, data, runs, out)
-    return SavedRun.open(out)
+    def make(folder: Path) -> None:
+        config = small_config()
+        data, runs = run_experiment(config, folder / "run")
+        write_report(config, data, runs, folder / "run")
+
+    return SavedRun.open(made_once(tmp_path_factory, "serving", make) / "run")
 
 
 @pytest.fixture(scope="session")
 def exports(saved_run: SavedRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Version 1 of every model. Not to be changed: `copy_export` gives a test one of its own."""
-    out = tmp_path_factory.mktemp("saved_models")
-    return {model: export_run(saved_run, out, f"{model}-t_ce-0") for model in MODELS}
+
+    def make(folder: Path) -> None:
+        for model in MODELS:
+            export_run(saved_run, folder, f"{model}-t_ce-0")
+
+    folder = made_once(tmp_path_factory, "saved_models", make)
+    return {model: folder / model / "1" for model in MODELS}

@@ -17,7 +17,7 @@ from tfadt.serving.verification.verify import verify
 
 NAME = "gmf-t_ce-warmup+adt-0"
 SETTINGS = [
-    "adt.trainings=gmf-t_ce-warmup+adt,gmf-t_ce",
+    "adt.trainings=gmf-t_ce-warmup+adt",
     "collide.enabled=true",
     "collide.neighbors=3",
     "collide.lambdas=0.2",
@@ -62,10 +62,3 @@ def test_it_is_proved_under_python_and_c(version):
     blessing = verify(version, seconds=0.02)
     assert blessing.blessed, blessing.checks
     assert "recommend_colliding" in {entry.signature for entry in blessing.latencies}
-
-
-def test_a_training_without_warm_up_has_no_such_signature(run, tmp_path):
-    said = []
-    version = export_run(run, tmp_path, "gmf-t_ce-0", say=said.append)
-    assert said == ["No signature recommend_colliding: gmf-t_ce-0 was not trained with warm-up and collide.enabled."]
-    assert "recommend_colliding" not in load_served(version).signatures

@@ -1,5 +1,6 @@
 """What lands on disk, that it lives without us, and what is refused before a version appears."""
 
+import functools
 import json
 import re
 import subprocess
@@ -26,6 +27,13 @@ from tfadt.serving.metadata import read_metadata
 from tfadt.serving.requests import read_warmup
 from tfadt.serving.served import load_served
 
+
+@pytest.fixture(scope="module")
+def served(exports):
+    """Returns the export of a model, loaded."""
+    return functools.cache(lambda model: load_served(exports[model]))
+
+
 COMMON = ["recommend", "recommend_excluding", "score", "denoise"]
 
 
@@ -44,17 +52,17 @@ def test_the_layout_is_the_servers(exports, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_signature_that_the_run_allows_is_there(exports, model):
-    found = set(load_served(exports[model]).signatures)
+def test_every_signature_that_the_run_allows_is_there(served, model):
+    found = set(served(model).signatures)
     assert found == {*COMMON, "serving_default", *(["recommend_from_history"] if model != "neumf" else [])}
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_export_ranks_as_the_trained_model(saved_run, exports, model):
+def test_the_export_ranks_as_the_trained_model(saved_run, served, model):
     data = saved_run.data
     users = np.arange(data.num_users)
     expected = rank(saved_run.load_model(f"{model}-t_ce-0"), users, K, data.history("train", "valid"))
-    found = load_served(exports[model]).signatures["serving_default"](user_id=tf.constant(data.users.ids.astype(str)))
+    found = served(model).signatures["serving_default"](user_id=tf.constant(data.users.ids.astype(str)))
     np.testing.assert_allclose(found["scores"], expected.scores, rtol=1e-5, atol=1e-5)
     different = found["item_ids"].numpy().astype(str) != data.items.decode(expected.items).astype(str)
     # Equal scores may change places.
@@ -143,13 +151,12 @@ def test_the_best_model_of_the_run_is_exported_under_its_own_name(saved_run, tmp
     assert said == [f"No signature recommend_colliding: {reason}"]
 
 
-def test_warm_up_records_carry_requests_and_answers(exports):
+def test_warm_up_records_carry_requests_and_answers(exports, served):
     records = read_warmup(exports["cdae"])
     assert {record.signature for record in records} == {*COMMON, "recommend_from_history"}
     assert {len(next(iter(record.request.values()))) for record in records} == {1, 8, 32}
-    served = load_served(exports["cdae"])
     record = next(record for record in records if record.signature == "recommend" and len(record.request["user_id"]) == 8)
-    found = served.signatures["recommend"](user_id=tf.constant(record.request["user_id"]))
+    found = served("cdae").signatures["recommend"](user_id=tf.constant(record.request["user_id"]))
     np.testing.assert_allclose(found["scores"], record.answer["scores"], rtol=1e-5)
     assert not record.answer["known_user"].all()
 

@@ -13,10 +13,11 @@ from tfadt.serving.metadata import check_files
 from tfadt.serving.served import load_served
 from tfadt.serving.versions import PARTIAL
 
-KILLS = int(os.environ.get("TFADT_SOAK_KILLS", "3"))
+KILLS = int(os.environ.get("TFADT_SOAK_KILLS", "2"))
 SEED = int(os.environ.get("TFADT_SOAK_SEED", "0"))
 MORE_KILLS = 20
 LONGEST_WAIT = 60.0
+LOOK = 0.002  # seconds between two looks, a fraction of the time in which a version is written
 
 
 def check_all(folder, checked):
@@ -52,10 +53,12 @@ def test_no_half_version_is_ever_listed(work, writing, exports, tmp_path):
         begun, before = time.monotonic(), len(checked)
         # Every other kill comes while a version is being written; the rest at any time after one is finished.
         while time.monotonic() - begun < LONGEST_WAIT and not (len(checked) > before if kill % 2 else half_written(folder)):
+            time.sleep(LOOK)
             if kill % 2:
                 check_all(folder, checked)
         deadline = time.monotonic() + chance.uniform(0, 2.0 if kill % 2 else writing)
         while time.monotonic() < deadline:
+            time.sleep(LOOK)
             check_all(folder, checked)
         assert process.is_alive(), process.exitcode
         process.kill()

@@ -6,6 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import SMALL, checkerboard, make
+from soak import EVERY
 
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
 from tfadt.errors import DataError
@@ -31,7 +32,7 @@ def serve(model, data=DATA, k=K, exclude_seen=True, false_positive=None, collidi
     return ServedModel(model, data, k, data.history() if exclude_seen else None, noise, colliding)
 
 
-@pytest.fixture(scope="module", params=SMALL, ids=lambda cls: cls.__name__)
+@pytest.fixture(scope="module", params=SMALL if EVERY else (GMF, CDAE), ids=lambda cls: cls.__name__)
 def model(request):
     made = make(request.param, DATA)
     made.compile()
