@@ -12,10 +12,12 @@ from tfadt.config import ExportConfig
 
 
 def _check(settings: ExportConfig) -> None:
-    del settings
     from tfadt.serving.requests import check_installed
+    from tfadt.serving.versions import check_model_name
 
     check_installed()
+    if settings.name is not None:
+        check_model_name(settings.name)
 
 
 @component(check=_check)

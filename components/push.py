@@ -13,7 +13,7 @@ from tfadt.config.serving import PushConfig
 
 
 def _check(settings: PushConfig) -> None:
-    from tfadt.serving.push import check_directory
+    from tfadt.serving.directory import check_directory
 
     check_directory(settings.to)
 
@@ -59,6 +59,7 @@ def push(
         run.path,
         print,
         again=True,
+        label=settings.label,
     )
     pushed.write(place, " ".join(filter(None, (blessing["reason"], drifted[1]))))
     print(f"Pushed to {place}.")

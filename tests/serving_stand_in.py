@@ -6,6 +6,7 @@ It is no TensorFlow Serving: it shows that the clients send and read what the pr
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from concurrent import futures
@@ -26,7 +27,7 @@ from tfadt.serving.requests import answer
 def stand_in(version: Path) -> Iterator[tuple[int, int]]:
     """Serves a version; yields the ports of gRPC and REST."""
     served = tf.saved_model.load(str(version))
-    predict = f"/v1/models/{version.parent.name}:predict"
+    predict = re.compile(rf"/v1/models/{version.parent.name}(/labels/(stable|canary))?:predict")
 
     class Rest(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -37,7 +38,7 @@ def stand_in(version: Path) -> Iterator[tuple[int, int]]:
             outputs = {key: _plain(value) for key, value in found.items()}
             rows = [dict(zip(outputs, row, strict=True)) for row in zip(*outputs.values(), strict=True)]
             text = json.dumps({"outputs": outputs} if "inputs" in body else {"predictions": rows}).encode()
-            self.send_response(200 if self.path == predict else 404)
+            self.send_response(200 if predict.fullmatch(self.path) else 404)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)

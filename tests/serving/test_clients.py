@@ -36,10 +36,33 @@ def test_a_client_gets_what_the_export_answers(name, port, exports, saved_run, t
     assert found.splitlines() == expected
 
 
-def load_test(*arguments):
-    path = Path(__file__).parents[2] / "examples" / "load_test.py"
-    done = subprocess.run([sys.executable, str(path), *arguments], capture_output=True, text=True)
+def example(name, *arguments):
+    path = Path(__file__).parents[2] / "examples" / name
+    done = subprocess.run([sys.executable, str(path), *map(str, arguments)], capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
+
+
+def load_test(*arguments):
+    return example("load_test.py", *arguments)
+
+
+def test_a_share_of_the_users_asks_for_the_canary(exports, saved_run):
+    users = [str(user) for user in saved_run.data.users.ids[:40]]
+
+    def canaries(port, share):
+        code, told, failed = example("canary_client.py", f"127.0.0.1:{port}", "gmf", *users, "--share", share, "--k", 3)
+        assert code == 0, failed
+        rows = re.findall(r"(\S+) \((stable|canary)\): (.+)", told)
+        assert sorted(user for user, _, _ in rows) == sorted(users)
+        assert {len(items.split(", ")) for _, _, items in rows} == {3}
+        return {user for user, label, _ in rows if label == "canary"}
+
+    with stand_in(exports["gmf"]) as (_, port):
+        few, half = canaries(port, 0.2), canaries(port, 0.5)
+        too_many = example("canary_client.py", f"127.0.0.1:{port}", "gmf", users[0], "--k", 11)
+    assert 0 < len(few) < len(half) < 40
+    assert few < half  # whoever tries it goes on trying it
+    assert too_many == (1, "", "The export ranks 10 items. Expected --k from 1 to that. Received: 11.\n")
 
 
 def test_a_load_test_tells_rate_and_latencies(exports, saved_run, tmp_path):

@@ -32,7 +32,7 @@ def test_from_a_run_to_a_served_folder(saved_run, tmp_path):
     assert [line.split()[:3] for line in result.stdout.splitlines() if line.startswith("score")] == [
         ["score", batch, clients] for batch in ("1", "32") for clients in ("1", "2")
     ]
-    assert invoke("push", out / "gmf" / "1", "--to", to, "--keep", 3).stdout == f"Pushed to {to}/gmf/1.\n"
+    assert invoke("push", out / "gmf" / "1", "--to", to, "--keep", 3).stdout == f"Pushed to {to}/gmf/1 as stable.\n"
     assert [path.name for path in seen_by_server(to / "gmf")] == ["1"]
     user = str(saved_run.data.users.ids[2])
     found = invoke("recommend", "--saved-model", to / "gmf", "--user", user, "--k", 4).stdout
@@ -63,7 +63,9 @@ def test_an_export_that_fails_is_told_in_one_sentence(exports, tmp_path):
         (["export", "nowhere"], "nowhere is not the folder of a finished run"),
         (["verify", "nowhere"], "nowhere does not exist"),
         (["push", "nowhere", "--to", "x"], "nowhere does not exist"),
-        (["push", "gmf", "--to", "x", "--rollback", "--keep", "1"], "compares nothing. Received: --keep."),
+        (["push", "gmf", "--to", "x", "--rollback", "--keep", "1"], "pushes nothing. Received: --keep."),
+        (["push", "gmf", "--to", "x", "--promote", "--label", "canary"], "--promote moves a label and pushes nothing."),
+        (["push", "gmf", "--to", "x", "--label", "canry"], "Unknown label 'canry'. Did you mean 'canary'?"),
         (["push", "a/gmf", "--to", "x", "--rollback"], "The name of a served model has letters"),
         (["push", "nowhere", "--to", "x", "--metric", "ndcg@5"], "--metric and --tolerance go with --unless-worse-than"),
         (["recommend", "--user", "1"], "Expected the folder of a run or --saved-model, one of them."),

@@ -133,7 +133,7 @@ def test_two_exports_of_a_run_are_equal_byte_for_byte(saved_run, exports, tmp_pa
 def test_the_next_version_has_the_next_number(saved_run, tmp_path):
     config = ExportConfig(k=3, signatures=("recommend",))
     first = export_run(saved_run, tmp_path, "gmf-t_ce-0", config, version=7)
-    second = export_run(saved_run, tmp_path, "cdae-t_ce-0", config, name="gmf")
+    second = export_run(saved_run, tmp_path, "cdae-t_ce-0", config.model_copy(update={"name": "gmf"}))
     assert (first.name, second.name) == ("7", "8")
     assert read_metadata(second)["trained_model"] == "cdae-t_ce-0"
     assert set(load_served(second).signatures) == {"recommend", "serving_default"}
@@ -259,7 +259,7 @@ def test_a_missing_serving_api_is_told(tmp_path, monkeypatch):
 
 def test_a_name_that_is_no_folder_name_is_refused(saved_run, tmp_path):
     with pytest.raises(ConfigError, match=re.escape("Received: '../x'.")):
-        export_run(saved_run, tmp_path, "gmf-t_ce-0", name="../x")
+        export_run(saved_run, tmp_path, "gmf-t_ce-0", ExportConfig(name="../x"))
 
 
 def test_an_export_of_other_data_is_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_a_blessed_version_is_served_as_it_was_exported(blessed, tmp_path):
     )
     assert found == exported
     assert json.loads((tmp_path / "gmf" / "1.blessing.json").read_text())["blessed"]
-    assert 'key: "stable" value: 1' in (tmp_path / "gmf" / "server" / "models.config").read_text()
+    assert 'key: "stable" value: 1' in (tmp_path / "server" / "models.config").read_text()
 
 
 def test_what_was_not_verified_or_failed_or_was_changed_is_not_pushed(exports, blessed, tmp_path):
@@ -111,10 +112,10 @@ def test_the_last_n_are_kept_and_labels_follow(versions_of, tmp_path):
     for number in (1, 2, 3):
         push(versions_of(number), str(tmp_path), keep=2, say=said.append)
     assert served(tmp_path) == ["2", "3"]
-    assert sorted(path.name for path in (tmp_path / "gmf").glob("*.json")) == ["2.blessing.json", "3.blessing.json"]
+    assert sorted(path.name for path in (tmp_path / "gmf").glob("*.blessing.json")) == ["2.blessing.json", "3.blessing.json"]
     assert said == ["Removed version 1."]
-    config = (tmp_path / "gmf" / "server" / "models.config").read_text()
-    assert 'key: "stable" value: 2' in config
+    config = (tmp_path / "server" / "models.config").read_text()
+    assert 'key: "stable" value: 3' in config
     assert 'key: "canary" value: 3' in config
     with pytest.raises(ConfigError, match=r"at least 1\. Received: 0"):
         push(versions_of(4), str(tmp_path), keep=0)
@@ -163,7 +164,7 @@ def test_a_remote_directory_gets_the_same(versions_of):
     assert not [name for name in tf.io.gfile.listdir(f"{to}/gmf") if "partial" in name]
     found = load_served(f"{to}/gmf/33").signatures["recommend"](user_id=tf.constant(["0"]))
     assert found["item_ids"].shape == (1, K)
-    with tf.io.gfile.GFile(f"{to}/gmf/server/models.config") as file:
+    with tf.io.gfile.GFile(f"{to}/server/models.config") as file:
         assert 'key: "canary" value: 33' in file.read()
     with tf.io.gfile.GFile(f"{to}/gmf/33.blessing.json") as file:
         assert json.load(file)["blessed"]
@@ -246,7 +247,7 @@ def test_versions_with_leading_zeros_are_found_labelled_and_removed(versions_of,
     assert sorted(name.rstrip("/") for name in tf.io.gfile.listdir(f"{to}/gmf") if not name.startswith(".")) == [
         "8",
         "8.blessing.json",
-        "server",
+        "labels.json",
     ]
     if not remote:
         (tmp_path / "gmf" / "8").rename(tmp_path / "gmf" / "008")
@@ -265,11 +266,28 @@ def test_two_pipelines_that_export_in_one_second_both_push(versions_of, tmp_path
 def test_labels_move_before_a_version_is_removed(versions_of, tmp_path, monkeypatch):
     seen = []
     remove = tfadt.serving.place.remove_version
-    config = tmp_path / "gmf" / "server" / "models.config"
+    config = tmp_path / "server" / "models.config"
     monkeypatch.setattr("tfadt.serving.place.remove_version", lambda *a: (seen.append(config.read_text()), remove(*a)))
     for number in (13, 14, 15):
         push(versions_of(number), str(tmp_path), keep=2)
-    assert 'key: "stable" value: 14' in seen[0]
+    assert 'key: "stable" value: 15' in seen[0]
+
+
+def test_two_pipelines_push_to_one_directory_under_two_names(versions_of, tmp_path):
+    push(versions_of(1), str(tmp_path))
+    news = renumber(versions_of(2), tmp_path / "from" / "news" / "2")
+    assert push(news, str(tmp_path)) == str(tmp_path / "news" / "2")
+    (tmp_path / "other" / "1").mkdir(parents=True)  # of somebody else
+    push(versions_of(3), str(tmp_path))
+    config = (tmp_path / "server" / "models.config").read_text()
+    assert re.findall(r'name: "(.+)"', config) == ["gmf", "news"]
+    assert re.findall(r'"stable" value: (\d+)', config) == ["3", "2"]
+    (tmp_path / "gmf" / "labels.json").write_text('{"stable": 7, "canary": 3}')
+    with pytest.raises(
+        DataError, match=r"gmf/labels.json: 'stable' names version 7, which is not there. Expected one of 1, 3"
+    ):
+        push(renumber(versions_of(4), tmp_path / "from" / "news" / "4"), str(tmp_path))
+    assert not (tmp_path / "news" / "4").exists()
 
 
 @pytest.mark.parametrize(

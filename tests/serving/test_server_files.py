@@ -4,24 +4,34 @@ import csv
 import re
 import subprocess
 
-import pytest
 import yaml
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from tfadt.serving.server_files import server_files
+from tfadt.serving.server_files import ModelEntry, server_files
 
-FILES = server_files("gmf", [3, 5, 6], "2.21.0", ["recommend"])
+METADATA = {"name": "gmf", "tensorflow": "2.21.0", "signatures": ["recommend"]}
 
 
-@pytest.mark.parametrize(("versions", "stable"), [([3, 5, 6], 5), ([6], 6)])
-def test_the_model_config_labels_the_newest_version_and_the_one_before(versions, stable):
-    text = server_files("gmf", versions, "2.21.0", ["recommend"])["models.config"]
-    config = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    (model,) = config.model_config_list.config
-    assert (model.name, model.base_path, model.model_platform) == ("gmf", "/models/gmf", "tensorflow")
-    assert dict(model.version_labels) == {"stable": stable, "canary": 6}
-    assert model.model_version_policy.latest.num_versions == 3
+def entry(versions=(3, 5, 6), labels=(("stable", 6), ("canary", 6)), **metadata):
+    return ModelEntry.of(METADATA | metadata, versions, dict(labels))
+
+
+FILES = server_files([entry()])
+
+
+def test_the_model_config_has_every_model_with_its_labels():
+    # Of the news, version 2 is stable: it stays loaded beside 3, 5, 6 and one that comes before this is read again.
+    news = entry((1, 2, 3, 5, 6), (("stable", 2), ("canary", 6)), name="news", tensorflow="2.9.1")
+    files = server_files([entry(), news])
+    config = text_format.Parse(files["models.config"], model_server_config_pb2.ModelServerConfig())
+    models = config.model_config_list.config
+    assert [(model.name, model.base_path) for model in models] == [("gmf", "/models/gmf"), ("news", "/models/news")]
+    assert {model.model_platform for model in models} == {"tensorflow"}
+    assert [dict(model.version_labels) for model in models] == [{"stable": 6, "canary": 6}, {"stable": 2, "canary": 6}]
+    assert [model.model_version_policy.latest.num_versions for model in models] == [3, 5]
+    # One server for both: the newest TensorFlow of the two.
+    assert yaml.safe_load(files["docker-compose.yml"])["services"]["tensorflow-serving"]["image"].endswith(":2.21.0")
 
 
 def test_the_batching_parameters_are_those_of_the_server():
@@ -39,8 +49,8 @@ def test_the_batching_parameters_are_those_of_the_server():
 
 def test_a_server_of_lists_of_any_width_does_not_batch_unless_asked(tmp_path):
     # Two requests of different widths in one batch fail together.
-    files = server_files("gmf", [6], "2.21.0", ["recommend", "recommend_excluding"])
-    service = yaml.safe_load(files["docker-compose.yml"])["services"]["gmf"]
+    files = server_files([entry(), entry(name="news", signatures=["recommend", "recommend_excluding"])])
+    service = yaml.safe_load(files["docker-compose.yml"])["services"]["tensorflow-serving"]
     assert not any("batching" in flag for flag in service["command"])
     assert "--enable_batching" in FILES["docker-run.sh"]
     arguments = docker_arguments(tmp_path, files, "--enable_batching")
@@ -50,8 +60,8 @@ def test_a_server_of_lists_of_any_width_does_not_batch_unless_asked(tmp_path):
 
 
 def docker_arguments(folder, files, *flags):
-    """Returns what the script `gmf/server/docker-run.sh` in a folder calls Docker with."""
-    script = folder / "gmf" / "server" / "docker-run.sh"
+    """Returns what the script `server/docker-run.sh` in a folder calls Docker with."""
+    script = folder / "server" / "docker-run.sh"
     script.parent.mkdir(parents=True)
     script.write_text(files["docker-run.sh"])
     fake = folder / "bin" / "docker"
@@ -68,26 +78,20 @@ def test_a_folder_with_commas_and_quotes_is_mounted(tmp_path):
     folder.mkdir()
     arguments = docker_arguments(folder, FILES)
     (mount,) = csv.reader([arguments[arguments.index("--mount") + 1]])
-    assert mount == ["type=bind", f"source={folder / 'gmf'}", "target=/models/gmf", "readonly"]
+    assert mount == ["type=bind", f"source={folder}", "target=/models", "readonly"]
 
 
 def test_docker_run_and_compose_start_the_same_server(tmp_path):
     arguments = docker_arguments(tmp_path, FILES)
-    service = yaml.safe_load(FILES["docker-compose.yml"])["services"]["gmf"]
+    service = yaml.safe_load(FILES["docker-compose.yml"])["services"]["tensorflow-serving"]
     assert arguments[:2] == ["run", "--rm"]
-    assert f'type=bind,"source={tmp_path / "gmf"}",target=/models/gmf,readonly' in arguments
+    assert f'type=bind,"source={tmp_path}",target=/models,readonly' in arguments
     assert service["image"] in arguments
     assert arguments[arguments.index(service["image"]) + 1 :] == service["command"]
     assert [arguments[n + 1] for n, word in enumerate(arguments) if word == "-p"] == service["ports"]
     assert "--allow_version_labels_for_unavailable_models" in service["command"]
-    assert service["volumes"] == [{"type": "bind", "source": "..", "target": "/models/gmf", "read_only": True}]
+    assert service["volumes"] == [{"type": "bind", "source": "..", "target": "/models", "read_only": True}]
     for flag in service["command"]:
         if "config" in flag and flag.startswith("--model_config_file="):
             assert flag.endswith("/server/models.config")
     assert {"models.config", "batching.config"} <= set(FILES)
-
-
-def test_an_export_writes_them_for_its_versions(exports):
-    folder = exports["gmf"].parent / "server"
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    assert 'key: "canary" value: 1' in (folder / "models.config").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from shlex import quote
 from typing import Annotated
@@ -31,6 +32,7 @@ def export(
     overrides = [] if signatures is None else [f"export.signatures={signatures}"]
     overrides += [] if k is None else [f"export.k={k}"]
     overrides += ["export.exclude_seen=false"] if include_seen else []
+    overrides += [] if name is None else [f"export.name={json.dumps(name)}"]
     load_config(None, overrides)  # a mistake is told before TensorFlow is loaded
 
     load_tensorflow()
@@ -39,5 +41,5 @@ def export(
 
     saved = SavedRun.open(run)
     settings = load_config(None, overrides, dump(saved.config)).export
-    folder = export_run(saved, out, model, settings, name, version, lambda text: print_lines([text]))
+    folder = export_run(saved, out, model, settings, version, lambda text: print_lines([text]))
     print_lines([f"Exported to {folder}. Next: tfadt verify {quote(str(folder))}"])

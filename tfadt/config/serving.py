@@ -20,9 +20,15 @@ SIGNATURES = (
 """What a served model can be asked; `tfadt.serving.contract` has the tensors."""
 
 
+LABELS = ("stable", "canary")
+"""What a version can be labelled: what clients ask for, and what a share of them tries."""
+
+
 class ExportConfig(Section):
     """Stage `export`: from a trained model to a version that TensorFlow Serving loads."""
 
+    name: str | None = None
+    """Name of the served model; default: `gmf`, `neumf`, ... Pipelines that push to one directory have a name each."""
     k: int = Field(default=100, ge=1)
     """Length of every ranking: the largest k that a client can ask for."""
     signatures: tuple[str, ...] = ()
@@ -52,10 +58,12 @@ class PushConfig(Section):
 
     to: str = Field(default="saved_models", min_length=1)
     """Directory of the served models, on this machine or any path of `tf.io.gfile`."""
+    label: Literal["stable", "canary"] = "stable"
+    """What clients ask for the version by: `canary` is tried by a share of them beside the version that is stable."""
     keep: int | None = Field(default=None, ge=1)
-    """How many versions to keep there, the newest ones; default: all."""
+    """How many versions to keep there, the newest ones and those with a label; default: all."""
     unless_worse_than: str | None = Field(default=None, pattern=r"^(served|\d+)$")
-    """`served` or a version there: push only what ranks the clean test no worse."""
+    """`served` (the stable one) or a version there: push only what ranks the clean test no worse."""
     metric: str | None = Field(default=None, pattern=r"^(recall|ndcg|precision|mrr|hit)@[1-9]\d*$")
     """What is compared, such as `ndcg@50`; default: recall at the first cut-off."""
     tolerance: float = Field(default=0.0, ge=0)

@@ -1,11 +1,12 @@
-"""The folder of a model in a serving directory: its versions, and what a server needs beside them."""
+"""The folder of a model in a serving directory: its versions and their labels."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ import tensorflow as tf
 
 from tfadt.atomic import write_text
 from tfadt.errors import DataError
+from tfadt.serving.labels import LABELS_FILE, parse_labels
 from tfadt.serving.metadata import METADATA_FILE, parse_metadata
 from tfadt.serving.remote import hide_remote_version, remote_versions, remove_remote_version, upload_version, write_remote
-from tfadt.serving.server_files import server_files
+from tfadt.serving.server_files import ModelEntry
 from tfadt.serving.verification.verify import blessing_path
-from tfadt.serving.versions import ROLLED_BACK, hide_version, is_remote, locked, publishing, remove_version, versions
+from tfadt.serving.versions import ROLLED_BACK, hide_version, is_remote, publishing, remove_version, versions
 
 
 class Place:
@@ -49,18 +51,16 @@ class Place:
         with tf.io.gfile.GFile(path, "r") as file:
             return parse_metadata(file.read(), path)
 
+    def is_served(self) -> bool:
+        """Returns whether there is a version, and the newest is an export of ours."""
+        newest = list(self.versions().values())[-1:]
+        return any(tf.io.gfile.exists(f"{version}/{METADATA_FILE}") for version in newest)
+
     def rolled_back(self) -> dict[int, str]:
         """Returns version -> the folder of each version that was taken back."""
         names = tf.io.gfile.listdir(self.folder) if tf.io.gfile.isdir(self.folder) else []
         found = (re.fullmatch(rf"{ROLLED_BACK}(\d+)/?", name) for name in names)
         return {int(match[1]): f"{self.folder}/{match[0].rstrip('/')}" for match in found if match}
-
-    def locked(self) -> AbstractContextManager[object]:
-        """Keeps others from writing there, where the file system has locks."""
-        if self._remote:
-            return nullcontext()
-        Path(self.folder).mkdir(parents=True, exist_ok=True)
-        return locked(Path(self.folder))
 
     def add(self, source: Path, version: int) -> str:
         """Copies a version, and returns where it lies now."""
@@ -92,20 +92,35 @@ class Place:
             hide_version(Path(self.folder), version, name)
         return f"{self.folder}/{name}"
 
-    def write_server_files(self, metadata: dict[str, Any], numbers: list[int]) -> None:
-        """Writes what a server needs beside these versions of the model that `metadata` is of, anew."""
-        files = server_files(metadata["name"], numbers, metadata["tensorflow"], metadata["signatures"])
-        for name, text in files.items():
-            self.write(f"server/{name}", text)
+    def labels(self) -> dict[str, int]:
+        """Returns label -> version, none where there is no version.
+
+        Raises:
+            DataError: If they are damaged, or one names a version that is not there.
+        """
+        path = f"{self.folder}/{LABELS_FILE}"
+        text = None
+        if tf.io.gfile.exists(path):
+            with tf.io.gfile.GFile(path, "r") as file:
+                text = file.read()
+        return parse_labels(text, path, list(self.versions()))
+
+    def served(self) -> ModelEntry:
+        """Returns what a server is to know of the model.
+
+        Raises:
+            DataError: If the newest version is no export of ours, or the labels are damaged.
+        """
+        versions = list(self.versions())
+        return ModelEntry.of(self.metadata(versions[-1]), versions, self.labels())
 
     def write(self, name: str, text: str) -> None:
         """Writes a file there, under another name first."""
-        if self._remote:
-            write_remote(f"{self.folder}/{name}", text)
-        else:
-            path = Path(self.folder) / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(path, text)
+        write_file(f"{self.folder}/{name}", text)
+
+    def write_labels(self, labels: Mapping[str, int]) -> None:
+        """Writes the labels."""
+        self.write(LABELS_FILE, json.dumps(labels, indent=2) + "\n")
 
     def _remove_blessing(self, version: int) -> None:
         path = f"{self.folder}/{blessing_path(Path(self.versions()[version])).name}"
@@ -120,3 +135,12 @@ def served_fingerprint(version: str) -> str | None:
         return None
     with tf.io.gfile.GFile(path, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
+
+
+def write_file(path: str, text: str) -> None:
+    """Writes a file, anywhere that `tf.io.gfile` reaches, under another name first."""
+    if is_remote(path):
+        write_remote(path, text)
+    else:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_text(Path(path), text)

@@ -10,11 +10,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfadt.config.serving import LABELS
 from tfadt.errors import ConfigError, DataError, first_line
 from tfadt.experiments.saved import SavedRun
+from tfadt.registry import check_name
+from tfadt.serving.directory import ServingDirectory
+from tfadt.serving.labels import STABLE
+from tfadt.serving.labels import pushed as labels_after
 from tfadt.serving.metadata import fingerprint, read_metadata
-from tfadt.serving.place import Place, served_fingerprint
+from tfadt.serving.place import served_fingerprint
 from tfadt.serving.served import served_metrics
+from tfadt.serving.server_files import ModelEntry
 from tfadt.serving.verification.verify import blessing_path, read_blessing
 
 SERVED = "served"
@@ -30,6 +36,7 @@ def push(
     run: Path | SavedRun | None = None,
     say: Callable[[str], object] = lambda text: None,
     again: bool = False,
+    label: str = STABLE,
 ) -> str:
     """Copies a blessed version into a serving directory, under its own name and number.
 
@@ -37,7 +44,7 @@ def push(
         folder: The version.
         to: The directory of all served models, on this machine or anywhere that `tf.io.gfile` reaches.
         keep: How many versions to keep there, the newest ones; default all.
-        unless_worse_than: `"served"` (the largest version there) or a version there: push only if the clean test of the
+        unless_worse_than: `"served"` (what is stable there) or a version there: push only if the clean test of the
             version's run ranks it no worse. Where nothing is served yet there is nothing to compare.
         metric: What is compared, such as `recall@20`; default recall at the run's first cut-off.
         tolerance: How much worse it may be.
@@ -45,6 +52,7 @@ def push(
         say: Hears what is done.
         again: Push what may have been pushed before: if it is the newest there it stays, and if a newer one is there, which
             a server would take, it goes in once more under a number of its own.
+        label: `stable`, or `canary` for one that is tried beside what is stable.
 
     Returns:
         Where the version lies now.
@@ -56,13 +64,14 @@ def push(
     """
     if keep is not None and keep < 1:
         raise ConfigError(f"The number of versions to keep must be at least 1. Received: {keep}.")
-    check_directory(to)
+    check_name("label", LABELS, label)
+    directory = ServingDirectory(to)
     folder = Path(folder)
     blessing = read_blessing(folder)
     metadata = read_metadata(folder)
     version = metadata["version"]
-    place = Place(f"{to.rstrip('/')}/{metadata['name']}")
-    present = place.versions()
+    place = directory.place(metadata["name"])
+    present, labels = place.versions(), place.labels()
     for number, taken_back in place.rolled_back().items():
         if served_fingerprint(taken_back) == fingerprint(folder):
             raise DataError(
@@ -80,15 +89,19 @@ def push(
             f"Version {version} would not be served: {place.folder} has version {newest}, and a server takes the largest."
         )
     if unless_worse_than is not None:
-        other = _other(unless_worse_than, present, place.folder)
+        other = _other(unless_worse_than, present, labels, place.folder)
         say(_compare(folder, metadata, other, metric, tolerance, run) if other else "Nothing is served yet.")
     try:
-        with place.locked():
+        with directory.locked():
+            others = directory.served(apart_from=metadata["name"])
             pushed = present[version] if is_newest else place.add(folder, version)
             place.write(blessing_path(Path(pushed)).name, json.dumps(blessing, indent=2) + "\n")
+            labels = labels_after(labels, label, version)
             there = list(place.versions())
-            old = there[: -keep if keep else 0]
-            place.write_server_files(metadata, there[len(old) :])
+            old = [number for number in there[: -keep if keep else 0] if number not in labels.values()]
+            left = [number for number in there if number not in old]
+            place.write_labels(labels)
+            directory.write_server_files([*others, ModelEntry.of(metadata, left, labels)])
             for number in old:
                 place.remove(number)
                 say(f"Removed version {number}.")
@@ -97,25 +110,10 @@ def push(
     return pushed
 
 
-def check_directory(to: str) -> None:
-    """Raises ConfigError for what is no directory of served models, on this machine or elsewhere."""
-    scheme, remote, rest = to.partition("://")
-    if not to.strip() or (remote and not rest.strip("/")):
-        raise ConfigError(
-            f"A directory of served models is a path such as /srv/models or gs://bucket/models. Received: '{to}'."
-        )
-    if remote and scheme not in tf.io.gfile.get_registered_schemes():
-        known = ", ".join(sorted(filter(None, tf.io.gfile.get_registered_schemes())))
-        raise ConfigError(
-            f"TensorFlow reads no {scheme}:// here. Expected a directory on this machine or of one of: {known} (the package "
-            f"tensorflow-io brings more, such as s3). Received: '{to}'."
-        )
-
-
-def _other(wanted: str, present: dict[int, str], folder: str) -> str | None:
+def _other(wanted: str, present: dict[int, str], labels: dict[str, int], folder: str) -> str | None:
     """Returns the folder of the version to compare with; None where nothing is served yet."""
     if wanted == SERVED:
-        return present[max(present)] if present else None
+        return present[labels[STABLE]] if present else None
     if not wanted.isdigit() or int(wanted) not in present:
         raise ConfigError(
             f"--unless-worse-than expects '{SERVED}' or a version in {folder} ({', '.join(map(str, present)) or 'none'}). "

@@ -1,28 +1,35 @@
 """What a server needs beside the versions: model config with labels, batching parameters, and the lines that start it.
 
-They lie in `NAME/server/`, which a server that watches `NAME` ignores, and are written anew with each version.
+They lie in `server/` beside the models that one server serves, and are written anew with each version of one of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from tfadt.serving.contract import SIGNATURES
+from tfadt.serving.versions import SERVER
 
 _MODELS_CONFIG = """\
-# The largest version answers requests that name none. A label moves with the next version; a server started with
-# --model_config_file_poll_wait_seconds reads this file again. Three versions stay loaded: what
-# "stable" named until then still answers.
+# The largest version of a model answers requests that name neither version nor label. A server started with
+# --model_config_file_poll_wait_seconds reads this file again: then labels move. What they named until then is still loaded.
 model_config_list {{
+{models}}}
+"""
+
+_MODEL = """\
   config {{
     name: "{name}"
     base_path: "/models/{name}"
     model_platform: "tensorflow"
-    model_version_policy {{ latest {{ num_versions: 3 }} }}
-    version_labels {{ key: "stable" value: {stable} }}
-    version_labels {{ key: "canary" value: {canary} }}
-  }}
-}}
+    model_version_policy {{ latest {{ num_versions: {loaded} }} }}
+{labels}  }}
+"""
+
+_LABEL = """\
+    version_labels {{ key: "{label}" value: {version} }}
 """
 
 _BATCHING = """\
@@ -38,14 +45,14 @@ num_batch_threads { value: 4 }
 """
 
 _FLAGS = (
-    "--model_config_file=/models/{name}/server/models.config",
+    "--model_config_file=/models/{server}/models.config",
     "--model_config_file_poll_wait_seconds=60",
     "--allow_version_labels_for_unavailable_models",
 )
 
 _BATCHING_FLAGS = (
     "--enable_batching",
-    "--batching_parameters_file=/models/{name}/server/batching.config",
+    "--batching_parameters_file=/models/{server}/batching.config",
 )
 
 _DOCKER_RUN = """\
@@ -55,7 +62,7 @@ _DOCKER_RUN = """\
 {batching}# In quotes, as in CSV: a path may have commas.
 here="$(cd "$(dirname "$0")/.." && pwd | sed 's/"/""/g')"
 exec docker run --rm -p 8500:8500 -p 8501:8501 \\
-  --mount "type=bind,\\"source=$here\\",target=/models/{name},readonly" \\
+  --mount "type=bind,\\"source=$here\\",target=/models,readonly" \\
   {image} \\
   {flags} "$@"
 """
@@ -63,7 +70,7 @@ exec docker run --rm -p 8500:8500 -p 8501:8501 \\
 _COMPOSE = """\
 # docker compose up: gRPC on port 8500, REST on 8501. The image must have TensorFlow {tensorflow} or newer.
 {batching}services:
-  "{name}":
+  tensorflow-serving:
     image: {image}
     command:
 {flags}
@@ -73,7 +80,7 @@ _COMPOSE = """\
     volumes:
       - type: bind
         source: ..
-        target: /models/{name}
+        target: /models
         read_only: true
 """
 
@@ -85,34 +92,67 @@ _NOT_BATCHED = """\
 """
 
 
-def server_files(name: str, versions: Collection[int], tensorflow: str, signatures: Collection[str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class ModelEntry:
+    """What a server is to know of a model.
+
+    Attributes:
+        name: Its name.
+        labels: Label -> version.
+        loaded: How many of the newest versions are kept loaded.
+        tensorflow: Version of TensorFlow that wrote the newest.
+        signatures: Those of the newest.
+    """
+
+    name: str
+    labels: Mapping[str, int]
+    loaded: int
+    tensorflow: str
+    signatures: Collection[str]
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any], versions: Collection[int], labels: Mapping[str, int]) -> ModelEntry:
+        """Returns the model whose newest version says of itself what `metadata` holds.
+
+        Every version that has a label stays loaded while the next one is there and this is not read yet.
+        """
+        loaded = 1 + sum(version >= min(labels.values()) for version in versions)
+        return cls(metadata["name"], labels, max(3, loaded), metadata["tensorflow"], metadata["signatures"])
+
+
+def server_files(models: Collection[ModelEntry]) -> dict[str, str]:
     """Returns file name -> content.
 
+    With a signature whose width a request chooses, the server does not batch by default. The image is that of the newest
+    TensorFlow among the models.
+
     Args:
-        name: The model's name.
-        versions: The versions that are there, ascending, at least one. `canary` is the newest, `stable` the one before.
-        tensorflow: Version of TensorFlow that wrote the newest.
-        signatures: Those of the newest. With one whose width a request chooses, the server does not batch by default.
+        models: Those that one server serves, at least one.
     """
+    tensorflow = max((model.tensorflow for model in models), key=lambda text: tuple(map(int, text.split(".")[:2])))
     image = f"tensorflow/serving:{tensorflow}"
-    flags, batching_flags = ([flag.format(name=name) for flag in some] for some in (_FLAGS, _BATCHING_FLAGS))
-    wide = [signature for signature in signatures if _has_free_width(signature)]
+    flags, batching_flags = ([flag.format(server=SERVER) for flag in some] for some in (_FLAGS, _BATCHING_FLAGS))
+    wide = sorted({signature for model in models for signature in model.signatures if _has_free_width(signature)})
     batching = _NOT_BATCHED.format(signatures=", ".join(wide), flags=" ".join(batching_flags)) if wide else ""
     flags += [] if wide else batching_flags
     return {
-        "models.config": _MODELS_CONFIG.format(name=name, stable=sorted(versions)[-2:][0], canary=max(versions)),
+        "models.config": _MODELS_CONFIG.format(models="".join(map(_model_config, models))),
         "batching.config": _BATCHING,
         "docker-run.sh": _DOCKER_RUN.format(
-            name=name, image=image, tensorflow=tensorflow, batching=batching, flags=" \\\n  ".join(flags)
+            image=image, tensorflow=tensorflow, batching=batching, flags=" \\\n  ".join(flags)
         ),
         "docker-compose.yml": _COMPOSE.format(
-            name=name,
             image=image,
             tensorflow=tensorflow,
             batching=batching,
             flags="\n".join(f"      - {flag}" for flag in flags),
         ),
     }
+
+
+def _model_config(model: ModelEntry) -> str:
+    labels = "".join(_LABEL.format(label=label, version=version) for label, version in model.labels.items())
+    return _MODEL.format(name=model.name, loaded=model.loaded, labels=labels)
 
 
 def _has_free_width(signature: str) -> bool:

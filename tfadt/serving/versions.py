@@ -23,6 +23,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LOCK = ".tfadt-lock"
 PARTIAL = ".tfadt-partial-"
 """How the names of folders begin that are not versions yet, or no longer; a server ignores them."""
+SERVER = "server"
+"""The folder beside the models that has what the server needs."""
 ROLLED_BACK = "rolled-back-"
 """How the name of a version begins that was taken back; its number follows."""
 
@@ -48,15 +50,21 @@ def versions(folder: Path) -> dict[int, Path]:
     return {number: folder / name for number, name in names.items()}
 
 
-def check_model_name(name: str) -> None:
-    """Raises ConfigError for what cannot be the name of a served model.
+def is_model_name(name: str) -> bool:
+    """Returns whether a served model can be called so.
 
-    It becomes a folder, a part of URLs and of a shell script, and a folder of digits would be taken for a version.
+    The name becomes a folder, a part of URLs and of a shell script; a folder of digits would be taken for a version, and
+    `server` has what the server needs.
     """
-    if not _NAME.fullmatch(name) or is_version(name):
+    return _NAME.fullmatch(name) is not None and not is_version(name) and name != SERVER
+
+
+def check_model_name(name: str) -> None:
+    """Raises ConfigError for what cannot be the name of a served model."""
+    if not is_model_name(name):
         raise ConfigError(
-            "The name of a served model has letters, digits, '_', '-' and '.', begins with neither of the last two, and is "
-            f"not digits alone. Received: {name!r}."
+            "The name of a served model has letters, digits, '_', '-' and '.', begins with neither of the last two, is not "
+            f"digits alone and not '{SERVER}'. Received: {name!r}."
         )
 
 

@@ -6,7 +6,7 @@ records and `tfadt.json`, which says what was exported from where, with the SHA-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfadt._version import __version__
-from tfadt.atomic import write_text
 from tfadt.config import ExportConfig
 from tfadt.data.interactions import CSR, InteractionData
 from tfadt.errors import ConfigError, DataError, first_line
@@ -32,8 +31,7 @@ from tfadt.serving.export.signatures import ServedModel
 from tfadt.serving.metadata import write_metadata
 from tfadt.serving.requests import Exchange, answer, difference, sample_requests, write_warmup
 from tfadt.serving.served import load_served
-from tfadt.serving.server_files import server_files
-from tfadt.serving.versions import check_model_name, locked, publishing, versions
+from tfadt.serving.versions import check_model_name, publishing
 
 
 def export_run(
@@ -41,7 +39,6 @@ def export_run(
     out: Path,
     model: str | None = None,
     config: ExportConfig | None = None,
-    name: str | None = None,
     version: int | None = None,
     say: Callable[[str], object] = lambda text: None,
 ) -> Path:
@@ -49,10 +46,10 @@ def export_run(
 
     Args:
         run: The run.
-        out: Folder of all exported models; the version goes to `out/NAME/NUMBER`.
+        out: Folder of all exported models; the version goes to `out/NAME/NUMBER`, where NAME is `export.name` or the model's
+            registered name, so that a new policy or seed is a new version of it.
         model: Which, such as `gmf-t_ce-0`; default the best of the run.
         config: The settings; default the run's section `export`.
-        name: NAME; default the model's registered name, so that a new policy or seed is a new version of it.
         version: NUMBER; default the next.
         say: Hears what a user should know.
 
@@ -74,7 +71,7 @@ def export_run(
         "data_fingerprint": run.data.manifest.get("fingerprint"),
         "test_metrics": record.metrics,
     }
-    served_name = name or record.model
+    served_name = settings.name or record.model
     folder = Path(out) / served_name
     check_model_name(served_name)
     colliding = saved_scorer(run, chosen, trained) if has_collided(run, chosen) else None
@@ -157,16 +154,7 @@ def export_model(
                 **(details or {}),
             },
         )
-    write_server_files(Path(folder), signatures)
     return target
-
-
-def write_server_files(folder: Path, signatures: Collection[str]) -> None:
-    """Writes what a server of the versions in a model's folder needs, into `folder/server`."""
-    with locked(folder):
-        (folder / "server").mkdir(exist_ok=True)
-        for name, text in server_files(folder.name, versions(folder), tf.__version__, signatures).items():
-            write_text(folder / "server" / name, text)
 
 
 def check_finite(model: Recommender) -> None:

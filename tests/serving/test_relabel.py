@@ -1,4 +1,6 @@
-"""A bad push is taken back: the version before it answers again, and the bad one does not return by itself."""
+"""A version is tried by those who ask for the canary, and becomes stable or is taken back; it does not return by itself."""
+
+import re
 
 import pytest
 import tensorflow as tf
@@ -6,8 +8,8 @@ from serving_cases import renumber, seen_by_server
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.serving.push import push
+from tfadt.serving.relabel import promote, rollback
 from tfadt.serving.remote import remote_versions
-from tfadt.serving.rollback import rollback
 from tfadt.serving.served import load_served
 
 
@@ -25,7 +27,7 @@ def test_the_version_before_answers_and_the_export_is_not_pushed_again(two, tmp_
     model = tmp_path / "gmf"
     assert rollback("gmf", str(tmp_path)) == (str(model / "1"), str(model / "rolled-back-2"))
     assert [path.name for path in seen_by_server(model)] == ["1"]
-    config = (model / "server" / "models.config").read_text()
+    config = (tmp_path / "server" / "models.config").read_text()
     assert 'key: "stable" value: 1' in config
     assert 'key: "canary" value: 1' in config
     assert not (model / "2.blessing.json").exists()
@@ -41,10 +43,35 @@ def test_the_version_before_answers_and_the_export_is_not_pushed_again(two, tmp_
     assert [path.name for path in seen_by_server(model)] == ["1", "2"]
 
 
+def labels(to):
+    """Returns the labels that a server reads."""
+    found = re.findall(r'key: "(\w+)" value: (\d+)', (to / "server" / "models.config").read_text())
+    return {label: int(version) for label, version in found}
+
+
+def test_a_canary_becomes_stable_or_is_taken_back(two, exports, tmp_path):
+    push(two[0], str(tmp_path), label="canary")
+    assert labels(tmp_path) == {"stable": 1, "canary": 1}  # nothing else was there
+    with pytest.raises(DataError, match="has no canary: version 1 is stable"):
+        promote("gmf", str(tmp_path))
+    push(two[1], str(tmp_path), label="canary", keep=1)
+    assert labels(tmp_path) == {"stable": 1, "canary": 2}  # what is stable is kept
+    assert rollback("gmf", str(tmp_path))[0] == str(tmp_path / "gmf" / "1")
+    assert labels(tmp_path) == {"stable": 1, "canary": 1}
+    third = renumber(exports["gmf"], tmp_path / "from" / "gmf" / "3")
+    push(third, str(tmp_path), label="canary")
+    assert promote("gmf", str(tmp_path)) == str(tmp_path / "gmf" / "3")
+    assert labels(tmp_path) == {"stable": 3, "canary": 3}
+    fourth = renumber(exports["gmf"], tmp_path / "from" / "gmf" / "4")
+    with pytest.raises(ConfigError, match=r"Unknown label 'canry'\. Did you mean 'canary'\?"):
+        push(fourth, str(tmp_path), label="canry")
+    assert not (tmp_path / "gmf" / "4").exists()
+
+
 def test_labels_move_before_the_version_goes(two, tmp_path, monkeypatch):
     for version in two:
         push(version, str(tmp_path))
-    config = tmp_path / "gmf" / "server" / "models.config"
+    config = tmp_path / "server" / "models.config"
     seen = []
     monkeypatch.setattr("tfadt.serving.place.hide_version", lambda *arguments: seen.append(config.read_text()))
     rollback("gmf", str(tmp_path))
@@ -64,7 +91,7 @@ def test_in_a_remote_directory(two):
 
 
 def test_where_nothing_is_served_is_told(tmp_path):
-    with pytest.raises(DataError, match="gmf holds no version of a model: there is nothing to roll back"):
+    with pytest.raises(DataError, match="gmf holds no version of a model: there is nothing to roll back or to promote"):
         rollback("gmf", str(tmp_path))
     with pytest.raises(ConfigError, match="Received: ''"):
         rollback("gmf", "")
