@@ -32,6 +32,7 @@ from tfadt.errors import InterruptedRunError, OutOfMemoryError, TfadtError
 from tfadt.memory import available_memory
 from tfadt.registry import MODELS, POLICIES
 from tfadt.training.interrupts import listening
+from tfadt.training.threads import sleep_when_idle
 
 Tell = Callable[..., None]
 _OF_A_PROCESS, _OF_A_CLICK = 3_000_000_000, 150
@@ -258,6 +259,8 @@ def _answer(line: Mapping[str, Any], write: Callable[[dict[str, Any]], None]) ->
     POLICIES.update(line["registry"]["policies"])
     module, _, name = line["task"].partition(":")
     do = getattr(importlib.import_module(module), name)
+    if "tensorflow" in sys.modules:
+        sleep_when_idle()
     try:
         outcome = do(line["content"], lambda *told: write({"told": told}))
     except TfadtError as error:

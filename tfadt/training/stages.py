@@ -212,8 +212,8 @@ def train_stage(
         callbacks: Come after those of the stage; the epoch's logs hold `selection_score`.
         store: Where to keep checkpoints, and where to go on from the newest one; None for none.
         continued: The checkpoints of another training, which this one goes on from at `initial_epoch`.
-        evaluator: Ranks the validation interactions of the selection rule at each measurement, one an epoch, for
-            `val_recall@20` and so on in the epoch's logs.
+        evaluator: Ranks the validation interactions of the selection rule at each measurement, one an epoch whatever
+            `adt.validations` says, for `val_recall@20` and so on in the epoch's logs; patience lasts as many epochs.
         epochs: Passes over the rows, those before `initial_epoch` counted; default the stage's. The policy's schedule is
             always settled for the stage's, if these are more.
         initial_epoch: Passes that the other training made.
@@ -242,9 +242,11 @@ def train_stage(
         )
     epochs = settings.epochs if epochs is None else epochs
     total_steps = source.steps_per_epoch * epochs
-    every = source.steps_per_epoch
+    every, patience = source.steps_per_epoch, adt.patience
     if evaluator is None:
         every = adt.eval_every or -(-source.steps_per_epoch // adt.validations)
+    elif patience is not None:  # as many epochs as without the evaluator
+        patience = -(-patience // adt.validations)
     keep_every = adt.checkpoint_every or source.steps_per_epoch
     k = config.evaluate.selection_k
     listener = progress or Progress()
@@ -253,7 +255,7 @@ def train_stage(
     score = selection_score(model, data, config, sampler, listener.ranked, trained_rows)
     ranked = None if evaluator is None else RankedScore(evaluator, model, rule, score, k)
     with listening() as interrupt:
-        selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, adt.patience)
+        selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, patience)
         keeper = Checkpointing(store, keep_every, selection, interrupt, total_steps)
         done = keeper.restore(model, store) if continued is None else 0
         if continued is not None:
