@@ -47,6 +47,10 @@ class DeviceError(TfadtError):
     """A device or a worker that shares a training was lost."""
 
 
+class WorkerError(TfadtError):
+    """The workers that share the reading of a log did not come to an end."""
+
+
 class InterruptedRunError(TfadtError):
     """A signal asked the run to stop, and it stopped in good order.
 

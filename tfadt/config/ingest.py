@@ -43,6 +43,8 @@ Paths = Annotated[tuple[Path, ...], BeforeValidator(_paths)]
 """Files, or one of them."""
 Column = Annotated[str, BeforeValidator(_text)]
 """A column's name, the path of a nested field (`user.id`), or its place (1 is the first) in a file without header."""
+Texts = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+"""Texts, or one of them."""
 MissingValues = Annotated[dict[str, tuple[str, ...]], BeforeValidator(_by_column)]
 """Texts for all columns, or for some of ours by name."""
 
@@ -198,6 +200,10 @@ class IngestConfig(Section):
     """Memory that reading may take, such as `4GB`, before it uses the disk; default: half of what is free."""
     rejected: Path | None = None
     """File (CSV) of every rejected row: file, line, reason and text."""
+    runner: Literal["duckdb", "beam"] = "duckdb"
+    """What reads the files of a log: DuckDB on this machine, or the workers of Apache Beam, each a file at a time."""
+    runner_options: Texts = ()
+    """Options of Apache Beam, such as `--runner=FlinkRunner`; default: its runner on this machine."""
 
     @model_validator(mode="after")
     def _fill_in_date(self) -> IngestConfig:

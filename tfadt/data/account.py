@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from tfadt.data import feedback
-from tfadt.data.cleaning import NO_TIME, Account, Rows, Rules
-from tfadt.data.database import Database
+from tfadt.data.cleaning import NO_TIME, Account, Rules
 from tfadt.data.pairs import DUPLICATE
-from tfadt.data.rejected import add_samples
 from tfadt.errors import DataError, printable
 
 _MANY = 0.1
@@ -38,11 +37,8 @@ def balance(accounts: Sequence[Account], kept: Mapping[str, int]) -> dict[str, A
     return {"in": rows_in, "kept": dict(kept), "rejected": dict(sorted(rejected.items()))}
 
 
-def no_row_left(
-    what: str, accounts: Sequence[Account], rows: Sequence[Rows], database: Database, doubts: Sequence[str] = ()
-) -> DataError:
+def no_row_left(what: str, accounts: Sequence[Account], doubts: Sequence[str] = ()) -> DataError:
     """Returns the error for data of which too little is left, with the reasons, a row for each, and what was warned of."""
-    add_samples(accounts, rows, database)
     total: Counter[str] = sum((account.rejected for account in accounts), Counter())
     samples = {why: rows[0] for account in reversed(accounts) for why, rows in account.samples.items()}
     parts = [f"{why}: {count}" for why, count in sorted(total.items())]
@@ -75,16 +71,15 @@ def escaped(text: str) -> str:
 
 
 def warnings_of(
-    rows: Sequence[Rows], accounts: Sequence[Account], share: float | None, rules: Rules, database: Database
+    accounts: Sequence[Account], share: float | None, rules: Rules, most_common: Callable[[], Sequence[tuple[float, float]]]
 ) -> list[str]:
     """Returns a sentence for each thing that makes the feedback doubtful.
 
     Args:
-        rows: The rows of each source.
-        accounts: Their accounts.
+        accounts: The account of each source.
         share: Share of false positives among the pairs; None without feedback.
         rules: What decides about a row.
-        database: Has the rows.
+        most_common: Returns the most common values of the feedback, with the share of the rows that have each.
     """
     rule, settings = rules.rule, rules.config.feedback
     if rule == "none":
@@ -101,21 +96,13 @@ def warnings_of(
         many = "No interaction is a false positive" if share == 0 else f"{share:.0%} of the interactions are false positives"
         low = feedback.threshold(rule, settings)
         how = f"{rule} below {low:g}" if low is not None else "the flag false_positive"
-        found.append(
-            f"{many} by {how}. Is that meant? The most common values: {_most_common(rows, database)}."
-            f"{_hint(rule, accounts, share)}"
-        )
-    elif rule == "dwell_time" and (middle := _median(rows, database)) > _LONG_SECONDS:
+        listed = ", ".join(f"{value:g} ({of_rows:.0%})" for value, of_rows in most_common())
+        found.append(f"{many} by {how}. Is that meant? The most common values: {listed}.{_hint(rule, accounts, share)}")
+    elif rule == "dwell_time" and (middle := median(account.middle for account in accounts if account.kept)) > _LONG_SECONDS:
         found.append(
             f"Half of the dwell times exceed {middle:g} seconds: were these milliseconds? ingest.dwell_time_unit = 'ms'."
         )
     return found
-
-
-def _median(rows: Sequence[Rows], database: Database) -> float:
-    """Returns the median of the feedback in the first rows of each source."""
-    first = " UNION ALL ".join(f"(SELECT number FROM ({source.sql}) WHERE reason IS NULL LIMIT 10000)" for source in rows)
-    return float(database.run(f"SELECT coalesce(median(number), 0) FROM ({first})")[0][0])
 
 
 def _hint(rule: str, accounts: Sequence[Account], share: float) -> str:
@@ -125,15 +112,6 @@ def _hint(rule: str, accounts: Sequence[Account], share: float) -> str:
     if rule == "dwell_time" and not share:
         return f" The smallest is {min(lows):g} seconds: were these milliseconds? ingest.dwell_time_unit = 'ms'."
     return f" ingest.feedback.{rule}_below sets the bound." if rule != "false_positive" else ""
-
-
-def _most_common(rows: Sequence[Rows], database: Database) -> str:
-    good = " UNION ALL ".join(f"SELECT number FROM ({source.sql}) WHERE reason IS NULL" for source in rows)
-    found = database.run(
-        f"SELECT number, n / sum(n) OVER () FROM (SELECT number, count(*) AS n FROM ({good}) GROUP BY number) "
-        "ORDER BY n DESC, number LIMIT 3"
-    )
-    return ", ".join(f"{value:g} ({share:.0%})" for value, share in found)
 
 
 def summary(manifest: Mapping[str, Any]) -> list[str]:

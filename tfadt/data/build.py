@@ -4,71 +4,51 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pyarrow.parquet as pa_parquet
 
-from tfadt.config.ingest import Columns, IngestConfig
+from tfadt.config.ingest import IngestConfig
 from tfadt.data import artifact
 from tfadt.data.account import balance, hints_of, no_row_left, warnings_of
-from tfadt.data.cleaning import DISLIKED_OF, Account, Rows, Rules, clean, examine
+from tfadt.data.cleaning import DISLIKED_OF, Account, Rules
 from tfadt.data.database import Database, text
-from tfadt.data.extra_feedback import COLUMN, add_extra_feedback, kind_of_extra_feedback, known
-from tfadt.data.feedback import choose_rule, describe
+from tfadt.data.extra_feedback import add_extra_feedback, known
+from tfadt.data.feedback import describe
 from tfadt.data.files import SPLITS
 from tfadt.data.ids import number_ids
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
-from tfadt.data.pairs import APART, account_removed, encode, keep_core, merge, split
-from tfadt.data.rejected import add_samples, write_rejected
-from tfadt.data.splits import needs_time
-from tfadt.data.tables import Source, missing_column
-from tfadt.errors import ConfigError
-
-Progress = Callable[[str], None]
+from tfadt.data.log import Log, Progress
+from tfadt.data.pairs import APART, account_removed, encode, keep_core, split
+from tfadt.data.tables import Source
 
 
-def build(
-    sources: Sequence[Source], is_named_set: bool, config: IngestConfig, say: Progress, database: Database
-) -> InteractionData:
+def build(log: Log, is_named_set: bool, config: IngestConfig, say: Progress, database: Database) -> InteractionData:
     """Returns the data of a log, or of three given splits.
 
     Args:
-        sources: What is read.
+        log: The rows.
         is_named_set: Whether it is a data set by name, whose splits are what they are.
         config: Settings.
         say: Called with one line at each step.
-        database: Reads the sources; closed at the end.
+        database: Takes the pairs of the log; closed at the end.
 
     Raises:
         ConfigError: If settings contradict each other.
         DataError: If the rows cannot be used.
     """
-    is_log = sources[0].table.split is None
-    if not is_log and max(config.min_user_interactions, config.min_item_interactions) > 1:
-        raise ConfigError(
-            "ingest.min_user_interactions and min_item_interactions choose among the rows of one log. Expected 1 for given "
-            f"splits. Received: {config.min_user_interactions} and {config.min_item_interactions}."
-        )
+    sources, accounts, rules = log.sources, log.accounts, log.rules
+    rule, is_log = rules.rule, sources[0].table.split is None
     names = _names(sources)
-    rule = choose_rule(config.feedback, sources)
-    rules = Rules(rule, is_log and needs_time(config.split), config)
-    for source in sources:
-        check_columns(source, rule, rules.needs_time, config)
-    extra_kind = kind_of_extra_feedback(sources, rule, config)
-
-    rows, accounts = [], []
-    for number, source in enumerate(sources):
-        say(f"Checking {source.table.name}")
-        rows.append(clean(source, number, rules, database))
-        accounts.append(examine(rows[-1], rules, database))
     if not any(account.kept for account in accounts):
-        raise no_row_left(f"No row of {names} can be used.", accounts, rows, database)
+        log.add_samples()
+        raise no_row_left(f"No row of {names} can be used.", accounts)
     say("Merging pairs")
-    merge(rows, accounts, database)
+    log.merge()
     share = database.run(f"SELECT avg({DISLIKED_OF}::INT) FROM pairs")[0][0] if rule != "none" else None
-    found = warnings_of(rows, accounts, share, rules, database)
+    found = warnings_of(accounts, share, rules, log.most_common)
     if is_log:
         keep_core(config, database)
     number_ids(config, database)
@@ -77,12 +57,12 @@ def build(
     on_overlap = config.on_overlap or ("drop_from_test" if drops else "refuse")
     split(config, names, is_log, on_overlap, database)
     clean_test = config.clean_test and rule != "none"
-    kept = encode(clean_test, known(extra_kind, rule, config), database)
+    kept = encode(clean_test, known(rules.extra, rule, config), database)
     account_removed(accounts, database)
+    log.add_samples()
     sizes = {ours: database.run(f"SELECT count(*) FROM {ours}")[0][0] for ours in ("users", "items")}
-    _check_enough(sizes, kept, names, accounts, rules, rows, database, found)
-    extra = add_extra_feedback(extra_kind, rule, config, database)
-    add_samples(accounts, rows, database)
+    _check_enough(sizes, kept, names, accounts, rules, found)
+    extra = add_extra_feedback(rules.extra, rule, config, database)
     of_rows = balance(accounts, dict(kept))
     times_named = Counter(source.table.name for source in sources)
     of_rows["sources"] = [
@@ -96,9 +76,9 @@ def build(
     ]
     if config.rejected is not None:
         say(f"Writing {config.rejected}")
-        write_rejected(config.rejected, rows, database)
+        log.write_rejected(config.rejected)
     say("Writing")
-    data = _read_back(rule != "none", clean_test, extra_kind != "none", database)
+    data = _read_back(rule != "none", clean_test, rules.extra != "none", database)
     for warning in found:
         warnings.warn(warning, stacklevel=3)
     notes = [note for source in sources for note in source.table.notes] + _notes_on_ids(accounts) + hints_of(accounts)
@@ -137,18 +117,10 @@ def settings_of(config: IngestConfig) -> dict[str, Any]:
         "simulated",
         "memory_limit",
         "rejected",
+        "runner",
+        "runner_options",
     }
     return config.model_dump(mode="json", exclude=elsewhere)
-
-
-def check_columns(source: Source, rule: str, with_time: bool, config: IngestConfig) -> None:
-    """Raises DataError if a source lacks a column that the settings need beyond user and item."""
-    columns = config.columns
-    with_extra = source.table.split in (None, "train") and columns.extra_feedback != Columns().extra_feedback
-    conditions = {rule: rule != "none", "timestamp": with_time, COLUMN: with_extra}
-    for needed in (name for name, is_needed in conditions.items() if is_needed):
-        if needed not in source.values:
-            raise missing_column(needed, getattr(columns, needed), source.table.label, source.table.existing)
 
 
 def _check_enough(
@@ -157,8 +129,6 @@ def _check_enough(
     names: str,
     accounts: Sequence[Account],
     rules: Rules,
-    rows: Sequence[Rows],
-    database: Database,
     doubts: Sequence[str],
 ) -> None:
     if min(sizes.values()) < 2:
@@ -166,8 +136,6 @@ def _check_enough(
             f"The training rows of {names} have {sizes['users']} users and {sizes['items']} items. Expected at least 2 "
             "users and 2 items.",
             accounts,
-            rows,
-            database,
             doubts,
         )
     if not kept["test"]:
@@ -182,8 +150,6 @@ def _check_enough(
             f"No test row of {names} is left. Expected at least one true positive whose user and item are in training."
             f"{hint}",
             accounts,
-            rows,
-            database,
             doubts,
         )
 

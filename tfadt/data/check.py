@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tfadt.config.ingest import IngestConfig
 from tfadt.data import artifact
-from tfadt.data.build import check_columns
 from tfadt.data.database import Database
-from tfadt.data.feedback import choose_rule
 from tfadt.data.files import find_files, source_kind
 from tfadt.data.lines import compressed, first_text
+from tfadt.data.log import rules_of
 from tfadt.data.readers import read_file
-from tfadt.data.splits import check_shares, needs_time
+from tfadt.data.splits import check_shares
 from tfadt.errors import DataError
 
 
 def check_source(config: IngestConfig) -> None:
     """Reads the first megabyte of each file, as `ingest` would.
 
-    JSON is left to `ingest`, since its later objects may have keys that the first ones lack.
+    JSON is left to `ingest`, since its later objects may have keys that the first ones lack; so is what Beam reads, whose
+    workers may be the only ones that see it.
 
     Raises:
         ConfigError: If sources or settings contradict each other, or do not fit a file.
@@ -27,7 +27,9 @@ def check_source(config: IngestConfig) -> None:
     kind = source_kind(config)
     if config.extra_feedback.file is not None and not config.extra_feedback.file.is_file():
         raise DataError(f"{config.extra_feedback.file} does not exist.")
-    if kind not in ("data", "splits") or (config.data and len(config.data) == 1 and artifact.is_artifact(config.data[0])):
+    if kind not in ("data", "splits") or config.runner == "beam":
+        return
+    if config.data and len(config.data) == 1 and artifact.is_artifact(config.data[0]):
         return
     files = [file for file in find_files(config) if file.format not in ("json", "jsonl")]
     with Database([file.path for file in files], "1GB") as database:
@@ -40,6 +42,4 @@ def check_source(config: IngestConfig) -> None:
                 database.put(file.path, compressed(whole_lines, file.compression))
             sources.append(read_file(file, config, database))
     if sources:
-        rule = choose_rule(config.feedback, sources)
-        for source in sources:
-            check_columns(source, rule, source.table.split is None and needs_time(config.split), config)
+        rules_of(sources, config)

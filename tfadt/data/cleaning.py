@@ -17,11 +17,14 @@ NO_TIME = "timestamp missing, or no number and no ISO 8601 date"
 _TIME = "18446744073709551616"  # 2^64
 UNTIMED = -(2**63)
 _MANY_ROWS = 50_000_000
+_FIRST_ROWS = 10_000
 FILE_BITS, FLAG_BITS = 40, 3
-_LOW = "(key & 18446744073709551615::HUGEINT)::UBIGINT"
+SAMPLE_ROWS = 3
+"""How many rejected rows of a source are kept as samples, for each reason."""
+LOW_OF = "(key & 18446744073709551615::HUGEINT)::UBIGINT"
 TIME_OF = "(key >> 64)::BIGINT"
-PLACE_OF = f"({_LOW} >> {FLAG_BITS})::BIGINT"
-FILE_OF = f"({_LOW} >> {FILE_BITS + FLAG_BITS})::INT"
+PLACE_OF = f"({LOW_OF} >> {FLAG_BITS})::BIGINT"
+FILE_OF = f"({LOW_OF} >> {FILE_BITS + FLAG_BITS})::INT"
 DISLIKED_OF = "((key & 1) = 1)"
 KNOWN_LIKED_OF = "((key & 6) = 2)"
 UNREADABLE_KNOWN_OF = "((key & 6) = 4)"
@@ -36,11 +39,13 @@ class Rules:
         rule: The feedback that tells a false positive.
         needs_time: Whether a row without time is rejected.
         config: Settings.
+        extra: Where extra feedback comes from: `file`, `column`, `sample` or `none`.
     """
 
     rule: str
     needs_time: bool
     config: IngestConfig
+    extra: str = "none"
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,12 @@ class Rows:
         Args:
             number: Place of the source among the sources.
         """
-        place = f"(({number << FILE_BITS} + line) * {1 << FLAG_BITS} + flags)"
-        return f"coalesce(time, {UNTIMED})::HUGEINT * {_TIME} + {place}"
+        return key_of(f"coalesce(time, {UNTIMED})", f"(({number << FILE_BITS} + line) * {1 << FLAG_BITS} + flags)")
+
+
+def key_of(time: str, low: str) -> str:
+    """Returns the expression of a key, HUGEINT, of its parts `TIME_OF` and `LOW_OF`."""
+    return f"{time}::HUGEINT * {_TIME} + {low}"
 
 
 def clean(source: Source, number: int, rules: Rules, database: Database) -> Rows:
@@ -150,6 +159,7 @@ class Account:
         integers: Whether every kept id is an integer, of `user` and `item`.
         decimals: Whether one of them is then written with decimals.
         untimed, unreadable: Kept rows without a time; those of them where something stands that is none.
+        middle: Median of the dwell times in the first rows.
     """
 
     rows_in: int = 0
@@ -160,6 +170,7 @@ class Account:
     decimals: dict[str, bool] = field(default_factory=dict)
     untimed: int = 0
     unreadable: int = 0
+    middle: float = 0.0
 
     @property
     def kept(self) -> int:
@@ -197,4 +208,7 @@ def examine(rows: Rows, rules: Rules, database: Database) -> Account:
         account.untimed, account.unreadable = good["untimed"], good["unreadable"]
         if rules.rule not in ("none", "false_positive"):
             account.ranges[rules.rule] = [good["low"], good["high"]]
+        if rules.rule == "dwell_time":
+            first = f"SELECT number FROM ({rows.sql}) WHERE reason IS NULL LIMIT {_FIRST_ROWS}"
+            account.middle = database.run(f"SELECT median(number) FROM ({first})", table.label)[0][0]
     return account

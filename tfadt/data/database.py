@@ -132,6 +132,11 @@ class Database:
             columns = [column[0] for column in result.description]
             return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
+    def batches(self, sql: str, rows: int) -> pa.RecordBatchReader:
+        """Returns the rows that a statement gives, so many at a time; raises as `run` does."""
+        with self._translated("The data"):
+            return self._connection.sql(sql).to_arrow_reader(rows)
+
     def types(self, relation: str, what: str = "The data", failed: str = "cannot be read") -> Mapping[str, str]:
         """Returns column -> type of a relation (a name, or a call such as `read_parquet(...)`); raises as `run` does."""
         return {row[0]: row[1] for row in self.run(f"DESCRIBE SELECT * FROM {relation}", what, failed)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -81,8 +81,12 @@ def source_kind(config: IngestConfig) -> str:
     return kinds[0] if kinds else "simulate"
 
 
-def find_files(config: IngestConfig) -> list[File]:
+def find_files(config: IngestConfig, match: Callable[[str], Sequence[str]] | None = None) -> list[File]:
     """Returns the files of `data`, or of `train`, `valid` and `test`, in the order in which they are read.
+
+    Args:
+        config: Names them.
+        match: Returns the addresses that a remote address stands for, a file or a pattern; None refuses such addresses.
 
     Raises:
         ConfigError: If the day of a path is not named.
@@ -96,7 +100,7 @@ def find_files(config: IngestConfig) -> list[File]:
     files = {}
     for split, paths in named.items():
         for path in paths or ():
-            for found, root in _expand(path):
+            for found, root in _expand(path, match):
                 files[split, found.resolve()] = _file(found, root, split, config)
     return list(files.values())
 
@@ -117,7 +121,12 @@ def _authors_files(prefix: Path, format: str) -> dict[str | None, tuple[Path, ..
     return {}
 
 
-def _expand(path: Path) -> Iterator[tuple[Path, Path]]:
+def remote_address(path: Path) -> str | None:
+    """Returns the address that was given as a path (`s3://logs/a.csv`), None for a file of this machine."""
+    return re.sub(r"^([a-z0-9+]+):/+", r"\1://", str(path)) if _REMOTE.match(str(path)) else None
+
+
+def _expand(path: Path, match: Callable[[str], Sequence[str]] | None = None) -> Iterator[tuple[Path, Path]]:
     """Yields the files that a path stands for, each with the folder that it was found under."""
     if DATE.search(str(path)):
         raise ConfigError(f"{path} is of a day that is not named. Expected --date (ingest.date), such as --date 2026-11-28.")
@@ -131,17 +140,28 @@ def _expand(path: Path) -> Iterator[tuple[Path, Path]]:
                 "Expected files of a log, or a folder written by ingest (of a run: its folder data)."
             )
         yield from ((file, path) for file in inside)
-    elif _REMOTE.match(str(path)):
-        address = re.sub(r"^([a-z0-9+]+):/+", r"\1://", str(path))
+    elif (address := remote_address(path)) and match:
+        addresses = sorted(match(address))
+        if not addresses:
+            raise DataError(
+                f"{address} matches no file. Expected the address of a file, or a pattern such as {address}/*.csv."
+            )
+        yield from ((Path(found), _root(path)) for found in addresses)
+    elif address:
         line = _COPIES.get(address.partition(":")[0], "curl -O {}").format(shlex.quote(address))
         raise DataError(f"{address} is a remote address. Expected files: {line}")
     else:
         pattern = path.name if any(sign in str(path) for sign in "*?[") else ""
-        root = Path(*path.parts[: next((n for n, part in enumerate(path.parts) if set(part) & set("*?[")), len(path.parts))])
+        root = _root(path)
         found = sorted(file for file in root.glob(str(path.relative_to(root))) if file.is_file()) if pattern else []
         if not found:
             raise DataError(f"{path} {'matches no file' if pattern else 'does not exist'}.")
         yield from ((file, root) for file in found)
+
+
+def _root(path: Path) -> Path:
+    """Returns the part of a pattern before its first sign."""
+    return Path(*path.parts[: next((n for n, part in enumerate(path.parts) if set(part) & set("*?[")), len(path.parts))])
 
 
 def _is_log(path: Path) -> bool:

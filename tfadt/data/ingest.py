@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,12 @@ from tfadt.data.columnar import read_table
 from tfadt.data.database import Database
 from tfadt.data.files import find_files, named_file, source_kind
 from tfadt.data.interactions import InteractionData
+from tfadt.data.log import LocalLog, Progress
 from tfadt.data.manual_files import manual_files
 from tfadt.data.readers import as_source, read_file
 from tfadt.data.simulated import simulate
 from tfadt.data.splits import check_shares
 from tfadt.errors import ConfigError
-
-Progress = Callable[[str], None]
 
 
 def ingest(
@@ -50,19 +49,23 @@ def ingest(
         ConfigError: If the sources or settings contradict each other.
         DataError: If the input cannot be used.
         OutOfMemoryError: If it fits neither into `memory_limit` nor on the disk.
+        WorkerError: If workers of Apache Beam did not come to an end.
     """
-    say = on_progress or (lambda line: None)
+    say = on_progress or _silent
     is_config, is_path = isinstance(source, IngestConfig), isinstance(source, str | Path | list | tuple)
     config = _with_settings(source if is_config else IngestConfig(), settings | ({"data": source} if is_path else {}))
     if source is not None and not is_config and not is_path:
         return from_frame(source, config)
     check_shares(config.split)
     kind = source_kind(config)
+    _check_runner(kind, config)
     if kind == "data" and config.data is not None and len(config.data) == 1 and artifact.is_artifact(config.data[0]):
         say(f"Loading {config.data[0]}")
         data = artifact.load(config.data[0])
         _check_same_settings(data.manifest, config)
         return data
+    if config.runner == "beam":
+        return _with_beam(kind, config, say, folder)
     files = find_files(config) if kind in ("data", "splits") else []
     with Database([*(file.path for file in files), *_beside(config)], config.memory_limit, folder) as database:
         if files:
@@ -72,7 +75,7 @@ def ingest(
                 sources.append(read_file(file, config, database))
         else:
             sources = [as_source(table, config, database) for table in _tables(kind, config, say, database)]
-        return build(sources, kind == "dataset", config, say, database)
+        return build(LocalLog(sources, config, say, database), kind == "dataset", config, say, database)
 
 
 def from_frame(frame: Any, config: IngestConfig | None = None) -> InteractionData:
@@ -88,10 +91,11 @@ def from_frame(frame: Any, config: IngestConfig | None = None) -> InteractionDat
         DataError: If the frame cannot be used.
     """
     config = config or IngestConfig()
+    _check_runner("DataFrame", config)
     check_shares(config.split)
     with Database(_beside(config), config.memory_limit) as database:
         source = as_source(read_table("The DataFrame", frame, database), config, database)
-        return build([source], False, config, lambda line: None, database)
+        return build(LocalLog([source], config, _silent, database), False, config, _silent, database)
 
 
 def source_files(config: IngestConfig) -> list[Path]:
@@ -107,6 +111,34 @@ def source_files(config: IngestConfig) -> list[Path]:
     else:
         files = [file.path for file in find_files(config)] if kind != "simulate" else []
     return files if config.extra_feedback.file is None else [*files, config.extra_feedback.file]
+
+
+def _check_runner(kind: str, config: IngestConfig) -> None:
+    """Refuses sources that Beam does not read, and options of Beam without it."""
+    if config.runner == "beam" and kind not in ("data", "splits"):
+        raise ConfigError(
+            "ingest.runner = 'beam' reads files: it expects ingest.data, or ingest.train, valid and test. Received: "
+            f"{kind if kind == 'DataFrame' else f'ingest.{kind}'}."
+        )
+    if config.runner != "beam" and config.runner_options:
+        raise ConfigError(
+            f"ingest.runner_options are options of Apache Beam. Expected none for ingest.runner = '{config.runner}'. "
+            f"Received: {' '.join(config.runner_options)}."
+        )
+
+
+def _with_beam(kind: str, config: IngestConfig, say: Progress, folder: Path | None) -> InteractionData:
+    try:
+        from tfadt.data.beam_log import BeamLog, match
+    except ModuleNotFoundError as error:
+        raise ConfigError("ingest.runner = 'beam' needs Apache Beam: pip install 'tfadt[beam]'.") from error
+    files = find_files(config, match)
+    with Database(_beside(config), config.memory_limit, folder) as database, BeamLog(files, config, say, database) as log:
+        return build(log, False, config, say, database)
+
+
+def _silent(line: str) -> None:
+    """Says nothing of the progress."""
 
 
 def _beside(config: IngestConfig) -> list[Path]:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tfadt.config.ingest import IngestConfig
-from tfadt.data.cleaning import DISLIKED_OF, FILE_OF, NO_TIME, TIME_OF, UNTIMED, Account, Rows
+from tfadt.data.cleaning import DISLIKED_OF, FILE_OF, NO_TIME, PLACE_OF, SAMPLE_ROWS, TIME_OF, UNTIMED, Account, Rows
 from tfadt.data.database import Database
 from tfadt.data.files import SPLITS
 from tfadt.data.splits import keep_a_test_pair, split_sql
+from tfadt.data.tables import Source
 from tfadt.errors import DataError
 
 DUPLICATE = "duplicate pair"
@@ -20,24 +21,38 @@ _AT_ONCE = 64
 
 
 def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database) -> None:
-    """Makes the table `pairs` (`part`, `user`, `item`, `key`, `n` rows), each pair once: its latest row.
-
-    Without times, or at equal ones, the last row counts. Where a pair has several rows, those without a readable time are
-    rejected, since it cannot be told which is the latest. The table `removed` (`key`, `why`) takes the rows that are
-    rejected from here on.
-    """
-    integers = {ours: all(account.integers.get(ours, True) for account in accounts) for ours in ("user", "item")}
+    """Makes the tables of `merge_rows` of the rows of each source, and puts those that lost their pair into the accounts."""
+    integers = {ours: all_integers(ours, accounts) for ours in ("user", "item")}
     untimed = any(account.untimed for account in accounts)
     selects = []
     for number, source in enumerate(rows):
-        split = source.source.table.split
         ids = ", ".join(f"{_id(source, o, integers[o], accounts[number])} AS {o}" for o in ("user", "item"))
         selects.append(
-            f"SELECT {SPLITS.index(split) if split else 0}::TINYINT AS part, {ids}, {source.key(number)} AS key "
+            f"SELECT {part_of(source.source)} AS part, {ids}, {source.key(number)} AS key "
             f"FROM ({source.sql}) WHERE reason IS NULL"
         )
     sources = [source.source for source in rows]
     names = ", ".join(source.table.name for source in sources[:3]) + (", ..." if len(sources) > 3 else "")
+    merge_rows(selects, untimed, names, database)
+    account_duplicates(accounts, database)
+    repeating = [select for select, account in zip(selects, accounts, strict=True) if account.rejected[DUPLICATE]]
+    if repeating:
+        find_duplicates(repeating, database)
+
+
+def merge_rows(selects: Sequence[str], untimed: bool, names: str, database: Database) -> None:
+    """Makes the table `pairs` (`part`, `user`, `item`, `key`, `n` rows), each pair once: its latest row.
+
+    Without times, or at equal ones, the last row counts. Where a pair has several rows, those without a readable time are
+    rejected, since it cannot be told which is the latest. The table `removed` (`key`, `why`) takes the rows that are
+    rejected from here on; `duplicates` (`place`) is for the first rows of each source that lost their pair.
+
+    Args:
+        selects: SELECTs of `part`, `user`, `item`, `key`: the rows.
+        untimed: Whether rows may have no time.
+        names: What they are called, for errors.
+        database: Reads them.
+    """
     timed = f"count(*) FILTER ({TIME_OF} = {UNTIMED})" if untimed else "0"
     grouped = f"max(key) AS key, count(*)::UINTEGER AS n, {timed}::UINTEGER AS untimed"
     batches = [selects[start : start + _AT_ONCE] for start in range(0, len(selects), _AT_ONCE)]
@@ -48,18 +63,46 @@ def merge(rows: Sequence[Rows], accounts: Sequence[Account], database: Database)
         sums = "max(key) AS key, sum(n)::UINTEGER AS n, sum(untimed)::UINTEGER AS untimed"
         database.run(f"CREATE OR REPLACE TABLE pairs AS SELECT part, user, item, {sums} FROM pairs GROUP BY ALL", names)
     database.run("CREATE TABLE removed (key HUGEINT, why VARCHAR)")
+    database.run("CREATE TABLE duplicates (place BIGINT)")
     if untimed:
         mixed = "SELECT part, user, item FROM pairs WHERE n > 1 AND untimed > 0"
         for select in selects:
             lost = f"SELECT key, '{NO_TIME}' FROM ({select}) SEMI JOIN ({mixed}) USING (part, user, item)"
             database.run(f"INSERT INTO removed {lost} WHERE {TIME_OF} = {UNTIMED}", names)
         database.run("DELETE FROM pairs WHERE n > 1 AND n = untimed")
+
+
+def find_duplicates(selects: Sequence[str], database: Database) -> None:
+    """Fills the table `duplicates` with the first rows of each source, among those selected, that lost their pair."""
+    # A table of its own, so that the database knows how few they are and looks them up rather than the rows.
+    database.run("CREATE TEMP TABLE repeated AS SELECT part, user, item, key AS latest FROM pairs WHERE n > 1")
+    for select in selects:
+        lost = f"FROM ({select}) JOIN repeated USING (part, user, item) WHERE key <> latest AND {TIME_OF} <> {UNTIMED}"
+        database.run(
+            f"INSERT INTO duplicates SELECT unnest(min({PLACE_OF}, {SAMPLE_ROWS})) {lost} GROUP BY {FILE_OF}",
+        )
+    database.run("DROP TABLE repeated")
+
+
+def account_duplicates(accounts: Sequence[Account], database: Database) -> None:
+    """Puts how many rows of each source lost their pair into the accounts."""
     counts = dict(
         database.run(f"SELECT {FILE_OF}, count(*) FROM (FROM pairs SELECT key UNION ALL FROM removed SELECT key) GROUP BY 1")
     )
     for number, account in enumerate(accounts):
         if repeated := account.kept - counts.get(number, 0):
             account.rejected[DUPLICATE] = repeated
+
+
+def all_integers(ours: str, accounts: Sequence[Account]) -> bool:
+    """Returns whether the ids of all sources, of `user` or `item`, are integers."""
+    return all(account.integers.get(ours, True) for account in accounts)
+
+
+def part_of(source: Source) -> str:
+    """Returns the number, TINYINT, of the split that a source is; 0 of a log."""
+    split = source.table.split
+    return f"{SPLITS.index(split) if split else 0}::TINYINT"
 
 
 def _id(rows: Rows, ours: str, is_integer: bool, account: Account) -> str:

@@ -3,74 +3,76 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from tfadt.data.cleaning import FILE_BITS, FILE_OF, PLACE_OF, Account, Rows
+from tfadt.data.cleaning import FILE_BITS, PLACE_OF, SAMPLE_ROWS, Rows
 from tfadt.data.database import Database, text
-from tfadt.data.files import SPLITS
 from tfadt.data.pairs import DUPLICATE
+from tfadt.data.tables import Source
 from tfadt.errors import DataError
 
-SAMPLE_ROWS, SAMPLE_LENGTH = 3, 200
-_LINE_OF = f"({PLACE_OF} & {(1 << FILE_BITS) - 1})"
+SAMPLE_LENGTH = 200
+Samples = dict[str, list[dict[str, Any]]]
+"""Reason -> `line` and `text` of the first rows that were rejected for it."""
 
 
-def add_samples(accounts: Sequence[Account], rows: Sequence[Rows], database: Database) -> None:
-    """Puts number and text of the first rejected rows of each reason into the accounts."""
-    merged = "removed" in {name for (name,) in database.run("SHOW TABLES")}
-    if merged and any(account.rejected[DUPLICATE] for account in accounts):
-        # A table of its own, so that the database knows how few they are and looks them up rather than the rows.
-        database.run(
-            "CREATE OR REPLACE TEMP TABLE repeated AS SELECT part, u.id::VARCHAR AS user, i.id::VARCHAR AS item, key "
-            "FROM pairs AS p JOIN all_users AS u ON p.user = u.code JOIN all_items AS i ON p.item = i.code WHERE p.n > 1"
-        )
-    for number, (account, source) in enumerate(zip(accounts, rows, strict=True)):
-        if not account.rejected:
-            continue
-        rejected = f"SELECT line, reason AS why FROM ({source.sql}) WHERE reason IS NOT NULL"
-        if merged:
-            rejected += f" UNION ALL SELECT {_LINE_OF}, why FROM removed WHERE {FILE_OF} = {number}"
-        found = database.run(f"SELECT why, arg_min(line, line, {SAMPLE_ROWS}) FROM ({rejected}) GROUP BY why")
-        lines = {why: list(places) for why, places in found}
-        if account.rejected[DUPLICATE] and merged and (lost := _first_duplicates(source, number, database)):
-            lines[DUPLICATE] = lost
-        texts = _texts(source, sorted({line for places in lines.values() for line in places}), database)
-        of_file = source.source.table.lines
-        for why, places in lines.items():
-            account.samples[why] = [
-                {"line": of_file.number(line) if of_file else line, "text": texts.get(line, "")} for line in places
-            ]
-        for line, defect, content in of_file.broken if of_file else ():
-            sample = account.samples.setdefault(defect, [])
-            if len(sample) < SAMPLE_ROWS:
-                sample.append({"line": line, "text": content[:SAMPLE_LENGTH]})
+def first_removed(database: Database) -> dict[int, dict[str, list[int]]]:
+    """Returns the lines of the first rows that merging and splitting removed, by the number of their source and by reason.
 
-
-def _first_duplicates(source: Rows, number: int, database: Database) -> list[int]:
-    """Returns the first rows of a source that lost their pair to another row."""
-    split = source.source.table.split
-    ids = ", ".join(f"{source.text(ours)} AS {ours}" for ours in ("user", "item"))
-    kept = f"FROM repeated WHERE part = {SPLITS.index(split) if split else 0}"
+    Args:
+        database: Has the tables `removed` and `duplicates`.
+    """
     found = database.run(
-        f"SELECT line FROM (SELECT line, {ids} FROM ({source.sql}) WHERE reason IS NULL AND time IS NOT NULL) "
-        f"JOIN ({kept}) USING (user, item) WHERE {FILE_OF} <> {number} OR {_LINE_OF} <> line "
-        f"ORDER BY line LIMIT {SAMPLE_ROWS}"
+        f"SELECT place >> {FILE_BITS}, why, min(place & {(1 << FILE_BITS) - 1}, {SAMPLE_ROWS}) FROM (SELECT {PLACE_OF} AS "
+        f"place, why FROM removed UNION ALL SELECT place, '{DUPLICATE}' FROM duplicates) GROUP BY ALL"
     )
-    return [line for (line,) in found]
+    lines: dict[int, dict[str, list[int]]] = {}
+    for number, why, places in found:
+        lines.setdefault(number, {})[why] = list(places)
+    return lines
 
 
-def _texts(source: Rows, lines: Sequence[int], database: Database) -> dict[int, str]:
+def samples_of_rows(rows: Rows, removed: Mapping[str, Sequence[int]], database: Database) -> Samples:
+    """Returns number and text of the first rejected rows of a source, by reason.
+
+    Args:
+        rows: The rows.
+        removed: Lines of those that were removed later.
+        database: Reads them.
+    """
+    found = f"SELECT reason, min(line, {SAMPLE_ROWS}) FROM ({rows.sql}) WHERE reason IS NOT NULL GROUP BY reason"
+    samples = samples_of(rows.source, {**dict(database.run(found)), **removed}, database)
+    of_file = rows.source.table.lines
+    for line, defect, content in of_file.broken if of_file else ():
+        sample = samples.setdefault(defect, [])
+        if len(sample) < SAMPLE_ROWS:
+            sample.append({"line": line, "text": content[:SAMPLE_LENGTH]})
+    return samples
+
+
+def samples_of(source: Source, lines: Mapping[str, Sequence[int]], database: Database) -> Samples:
+    """Returns number and text of lines of a source, by reason."""
+    texts = _texts(source, sorted({line for places in lines.values() for line in places}), database)
+    of_file = source.table.lines
+    return {
+        why: [{"line": of_file.number(line) if of_file else line, "text": texts.get(line, "")} for line in places]
+        for why, places in lines.items()
+    }
+
+
+def _texts(source: Source, lines: Sequence[int], database: Database) -> dict[int, str]:
     if not lines:
         return {}
     listed = ", ".join(map(str, lines))
     cut = f"CASE WHEN length(text) > {SAMPLE_LENGTH} THEN left(text, {SAMPLE_LENGTH}) || '...' ELSE text END"
     found = f"SELECT line, {cut} FROM ({_as_they_stand(source)}) WHERE line IN ({listed})"
-    return dict(database.run(f"{found} LIMIT {len(lines)}", source.source.table.label))
+    return dict(database.run(f"{found} LIMIT {len(lines)}", source.table.label))
 
 
-def _as_they_stand(source: Rows) -> str:
-    table = source.source.table
+def _as_they_stand(source: Source) -> str:
+    table = source.table
     if table.lines is None:
         return f"SELECT __line AS line, __text AS text FROM ({table.sql})"
     return f"SELECT row_number() OVER () AS line, __text AS text FROM ({table.lines.sql})"
@@ -111,7 +113,7 @@ def write_rejected(path: Path, rows: Sequence[Rows], database: Database) -> None
                 )
         selects.append(
             f"SELECT {text(table.label)} AS file, {line} AS line, reason, text "
-            f"FROM ({rejected}) JOIN ({_as_they_stand(source)}) USING (line)"
+            f"FROM ({rejected}) JOIN ({_as_they_stand(source.source)}) USING (line)"
         )
     written = database.workspace / "rejected.csv"
     database.run(
