@@ -181,14 +181,13 @@ class BeamLog(Log):
         config, folder, groups = self._config, self._folder, min(len(self._inputs), _MOST_GROUPS)
 
         def steps(pipeline: beam.Pipeline) -> beam.PCollection:
-            # Reshuffled, so that a worker does not take all files.
-            inputs = pipeline | "Files" >> beam.Create(self._inputs) | "Spread" >> beam.Reshuffle()
+            inputs = pipeline | "Files" >> beam.Create(self._inputs)
             sources = inputs | "Look" >> beam.Map(_look, config)
-            rules = sources | "All sources" >> beam.combiners.ToList() | "Rules" >> beam.Map(_rules, config)
+            rules = sources | "All sources" >> _together() | "Rules" >> beam.Map(_rules, config)
             rows, accounts = inputs | "Read" >> beam.FlatMap(_read, beam.pvalue.AsSingleton(rules), groups).with_outputs(
                 _ACCOUNTS, main="rows"
             )
-            kinds = accounts | "All accounts" >> beam.combiners.ToList() | "Kinds" >> beam.Map(_kinds)
+            kinds = accounts | "All accounts" >> _together() | "Kinds" >> beam.Map(_kinds)
             grouped = rows | "Group" >> beam.GroupByKey()
             merged = grouped | "Merge" >> beam.FlatMap(_merge, beam.pvalue.AsSingleton(kinds), folder, config.memory_limit)
             return (sources, accounts, merged) | beam.Flatten()
@@ -203,8 +202,7 @@ class BeamLog(Log):
         """Returns what a function gives of each of the elements, on the workers."""
 
         def steps(pipeline: beam.Pipeline) -> beam.PCollection:
-            spread = pipeline | "Files" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
-            return spread | name >> beam.Map(function, self._config, *arguments)
+            return pipeline | "Files" >> beam.Create(elements) | name >> beam.Map(function, self._config, *arguments)
 
         return self._run(steps)
 
@@ -212,7 +210,7 @@ class BeamLog(Log):
         """Returns the results of a pipeline; raises the error of the first file that has one."""
         path = FileSystems.join(self._folder, f"results-{uuid.uuid4().hex}")
         pipeline = beam.Pipeline(options=self._options)
-        _ = steps(pipeline) | "All results" >> beam.combiners.ToList() | "Results" >> beam.Map(_save, path)
+        _ = steps(pipeline) | "All results" >> _together() | "Results" >> beam.Map(_save, path)
         try:
             state = pipeline.run().wait_until_finish()
         except Exception as error:  # Whatever a worker raises, as each runner tells it.
@@ -227,6 +225,11 @@ class BeamLog(Log):
         if failed:
             raise getattr(errors, failed[0]["error"])(failed[0]["message"])
         return results
+
+
+def _together() -> beam.PTransform:
+    """Makes one list of what there is, and nothing of nothing."""
+    return beam.combiners.ToList().without_defaults()
 
 
 def _options(flags: Sequence[str]) -> tuple[PipelineOptions, str | None]:
