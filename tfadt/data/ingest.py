@@ -65,7 +65,7 @@ def ingest(
         _check_same_settings(data.manifest, config)
         return data
     if config.runner == "beam":
-        return _with_beam(kind, config, say, folder)
+        return _with_beam(config, say, folder)
     files = find_files(config) if kind in ("data", "splits") else []
     with Database([*(file.path for file in files), *_beside(config)], config.memory_limit, folder) as database:
         if files:
@@ -127,7 +127,7 @@ def _check_runner(kind: str, config: IngestConfig) -> None:
         )
 
 
-def _with_beam(kind: str, config: IngestConfig, say: Progress, folder: Path | None) -> InteractionData:
+def _with_beam(config: IngestConfig, say: Progress, folder: Path | None) -> InteractionData:
     try:
         from tfadt.data.beam_log import BeamLog, match
     except ModuleNotFoundError as error:
