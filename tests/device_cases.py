@@ -44,7 +44,7 @@ _SIZES = {
     "nmtr": {"embedding_dim": 8},
 }
 CASES: dict[str, dict[str, Any]] = {
-    "gmf-t_ce": {**_SHARED, "objective": "softmax"},
+    "gmf-t_ce": {**_SHARED, "objective": "softmax", "epochs": 15 if "TFADT_SOAK_DEVICES" in os.environ else 5},
 }
 """What `make test` trains."""
 MORE: dict[str, dict[str, Any]] = {

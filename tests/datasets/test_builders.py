@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from soak import SOAK
 
 from tfadt.errors import ConfigError, DataError
 
@@ -270,6 +271,7 @@ def test_one_log_in_several_formats_is_not_read_twice(prepare, tmp_path: Path) -
         prepare("amazon_book/raw", manual)
 
 
+@SOAK
 def test_tfds_build(tmp_path: Path) -> None:
     """The command that TensorFlow Datasets brings, in a process of its own."""
     for name in ("adressa", "amazon_book", "yelp", "modcloth"):

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from soak import EXAMPLES
 
 from tfadt.config.ingest import IngestConfig
 from tfadt.data.cleaning import Account, Rules, rows_sql
@@ -256,14 +257,14 @@ RECORDS = st.dictionaries(st.sampled_from(NAMES), VALUES).map(lambda record: jso
     size=st.integers(1, 200),
 )
 @example(kind="csv", rows=[["1", '"'], ["2", 'x"y', '"a', "4"], ["1", "2", "3", "4"]], separator=",", size=200)
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3 * EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_line_is_lost(kind: str, rows: list[list[str]], separator: str, size: int, read) -> None:
     lines = [separator.join(row).replace("\n", " ").encode("utf-8", "surrogatepass") for row in rows]
     check(kind, lines, size, read)
 
 
 @given(lines=st.lists(st.one_of(RECORDS, st.binary(max_size=8)), max_size=8), size=st.integers(1, 200))
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3 * EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_object_is_lost(lines: list[bytes], size: int, read) -> None:
     check("json", [line.replace(b"\n", b"") for line in lines], size, read)
 

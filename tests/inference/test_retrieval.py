@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from soak import EXAMPLES
+from soak import EXAMPLES, SOAK
 
 from tfadt.errors import ConfigError, DataError
 from tfadt.inference import retrieval, tfrs
@@ -121,7 +121,7 @@ assert index(tf.constant([[3.0]]))[1].numpy().tolist() == [[1]]
 """
 
 
-@pytest.mark.parametrize(("legacy", "keras"), [("", "keras."), ("1", "tf_keras.")])
+@pytest.mark.parametrize(("legacy", "keras"), [("", "keras."), pytest.param("1", "tf_keras.", marks=SOAK)])
 def test_keras_is_the_same_object_before_and_after_the_import(legacy, keras, monkeypatch):
     monkeypatch.setenv("TF_USE_LEGACY_KERAS", legacy)
     code = IMPORT.format(keras=keras)

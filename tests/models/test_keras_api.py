@@ -15,7 +15,6 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
-from tfadt.models.neumf import NeuMF
 from tfadt.optimizers.deferred_adam import DeferredAdam
 
 
@@ -189,16 +188,6 @@ def test_the_summary_lists_the_weights(data):
     lines = []
     make(GMF, data).summary(print_fn=lines.append)
     assert any("user_table" in line and "(20, 8)" in line and "160" in line for line in lines)
-
-
-def test_mixed_precision_by_keras_global_policy(data):
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    try:
-        model = compiled(data, NeuMF)
-        losses = model.fit(data, epochs=3, batch_size=16).history["loss"]
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-    assert np.isfinite(losses).all()
 
 
 def test_what_does_not_apply_says_what_to_do(data, pairs, tmp_path):

@@ -11,6 +11,7 @@ from soak import EVERY
 
 from tfadt.denoising.truncated import TCE
 from tfadt.errors import ConfigError
+from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
 from tfadt.models.neumf import NeuMF
 from tfadt.optimizers.deferred_adam import DeferredAdam
@@ -76,7 +77,7 @@ def test_a_cosine_of_the_learning_rate_spans_the_run_and_is_the_same_under_both_
         learning_rate(0.02, "linear")
 
 
-@MODELS
+@pytest.mark.parametrize("cls", SMALL if EVERY else (GMF, CDAE), ids=lambda cls: cls.__name__)
 def test_the_penalty_makes_rows_shorter_and_is_not_in_the_reported_loss(cls):
     data, lengths, losses = checkerboard(), [], []
     for l2 in (0.0, 1.0):
