@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from report_cases import Page, unknown_in_figures, unknown_numbers
+from soak import EVERY
 from typer.testing import CliRunner
 
 import tfadt
@@ -17,6 +18,7 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.plans import plans
+from tfadt.report.page import write_page
 from tfadt.study.budget import BUDGETS, ROWS, defaults
 from tfadt.study.injection import Injection, plan_injection, separation
 from tfadt.study.progress import Countdown, CountedSearch, duration
@@ -60,12 +62,24 @@ class Killed(BaseException):
     """What no handler of ours catches: the process is gone."""
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    out = tmp_path_factory.mktemp("study") / "study"
-    result = study(out)
+def uncut(out, base):
+    result = study(out, base=base)
     assert result.exit_code == 0, result.output
     return out, result.output
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return uncut(tmp_path_factory.mktemp("study") / "study", SMALL)
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory):
+    return uncut(tmp_path_factory.mktemp("solved") / "study", SOLVED)
+
+
+BASES = pytest.mark.parametrize(("uncut_study", "base"), [("solved", SOLVED), *([("finished", SMALL)] if EVERY else [])])
+"""Studies of closed forms, and in `make soak` of a model that trains by steps as well."""
 
 
 def test_a_study_says_what_it_will_do_and_trains_every_row_with_its_best_settings(finished):
@@ -117,28 +131,31 @@ def test_the_same_command_trains_nothing_twice(finished, monkeypatch):
     assert figures(out) == before
 
 
-def test_a_study_that_was_killed_in_every_phase_ends_with_the_same_figures(finished, tmp_path):
-    out, expected = tmp_path / "study", figures(finished[0])
-    # Before the search, after it, in the midst of the trainings, and before the page.
+@BASES
+def test_a_study_that_was_killed_in_every_phase_ends_with_the_same_figures(uncut_study, base, request, tmp_path):
+    out, expected = tmp_path / "study", figures(request.getfixturevalue(uncut_study)[0])
+    # Before the search, after it, in the midst of the trainings, on injected noise and after it, and before the page.
     for place in (
         "study.study._countdown",
         "study.study._train",
         "experiments.trainings.measure",
+        *(["study.study.injected_config", "study.study.caught"] if base is SOLVED else []),
         "study.study.write_page",
     ):
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(f"tfadt.{place}", kill)
+            patched.setattr(f"tfadt.{place}", kill_the_last if place.endswith("write_page") else kill)
             with pytest.raises(Killed):
-                study(out)
+                study(out, base=base)
         assert not (out / "report.html").exists()
-    result = study(out)
+    result = study(out, base=base)
     assert result.exit_code == 0, result.output
     found = figures(out)
     found["config"]["ingest"]["data"] = expected["config"]["ingest"]["data"]
     assert found == expected
 
 
-def test_a_study_in_two_processes_has_the_figures_of_one_in_one(finished, tmp_path, monkeypatch):
+@BASES
+def test_a_study_in_two_processes_has_the_figures_of_one_in_one(uncut_study, base, request, tmp_path, monkeypatch):
     def here(task, contents, jobs, listeners):
         """Does the tasks in this process, the last one first: tests of processes have real ones."""
         module, _, name = task.partition(":")
@@ -152,15 +169,16 @@ def test_a_study_in_two_processes_has_the_figures_of_one_in_one(finished, tmp_pa
 
     for user in ("tuning.search", "experiments.trainings"):
         monkeypatch.setattr(f"tfadt.{user}.side_by_side", here)
-    out, expected = tmp_path / "study", figures(finished[0])
-    result = study(out, jobs=2)
+    alone, printed = request.getfixturevalue(uncut_study)
+    out, expected = tmp_path / "study", figures(alone)
+    result = study(out, jobs=2, base=base)
     assert result.exit_code == 0, result.output
     assert "on this machine, in 2 processes." in result.output
-    assert "gmf-t_ce trial 0" in result.output
-    assert "5 trainings in 2 processes" in result.output
+    assert f"{'ease-standard' if base is SOLVED else 'gmf-t_ce'} trial 0" in result.output
+    assert f"{4 if base is SOLVED else 5} trainings in 2 processes" in result.output
     # The last is finished first, and yet told in the order of one process.
     told = [line.partition(":")[0] for line in result.output.splitlines() if ": recall@5 " in line]
-    assert told == [line.partition(":")[0] for line in finished[1].splitlines() if ": recall@5 " in line]
+    assert told == [line.partition(":")[0] for line in printed.splitlines() if ": recall@5 " in line]
     found = figures(out)
     found["config"]["ingest"]["data"] = expected["config"]["ingest"]["data"]
     assert found == expected
@@ -170,15 +188,16 @@ def kill(*_, **__):
     raise Killed
 
 
-def test_a_study_tries_its_policies_on_noise_of_known_truth_and_goes_on_with_it_after_a_kill(tmp_path):
-    out = tmp_path / "study"
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tfadt.study.study.caught", kill)
-        with pytest.raises(Killed):
-            study(out, base=SOLVED)
-    result = study(out, base=SOLVED)
-    assert result.exit_code == 0, result.output
-    assert "and 2 on a copy of the log with injected noise: about " in result.output
+def kill_the_last(results, folder, title=None):
+    """Kills before the page of the study, not before that of its run on injected noise, which has no title of its own."""
+    if title is not None:
+        raise Killed
+    write_page(results, folder)
+
+
+def test_a_study_tries_its_policies_on_noise_of_known_truth(solved):
+    out, printed = solved
+    assert "and 2 on a copy of the log with injected noise: about " in printed
     results = json.loads((out / "results.json").read_text())
     injected = results["injected"]
     assert [(each["model"], each["policy"]) for each in injected["policies"]] == [
