@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-EXAMPLES = int(os.environ.get("TFADT_SOAK_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("TFADT_SOAK_EXAMPLES", "8"))
 """Random cases of a property of which each case reads files or traces a graph."""
 EVERY = "TFADT_SOAK_EVERY" in os.environ
 """Whether every model meets every policy, objective and rule; else each of them comes up, not every combination."""

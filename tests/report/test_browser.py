@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 from report_cases import SCRIPT
+from soak import EVERY
 
 pytest.importorskip("playwright")
 pytest.importorskip("axe_playwright_python")
@@ -13,6 +14,11 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (apt-
 WIDTHS = (400, 1400)
 SCHEMES = ("light", "dark")
 RUNS = ("judged", "unjudged")
+
+
+def pairs_of(views):
+    """Returns one run in every view and the other in the first; in `make soak` both in every one."""
+    return [(name, view) for name in RUNS for view in (views if EVERY or name == "judged" else views[:1])]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +64,7 @@ def test_the_page_opens_from_disk_in_silence(opened, name):
     assert asked == [page.url]
 
 
-@pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("name", "width"), pairs_of(WIDTHS))
 def test_nothing_is_wider_than_the_screen(opened, name, width):
     page, _, _ = opened(name, width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -68,8 +73,7 @@ def test_nothing_is_wider_than_the_screen(opened, name, width):
     assert page.evaluate(f"{wider} > {width}).map(e => e.outerHTML.slice(0, 80))") == []
 
 
-@pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(("name", "scheme"), pairs_of(SCHEMES))
 def test_axe_finds_no_fault(opened, name, scheme):
     from axe_playwright_python.sync_playwright import Axe
 
