@@ -48,19 +48,20 @@ def round32(key: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
 def derive_key(seed: int, stream: int, counter: tf.Tensor) -> tf.Tensor:
     """Returns the uint32 key of one use (`stream`) at one `counter` (an epoch or a step, int64, any shape)."""
-    return hash32(tf.constant(_start(seed, stream), tf.uint32), counter)
+    return hash32(tf.constant(starts(seed, [stream])[0]), counter)
 
 
-def derive_keys(seed: int, streams: Sequence[int], counter: tf.Tensor) -> list[tf.Tensor]:
-    """Returns what `derive_key` does for each stream: hashed together, which is a graph of a few operations for all."""
-    starts = np.array([_start(seed, stream) for stream in streams], np.uint32)
-    keys = hash32(tf.constant(starts.reshape(-1, *[1] * counter.shape.rank)), counter)
-    return [keys[n] for n in range(len(streams))]
+def derive_keys(starts: tf.Tensor, counter: tf.Tensor) -> list[tf.Tensor]:
+    """Returns the key that `derive_key` gives for each of n streams, hashed together, given their `starts`, uint32 `[n]`."""
+    keys = hash32(tf.reshape(starts, [-1, *[1] * counter.shape.rank]), counter)
+    return [keys[n] for n in range(starts.shape[0])]  # GPUs have no Unpack of uint32
 
 
-def _start(seed: int, stream: int) -> int:
+def starts(seed: int, streams: Sequence[int]) -> np.ndarray:
+    """Returns what the keys of each stream are hashed from, uint32 `[n]`."""
     mask = 0xFFFFFFFF
-    return ((seed & mask) * 0x9E3779B1 + (seed >> 32) * 0x7FEB352D + stream * 0x632BE5AB + 0x165667B1) & mask
+    of_seed = (seed & mask) * 0x9E3779B1 + (seed >> 32) * 0x7FEB352D + 0x165667B1
+    return np.array([(of_seed + stream * 0x632BE5AB) & mask for stream in streams], np.uint32)
 
 
 def scale(hashed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
