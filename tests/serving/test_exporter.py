@@ -34,7 +34,7 @@ def served(exports):
     return functools.cache(lambda model: load_served(exports[model]))
 
 
-COMMON = ["recommend", "recommend_excluding", "score", "denoise"]
+COMMON = ["recommend", "recommend_excluding", "recommend_integer", "score", "denoise"]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -241,6 +241,7 @@ def test_weights_that_are_no_numbers_are_not_exported(tmp_path):
         (("recomend",), "Unknown signature 'recomend'. Did you mean 'recommend'?"),
         (("recommend_from_history",), "NeuMF cannot rank for users whom training did not know"),
         (("recommend_colliding",), "the model was not trained with warm-up and collide.enabled"),
+        (("recommend_integer",), "cannot be exported: each item_id must be an integer, and there is 'i00'."),
     ],
 )
 def test_a_signature_that_cannot_be_had_is_told(signatures, message, tmp_path):

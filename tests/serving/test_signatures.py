@@ -1,11 +1,14 @@
 """The served functions against the model's own ranking, and against rankings by hand on the checkerboard."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import SMALL, checkerboard, make
+from placement import on_host
 from soak import EVERY
 
 from tfadt.data.interactions import InteractionData, Interactions, Vocabulary
@@ -57,6 +60,28 @@ def test_seen_items_come_back_when_they_are_not_excluded(model):
     expected = model.rank([3, 4], K, exclude_seen=False)
     found = serve(model, exclude_seen=False).recommend(users(3, 4))
     assert found["item_ids"].numpy().tolist() == id_bytes(DATA.items.decode(expected.items)).tolist()
+
+
+def test_integer_ids_get_the_same_as_their_text(model):
+    items = np.array([7, 3, 2**60 + 1, *range(100, 113)])  # in no order
+    data = replace(DATA, items=Vocabulary(items, "item_id"))
+    served = serve(model, data)
+    asked = np.array([*DATA.users.ids[::-1], 99, -1, np.iinfo(np.int64).max, np.iinfo(np.int64).min])
+    found, texts = served.recommend_integer(tf.constant(asked)), served.recommend(tf.constant(asked.astype(str)))
+    assert found["item_ids"].dtype == tf.int64
+    assert found["item_ids"].numpy().astype(str).tolist() == texts["item_ids"].numpy().astype(str).tolist()
+    np.testing.assert_allclose(found["scores"], texts["scores"], rtol=1e-6)
+    assert found["known_user"].numpy().tolist() == [True] * 20 + [False] * 4
+    longer = serve(model, data, k=20).recommend_integer(tf.constant(DATA.users.ids[:1]))
+    empty = longer["scores"].numpy() == np.float32(NOTHING)
+    assert ((longer["item_ids"].numpy() == -1) == empty).all()
+    assert empty.any()
+
+
+def test_no_op_of_a_ranking_by_integers_is_placed_on_the_host(model):
+    data = replace(DATA, items=Vocabulary(np.arange(16), "item_id"))
+    function = serve(model, data).trace(["recommend_integer"])["recommend_integer"]
+    assert on_host(function) == []
 
 
 def test_an_unknown_user_gets_the_most_popular_items(model):

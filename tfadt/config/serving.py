@@ -14,6 +14,7 @@ SIGNATURES = (
     "recommend_colliding",
     "recommend_excluding",
     "recommend_from_history",
+    "recommend_integer",
     "score",
     "denoise",
 )

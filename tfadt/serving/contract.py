@@ -44,6 +44,7 @@ SIGNATURES: dict[str, Signature] = {
         {"user_id": _IDS, "exclude_item_ids": Port("string", "any")}, {**_RANKING, **_KNOWN_USER}
     ),
     "recommend_from_history": Signature({"item_ids": Port("string", "any")}, {**_RANKING, "known_history": Port("bool")}),
+    "recommend_integer": Signature({"user_id": Port("int64")}, {**_RANKING, "item_ids": Port("int64", "K"), **_KNOWN_USER}),
     "score": Signature({"user_id": _IDS, "item_id": _IDS}, {"score": Port("float32"), **_KNOWN_PAIR}),
     "denoise": Signature({"user_id": _IDS, "item_id": _IDS}, {"noise_share": Port("float32"), **_KNOWN_PAIR}),
 }
@@ -91,4 +92,4 @@ def check_signatures(found: Mapping[str, Any], metadata: Mapping[str, Any]) -> N
                     )
 
 
-_TYPES = {1: "float32", 7: "string", 10: "bool"}  # TensorFlow's DataType
+_TYPES = {1: "float32", 7: "string", 9: "int64", 10: "bool"}  # TensorFlow's DataType

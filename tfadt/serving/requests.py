@@ -147,6 +147,7 @@ def _prediction_log() -> prediction_log_pb2:
 
 BATCHES = (1, 8, 32)
 UNKNOWN = b"unknown"
+UNKNOWN_INTEGER = np.iinfo(np.int64).min
 _SEED = 5
 _EXCLUDED = 4
 _HISTORY = 20
@@ -173,4 +174,7 @@ def sample_requests(names: Sequence[str], data: InteractionData) -> Iterator[tup
                 for row, user in enumerate(users):
                     items = history.items[history.offsets[user] : history.offsets[user + 1]][:_HISTORY]
                     columns["item_ids"][row, : len(items)] = id_bytes(data.items.ids[items])
+            if name == "recommend_integer":
+                columns["user_id"] = data.users.ids[users].astype(np.int64)
+                columns["user_id"][1:][-1:] = UNKNOWN_INTEGER
             yield name, {key: columns[key] for key in SIGNATURES[name].inputs}

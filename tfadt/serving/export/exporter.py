@@ -25,6 +25,7 @@ from tfadt.models.histories import HistoryScorer
 from tfadt.models.recommender import Recommender
 from tfadt.serving.contract import DEFAULT, SIGNATURES
 from tfadt.serving.export.graph_check import check_graph, read_saved_model
+from tfadt.serving.export.ids import why_no_integers
 from tfadt.serving.export.noise import noise_scale
 from tfadt.serving.export.reproducible import make_reproducible
 from tfadt.serving.export.signatures import ServedModel
@@ -116,7 +117,7 @@ def export_model(
     check_model_name(Path(folder).name)
     model.check_data(data)
     check_finite(model)
-    names = _choose(settings.signatures, model, colliding)
+    names = _choose(settings.signatures, model, data, colliding)
     train = data.train
     logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
     noise = noise_scale(logits, train.false_positive)
@@ -180,13 +181,18 @@ def replay(folder: Path, exchanges: Sequence[Exchange]) -> None:
             raise DataError(f"{folder} answers record {number} ({exchange.signature}) otherwise than the model: {differs}.")
 
 
-def _choose(wanted: Sequence[str], model: Recommender, colliding: CollidingScorer | None) -> list[str]:
+def _choose(
+    wanted: Sequence[str], model: Recommender, data: InteractionData, colliding: CollidingScorer | None
+) -> list[str]:
     """Returns the signatures to export: those that are wanted, or all that can be had."""
     missing = {}
     if not isinstance(model, HistoryScorer):
         missing["recommend_from_history"] = f"{type(model).__name__} cannot rank for users whom training did not know"
     if colliding is None:
         missing["recommend_colliding"] = "the model was not trained with warm-up and collide.enabled"
+    text = why_no_integers(data.users.ids, "user_id") or why_no_integers(data.items.ids, "item_id", padded=True)
+    if text is not None:
+        missing["recommend_integer"] = text
     for name in wanted:
         if name in missing:
             raise ConfigError(f"The signature {name} cannot be exported: {missing[name]}.")

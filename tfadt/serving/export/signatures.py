@@ -1,4 +1,4 @@
-"""The functions of an export: a `tf.Module` that answers string ids with string ids."""
+"""The functions of an export: a `tf.Module` that answers ids with ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.ragged import expand
 from tfadt.serving.contract import SIGNATURES
-from tfadt.serving.export.ids import IdTable
+from tfadt.serving.export.ids import IdTable, IntegerIdTable, why_no_integers
 from tfadt.serving.export.noise import NoiseScale
 
 _BLOCK_FLOATS = 1 << 24  # 64 MB of scores at a time, whatever the batch
@@ -27,7 +27,7 @@ class ServedModel(tf.Module):
     """A trained model with everything that it needs to answer requests.
 
     A user whom training did not know gets the most popular items and `known_user` false. Every ranking has K places; those
-    without an item hold the empty string and the lowest float.
+    without an item hold the empty string, or -1 among integers, and the lowest float.
 
     Args:
         model: The trained model.
@@ -53,6 +53,9 @@ class ServedModel(tf.Module):
         self._k = k
         self._users = IdTable(data.users.ids, "user_id")
         self._items = IdTable(data.items.ids, "item_id")
+        self._integers = None
+        if not (why_no_integers(data.users.ids, "user_id") or why_no_integers(data.items.ids, "item_id", padded=True)):
+            self._integers = [IntegerIdTable(data.users.ids, "user_id"), IntegerIdTable(data.items.ids, "item_id")]
         self._popularity = _table(np.bincount(data.train.item, minlength=data.num_items), tf.float32)
         self._seen_offsets = None if seen is None else _table(seen.offsets, tf.int64)
         self._seen_items = None if seen is None else _table(seen.items, tf.int64)
@@ -84,6 +87,12 @@ class ServedModel(tf.Module):
         codes, known = self._find_users(user_id)
         return {**self._rank_users(self._model.value, codes, known), "known_user": known}
 
+    def recommend_integer(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Ranks for the users int64 `[B]`, by integers alone."""
+        users, items = self._integers
+        codes = users.find(tf.ensure_shape(user_id, [None], name="user_id"))
+        return {**self._rank_users(self._model.value, codes, codes >= 0, items=items), "known_user": codes >= 0}
+
     def recommend_colliding(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ranks with colliding inference; users whose ratio is not below the threshold have no neighbours and pass."""
         codes, known = self._find_users(user_id)
@@ -110,7 +119,7 @@ class ServedModel(tf.Module):
             scores = self._or_popular(self._model.value.score_histories(items), known)
             return self._best(scores if self._seen_items is None else _without(scores, *_cells(items)))
 
-        return {**self._in_blocks(block, [items, known]), "known_history": known}
+        return {**self._in_blocks(block, [items, known], self._items), "known_history": known}
 
     def score(self, user_id: tf.Tensor, item_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores the pairs string `[B]`: what `recommend` ranks by, the popularity for an unknown user."""
@@ -152,6 +161,7 @@ class ServedModel(tf.Module):
         codes: tf.Tensor,
         known: tf.Tensor,
         excluded: tf.Tensor | None = None,
+        items: IdTable | IntegerIdTable | None = None,
     ) -> dict[str, tf.Tensor]:
         def block(codes: tf.Tensor, known: tf.Tensor, *excluded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             scores = self._or_popular(scorer.score_users(_valid(codes)), known)
@@ -166,7 +176,7 @@ class ServedModel(tf.Module):
             return self._best(scores)
 
         columns = [codes, known] if excluded is None else [codes, known, excluded]
-        return self._in_blocks(block, columns)
+        return self._in_blocks(block, columns, items or self._items)
 
     def _place(self, value: tf.Tensor) -> tf.Tensor:
         """Returns the share of the training positives with a smaller loss, interpolated: rounding must not make it jump."""
@@ -190,7 +200,10 @@ class ServedModel(tf.Module):
         )
 
     def _in_blocks(
-        self, rank: Callable[..., tuple[tf.Tensor, tf.Tensor]], columns: Sequence[tf.Tensor]
+        self,
+        rank: Callable[..., tuple[tf.Tensor, tf.Tensor]],
+        columns: Sequence[tf.Tensor],
+        ids: IdTable | IntegerIdTable,
     ) -> dict[str, tf.Tensor]:
         """Ranks some rows at a time, so that a large batch needs no more memory than a small one."""
         block = max(1, _BLOCK_FLOATS // self._items.size)
@@ -203,7 +216,7 @@ class ServedModel(tf.Module):
             return n + 1, codes.write(n, part[0]), scores.write(n, part[1])
 
         _, codes, scores = tf.while_loop(lambda n, *_: n < blocks, body, [0, *found], parallel_iterations=1)
-        return {"item_ids": self._items.names(codes.concat()), "scores": scores.concat()}
+        return {"item_ids": ids.names(codes.concat()), "scores": scores.concat()}
 
 
 class _Untracked:

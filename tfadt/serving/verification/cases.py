@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tfadt.errors import DataError
-from tfadt.serving.contract import SIGNATURES
+from tfadt.serving.contract import SIGNATURES, Port
 from tfadt.serving.requests import Exchange, Tensors, difference
 from tfadt.serving.verification import tensorflow_only
 from tfadt.serving.verification.tensorflow_only import Case, read_cases, write_cases
@@ -120,17 +120,17 @@ def _check(name: str, found: Tensors, expected: Tensors) -> None:
 
 
 _MANY = 1000
-_LONG = b"x" * 10_000
-_NOT_UTF8 = b"\xff\xfe\x00\x80"
+_HARD_TEXTS = {"ids of 10,000 bytes": b"x" * 10_000, "ids that are not UTF-8": b"\xff\xfe\x00\x80", "empty ids": b""}
+_HARD_INTEGERS = {"the smallest ids": np.iinfo(np.int64).min, "the largest ids": np.iinfo(np.int64).max, "ids of -1": -1}
 
 
 def _answered(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]:
     """Yields hard variants of a request that must be answered, each with what is hard about it."""
     yield "empty batch", {key: value[:0] for key, value in request.items()}
     yield f"batch of {_MANY}", {key: np.resize(value, (_MANY, *value.shape[1:])) for key, value in request.items()}
-    yield "ids of 10,000 bytes", {key: np.full_like(value, _LONG) for key, value in request.items()}
-    yield "ids that are not UTF-8", {key: np.full_like(value, _NOT_UTF8) for key, value in request.items()}
-    yield "empty ids", {key: np.full_like(value, b"") for key, value in request.items()}
+    hard = _HARD_INTEGERS if SIGNATURES[signature].inputs.get("user_id") == Port("int64") else _HARD_TEXTS
+    for what, id in hard.items():
+        yield what, {key: np.full_like(value, id) for key, value in request.items()}
     for key in _lists(signature):
         yield f"{key} of no column", {**request, key: request[key][:, :0]}
 

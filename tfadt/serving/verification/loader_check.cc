@@ -114,9 +114,10 @@ bool Close(float a, float b, double tolerance) {
 
 // Two rankings may differ where scores are equal up to rounding: an item may change places with one of equal score, or
 // with one that has just not made it into the ranking.
+template <typename Id>
 bool SameRanking(const Tensor& found, const Tensor& expected, const Tensor* scores, double tolerance) {
-  auto is = found.flat<tensorflow::tstring>();
-  auto should = expected.flat<tensorflow::tstring>();
+  auto is = found.flat<Id>();
+  auto should = expected.flat<Id>();
   const int64_t width = expected.dims() == 2 ? expected.dim_size(1) : 1;
   for (int64_t n = 0; n < should.size(); ++n) {
     if (is(n) == should(n)) continue;
@@ -139,13 +140,16 @@ std::string Compare(const Request& request, const std::vector<Tensor>& outputs, 
     if (is.dtype() != should.dtype() || is.shape() != should.shape()) {
       return key + " is " + is.DeviceSafeDebugString() + ", expected " + should.DeviceSafeDebugString();
     }
+    auto ranked = one.outputs.find("scores");
+    const Tensor* scores = ranked == one.outputs.end() ? nullptr : &ranked->second;
     bool same = true;
     if (is.dtype() == tensorflow::DT_FLOAT) {
       auto a = is.flat<float>(), b = should.flat<float>();
       for (int64_t i = 0; i < a.size(); ++i) same = same && Close(a(i), b(i), tolerance);
     } else if (is.dtype() == tensorflow::DT_STRING) {
-      auto scores = one.outputs.find("scores");
-      same = SameRanking(is, should, scores == one.outputs.end() ? nullptr : &scores->second, tolerance);
+      same = SameRanking<tensorflow::tstring>(is, should, scores, tolerance);
+    } else if (is.dtype() == tensorflow::DT_INT64) {
+      same = SameRanking<int64_t>(is, should, scores, tolerance);
     } else {
       same = is.tensor_data() == should.tensor_data();
     }
