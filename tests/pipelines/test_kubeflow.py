@@ -103,7 +103,7 @@ def test_a_step_has_its_own_resources_and_what_is_given_to_all(tmp_path: Path) -
         "volumes": {"clicks": "/data"},
         "retries": 5,
     }
-    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce"], {"kubeflow": settings})
+    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce", "pipeline.daily=true"], {"kubeflow": settings})
     compile_pipeline(adt_pipeline("gmf", config), path, config.kubeflow)
     graph, platform = yaml.safe_load_all(path.read_text())
     executors = {name: each["container"] for name, each in graph["deploymentSpec"]["executors"].items()}
@@ -115,6 +115,9 @@ def test_a_step_has_its_own_resources_and_what_is_given_to_all(tmp_path: Path) -
     assert evaluate["accelerator"]["resourceCount"] == "1"
     assert all({"name": "TF_NUM_INTRAOP_THREADS", "value": "8"} in each["env"] for each in executors.values())
     assert graph["root"]["dag"]["tasks"]["validate-data"]["retryPolicy"]["maxRetryCount"] == 5
+    # The run of the day before is a parameter, and what the drift says is an input of the push.
+    assert graph["root"]["inputDefinitions"]["parameters"]["earlier_pushed"]["defaultValue"] == ""
+    assert "drift" in graph["root"]["dag"]["tasks"]["push"]["dependentTasks"]
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert set(pods) == set(graph["deploymentSpec"]["executors"])
     for pod in pods.values():
