@@ -18,7 +18,7 @@ from tfadt.serving.directory import ServingDirectory
 from tfadt.serving.labels import STABLE
 from tfadt.serving.labels import pushed as labels_after
 from tfadt.serving.metadata import fingerprint, read_metadata
-from tfadt.serving.place import served_fingerprint
+from tfadt.serving.place import Place, served_fingerprint
 from tfadt.serving.served import served_metrics
 from tfadt.serving.server_files import ModelEntry
 from tfadt.serving.verification.verify import blessing_path, read_blessing
@@ -71,7 +71,7 @@ def push(
     metadata = read_metadata(folder)
     version = metadata["version"]
     place = directory.place(metadata["name"])
-    present, labels = place.versions(), place.labels()
+    present = place.versions()
     for number, taken_back in place.rolled_back().items():
         if served_fingerprint(taken_back) == fingerprint(folder):
             raise DataError(
@@ -89,14 +89,14 @@ def push(
             f"Version {version} would not be served: {place.folder} has version {newest}, and a server takes the largest."
         )
     if unless_worse_than is not None:
-        other = _other(unless_worse_than, present, labels, place.folder)
+        other = _other(unless_worse_than, present, place)
         say(_compare(folder, metadata, other, metric, tolerance, run) if other else "Nothing is served yet.")
     try:
         with directory.locked():
             others = directory.served(apart_from=metadata["name"])
+            labels = labels_after(place.labels(), label, version)
             pushed = present[version] if is_newest else place.add(folder, version)
             place.write(blessing_path(Path(pushed)).name, json.dumps(blessing, indent=2) + "\n")
-            labels = labels_after(labels, label, version)
             there = list(place.versions())
             old = [number for number in there[: -keep if keep else 0] if number not in labels.values()]
             left = [number for number in there if number not in old]
@@ -110,14 +110,14 @@ def push(
     return pushed
 
 
-def _other(wanted: str, present: dict[int, str], labels: dict[str, int], folder: str) -> str | None:
+def _other(wanted: str, present: dict[int, str], place: Place) -> str | None:
     """Returns the folder of the version to compare with; None where nothing is served yet."""
     if wanted == SERVED:
-        return present[labels[STABLE]] if present else None
+        return present[place.labels()[STABLE]] if present else None
     if not wanted.isdigit() or int(wanted) not in present:
+        known = ", ".join(map(str, present)) or "none"
         raise ConfigError(
-            f"--unless-worse-than expects '{SERVED}' or a version in {folder} ({', '.join(map(str, present)) or 'none'}). "
-            f"Received: '{wanted}'."
+            f"--unless-worse-than expects '{SERVED}' or a version in {place.folder} ({known}). Received: '{wanted}'."
         )
     return present[int(wanted)]
 
