@@ -89,6 +89,7 @@ class ServedModel(tf.Module):
 
     def recommend_integer(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ranks for the users int64 `[B]`, by integers alone."""
+        assert self._integers is not None  # or the exporter has not asked for this signature
         users, items = self._integers
         codes = users.find(tf.ensure_shape(user_id, [None], name="user_id"))
         return {**self._rank_users(self._model.value, codes, codes >= 0, items=items), "known_user": codes >= 0}
