@@ -27,6 +27,7 @@ _DESCRIBING = {
     ("Pad", "paddings"),
     ("ResourceGather", "resource"),
     ("ResourceScatterNdUpdate", "ref"),
+    *(("TensorListConcatV2", argument) for argument in ("element_shape", "leading_dims", "lengths")),
     *(("ResourceApplyAdam", handle) for handle in ("var", "m", "v")),
     ("Reshape", "shape"),
     ("ScatterNd", "shape"),

@@ -80,8 +80,9 @@ def test_integer_ids_get_the_same_as_their_text(model):
 
 def test_no_op_of_a_ranking_by_integers_is_placed_on_the_host(model):
     data = replace(DATA, items=Vocabulary(np.arange(16), "item_id"))
-    function = serve(model, data).trace(["recommend_integer"])["recommend_integer"]
-    assert on_host(function) == []
+    for k in (K, 20):  # more places than there are items are filled
+        function = serve(model, data, k=k).trace(["recommend_integer"])["recommend_integer"]
+        assert on_host(function) == []
 
 
 def test_an_unknown_user_gets_the_most_popular_items(model):

@@ -194,11 +194,12 @@ class ServedModel(tf.Module):
         best, codes = tf.math.top_k(scores, min(self._k, self._items.size))
         left_out = tf.equal(best, -np.inf)
         codes = tf.where(left_out, tf.constant(-1, tf.int64), tf.cast(codes, tf.int64))
-        padding = [[0, 0], [0, self._k - codes.shape[1]]]
-        return (
-            tf.pad(codes, padding, constant_values=-1),
-            tf.pad(tf.where(left_out, NOTHING, best), padding, constant_values=NOTHING),
-        )
+        return self._padded(codes, tf.constant(-1, tf.int64)), self._padded(tf.where(left_out, NOTHING, best), NOTHING)
+
+    def _padded(self, columns: tf.Tensor, value: Any) -> tf.Tensor:
+        """Returns `[B, K]`, the last columns filled. By hand: `tf.pad` with a value has no kernel for int64 on a GPU."""
+        missing = self._k - columns.shape[1]
+        return tf.concat([columns, tf.fill([tf.shape(columns)[0], missing], value)], axis=1) if missing else columns
 
     def _in_blocks(
         self,
