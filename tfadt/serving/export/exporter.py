@@ -130,7 +130,9 @@ def export_model(
     ]
     with publishing(Path(folder), version) as (partial, target):
         try:
-            tf.saved_model.save(served, str(partial), signatures=signatures)
+            # A server takes no gradients, and TensorFlow would name those of a model's own by a count of the process.
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(served, str(partial), signatures=signatures, options=options)
             make_reproducible(partial)
             write_warmup(partial, Path(folder).name, exchanges)
         except (tf.errors.OpError, OSError) as error:

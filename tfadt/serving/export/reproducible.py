@@ -18,6 +18,7 @@ from tfadt.serving.export.graph_check import read_saved_model
 
 _NUMBERED = re.compile(r"(.+_)(\d+)")
 _NUMBERS = ("shared_name", "_user_specified_name")  # attributes that are a number alone where nobody gave a name
+_GRADIENT = "_gradient_op_type"  # names a gradient of Python's by a count; a server takes none
 _FINGERPRINT = "fingerprint.pb"
 
 
@@ -42,6 +43,8 @@ def make_reproducible(folder: Path) -> None:
 def _rename(meta_graph: Any) -> None:
     graph = meta_graph.graph_def
     functions = _in_order(graph, meta_graph.object_graph_def)
+    for node in (*graph.node, *(node for function in functions for node in function.node_def)):
+        node.attr.pop(_GRADIENT, None)
     places: dict[bytes, bytes] = {}
     for value in _numbers(graph.node, functions):
         value.s = places.setdefault(value.s, str(len(places)).encode())
