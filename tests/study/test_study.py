@@ -29,6 +29,7 @@ from tfadt.study.rows import (
     of_models,
     searched_policies,
     slowest,
+    spared_controls,
     spelt_out,
     taken_over,
 )
@@ -308,6 +309,16 @@ def test_a_control_is_not_searched_for_but_takes_the_settings_of_its_policy():
     assert taken_over("gmf", "t_ce", config) == ("gmf", "t_ce")
     alone = load_config(None, ["adt.models=gmf", "adt.policies=standard,random_drop"])
     assert searched_policies(alone) == [("gmf", "random_drop")]
+
+
+def test_controls_are_of_every_model_or_of_the_best_that_is_trained_by_steps():
+    given = ["adt.models=gmf,neumf,ease", "adt.policies=standard,t_ce,random_drop,clean_only"]
+    scores = {"gmf": 0.2, "neumf": 0.1, "ease": 0.3}
+    assert spared_controls(load_config(None, given), scores) == []
+    best = load_config(None, [*given, "study.controls=best"])
+    assert spared_controls(best, scores) == [("neumf", "random_drop"), ("neumf", "clean_only")]
+    assert spared_controls(best, {"ease": 0.3}) == []  # every trial of the others failed
+    assert [load_config(below=defaults(name)).study.controls for name in BUDGETS] == ["best", "all", "all"]
 
 
 @pytest.mark.parametrize(("preset", "varies"), [("paper", False), ("strong", True)])

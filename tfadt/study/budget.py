@@ -22,14 +22,16 @@ class Budget:
         trials: Of the search.
         seeds: With which the winner is trained.
         hours: Within which the study is to end, as expected before it begins; models that take longer are left out.
+        controls: Which models have them (`study.controls`).
     """
 
     trials: int
     seeds: int
     hours: float
+    controls: str = "all"
 
 
-BUDGETS: dict[str, Budget] = {"small": Budget(3, 5, 2), "medium": Budget(10, 5, 12), "large": Budget(30, 10, 72)}
+BUDGETS: dict[str, Budget] = {"small": Budget(3, 5, 2, "best"), "medium": Budget(10, 5, 12), "large": Budget(30, 10, 72)}
 
 
 def defaults(budget: str) -> dict[str, Any]:
@@ -39,4 +41,5 @@ def defaults(budget: str) -> dict[str, Any]:
     return {
         "adt": {"models": ROWS["models"], "policies": policies, "seeds": chosen.seeds},
         "tune": {"trials": chosen.trials},
+        "study": {"controls": chosen.controls},
     }

@@ -53,6 +53,10 @@ class Countdown:
         """Hears that a search is over, all its trials with it, those of an earlier process too."""
         self._trials[row] = 0
 
+    def spare(self, row: str) -> None:
+        """Hears that there is no training of a row after all."""
+        self._trainings.pop(row, None)
+
     def training_over(self, row: str, seconds: float) -> None:
         """Hears that a training with the settings that won is over, and how long it took."""
         self._over(self._trainings, row, seconds)

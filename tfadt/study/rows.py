@@ -18,7 +18,7 @@ from tfadt.denoising.click_weights import ClickWeights
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.plans import planned_methods
 from tfadt.experiments.strength import strengths
-from tfadt.registry import PLAIN, POLICIES
+from tfadt.registry import PLAIN, POLICIES, is_control, is_out_of_reach
 from tfadt.search_space import Choices
 from tfadt.training.plan import Plan, build_settings, closed_form, is_seeded, make_policy
 from tfadt.training.progress import Progress
@@ -91,6 +91,24 @@ def taken_over(model: str, policy: str, config: Config) -> Row:
     """Returns the search whose settings a row trains with: its own, or that of the policy whose settings are its."""
     source = build_settings("policy", POLICIES, policy, config)[0].settings_of
     return (model, source) if any(source == other for _, other in rows(config)) else (model, policy)
+
+
+def spared_controls(config: Config, scores: Mapping[str, float]) -> list[Row]:
+    """Returns the rows of controls that `study.controls` spares the models that are trained by steps.
+
+    Args:
+        config: The settings of the study.
+        scores: How well the plain training of each model ranks validation.
+    """
+    by_steps = [model for model in scores if closed_form(model, config) is None]
+    if config.study.controls == "all" or not by_steps:
+        return []
+    best = max(by_steps, key=lambda model: scores[model])
+    return [
+        (model, policy)
+        for model, policy in rows(config)
+        if model in by_steps and model != best and (is_control(policy) or is_out_of_reach(policy))
+    ]
 
 
 def of_models(config: Config) -> Config:

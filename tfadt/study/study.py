@@ -50,6 +50,7 @@ from tfadt.study.rows import (
     searched_policies,
     seconds_of_training,
     slowest,
+    spared_controls,
     spelt_out,
     taken_over,
     trainings_of,
@@ -129,6 +130,11 @@ def run_study(
     with searching() as listener:
         found = _search(asked, data, search, seconds, CountedSearch(listener, countdown), jobs)
     settings = _settings_of_rows(asked, found)
+    scores = {each.model: each.best.score or 0.0 for each in found if each.policy == PLAIN and each.best is not None}
+    for model, policy in spared_controls(asked, scores):
+        settings.pop(f"{model}-{policy}", None)
+        countdown.spare(f"{model}-{policy}")
+        left_out[f"{model}-{policy}"] = "a control, which only the best model of those trained by steps has (study.controls)"
     winners = with_winners(asked, settings, search / _OF_MODELS / "data")
     tuned = _told(asked, found, left_out)
 
