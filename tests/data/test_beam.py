@@ -200,7 +200,7 @@ SPLIT = st.fixed_dictionaries(
 
 
 @pytest.mark.skipif(EXAMPLES < 100, reason="takes long, and the logs above have each kind of row: make soak")
-@settings(max_examples=EXAMPLES // 10)
+@settings(max_examples=max(EXAMPLES // 10, 1))
 @given(
     files=st.lists(st.lists(ROW, min_size=15, max_size=40), min_size=1, max_size=3),
     split=SPLIT,
