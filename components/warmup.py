@@ -39,7 +39,5 @@ def warmup(
         hyperparameters: What a search found, in place of the settings' values.
     """
     train_stage(
-        *("warmup", interactions, extra_feedback, None, hyperparameters, model, settings, work),
-        earlier_run=earlier_run,
-        representation=representation,
+        "warmup", interactions, extra_feedback, None, hyperparameters, model, settings, work, earlier_run, representation
     )

@@ -74,9 +74,5 @@ def push(
     from tfadt.serving.versions import find_version
 
     folder = find_version(version)
-    pushed = copy(
-        *(folder, to, keep, unless_worse_than, metric, tolerance, run),
-        say=lambda text: print_lines([text]),
-        label=label,
-    )
+    pushed = copy(folder, to, keep, unless_worse_than, metric, tolerance, run, lambda text: print_lines([text]), label=label)
     print_lines([f"Pushed to {pushed} as {label}."])

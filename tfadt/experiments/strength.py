@@ -150,14 +150,15 @@ def choose(found: Sequence[Expected], max_recall_loss: float) -> tuple[int, str]
     fewer = [n for n, each in enumerate(found) if each.mean_recall >= least and each.false_share < plain.false_share]
     if not fewer:
         return 0, "plain training is expected to show the fewest disliked items"
-    fewer.sort(key=lambda n: found[n].false_share)
-    gains = {n: found[n].gain_interval(plain) for n in fewer}
-    best = next((n for n in fewer if gains[n][0] > 0), 0)
-    told = best or fewer[0]
-    gain = "{:.4f} to {:.4f} of the hits are expected to be disliked (gain {:+.4f} to {:+.4f})".format(
-        plain.false_share, found[told].false_share, *gains[told]
-    )
-    return best, gain if best else f"none, since what is gained may be chance: {gain}"
+    largest = ""
+    for best in sorted(fewer, key=lambda n: found[n].false_share):
+        low, high = found[best].gain_interval(plain)
+        shares = f"{plain.false_share:.4f} to {found[best].false_share:.4f}"
+        gain = f"{shares} of the hits are expected to be disliked (gain {low:+.4f} to {high:+.4f})"
+        if low > 0:
+            return best, gain
+        largest = largest or gain
+    return 0, f"none, since what is gained may be chance: {largest}"
 
 
 def with_strength(strength: Strength, config: Config) -> Config:

@@ -86,7 +86,7 @@ class IntegerIdTable(tf.Module):
         order = np.argsort(ids, kind="stable")
         self._sorted = tf.Variable(ids[order], trainable=False, dtype=tf.int64)
         self._codes = tf.Variable(order, trainable=False, dtype=tf.int64)
-        self._ids = tf.Variable([*ids, -1], trainable=False, dtype=tf.int64)
+        self._ids = tf.Variable(np.append(ids, -1), trainable=False, dtype=tf.int64)
 
     def find(self, ids: tf.Tensor) -> tf.Tensor:
         """Returns the codes of ids int64 `[B]`, int64; -1 for an id that is not known."""
