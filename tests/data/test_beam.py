@@ -235,7 +235,7 @@ def test_a_worker_that_fails_leaves_nothing(log: Path, tmp_path: Path, monkeypat
     def fail(*_: Any) -> None:
         raise RuntimeError("the worker was lost")
 
-    monkeypatch.setattr("tfadt.data.beam_log.merge_rows", fail)
+    monkeypatch.setattr("tfadt.data.beam_workers.merge_rows", fail)
     arguments = ["ingest", "--data", str(log), "--out", str(tmp_path / "out"), "--set", "ingest.runner=beam"]
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, WorkerError | SystemExit)
