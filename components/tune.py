@@ -10,6 +10,9 @@ from tfadt.components.signature import Input, Output, Parameter, WorkFolder
 from tfadt.config import Config
 from tfadt.config.ingest import IngestConfig
 
+SEARCH = "search"
+"""Folder of the search within the work folder."""
+
 
 def _check(settings: Config) -> None:
     from tfadt.tuning.search import check
@@ -37,7 +40,7 @@ def tune(
     from tfadt.tuning.progress import PrintedSearch
     from tfadt.tuning.search import can_go_on, resume_search, run_search
 
-    search = work / "search"
+    search = work / SEARCH
     if can_go_on(search):
         resume_search(search, progress=PrintedSearch())
     else:

@@ -13,7 +13,7 @@ import keyword
 import linecache
 import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kfp import compiler, dsl, kubernetes
@@ -21,6 +21,7 @@ from kfp import compiler, dsl, kubernetes
 from tfadt._version import __version__
 from tfadt.components.artifacts.base import Artifact
 from tfadt.components.component import Step
+from tfadt.components.tune import tune
 from tfadt.config import Config
 from tfadt.config.pipeline import KubeflowConfig, Resources
 from tfadt.errors import ConfigError, DataError, did_you_mean
@@ -39,8 +40,15 @@ def {function}({arguments}):
         inputs={{{inputs}}},
         outputs={{{outputs}}},
         previous={{{previous}}},
-    )
+{shared}    )
 """
+_WORKER = """\
+def {function}(tfadt_version: str, run_id: str):
+    from tfadt.pipelines.kubeflow_step import run_worker
+    run_worker(tfadt_version, {shared!r}, run_id)
+"""
+_CHIEF_PORT = "8000"
+"""A container has an address of its own, so no other process uses the port there."""
 
 
 def compile_pipeline(pipeline: Pipeline, path: Path, settings: KubeflowConfig) -> None:
@@ -52,8 +60,8 @@ def compile_pipeline(pipeline: Pipeline, path: Path, settings: KubeflowConfig) -
         settings: Image and resources.
 
     Raises:
-        ConfigError: If the file cannot be written, a step with resources of its own does not exist, or two steps are one on
-            Kubeflow, whose names know no case and no dots.
+        ConfigError: If the file cannot be written, a step with resources of its own does not exist, there is no search whose
+            trials could be made at once, or two steps are one on Kubeflow, whose names know no case and no dots.
     """
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"The compiled pipeline is YAML: its name must end in .yaml. Received: '{path}'.")
@@ -96,6 +104,11 @@ def kubeflow_pipeline(pipeline: Pipeline, settings: KubeflowConfig) -> Any:
             raise ConfigError(f"Setting 'kubeflow.resources.{name}': there is no such step.{did_you_mean(name, functions)}")
     if len(set(functions.values())) < len(functions):
         raise ConfigError(f"Two steps have one name on Kubeflow. Received: {', '.join(functions)}.")
+    if settings.trials_in_parallel > 1 and all(step.component is not tune for step in pipeline):
+        raise ConfigError(
+            "Setting 'kubeflow.trials_in_parallel': this pipeline has no search. Expected pipeline.search = true, or 1. "
+            f"Received: {settings.trials_in_parallel}."
+        )
     earlier = {f"{functions[s.name]}_{name}": "" for s in pipeline for name in s.component.signature.previous}
     defaults = {"tfadt_version": __version__, "data_version": _data_version(pipeline), **earlier}
 
@@ -116,12 +129,19 @@ def kubeflow_pipeline(pipeline: Pipeline, settings: KubeflowConfig) -> Any:
     return dsl.pipeline(name=_identifier(pipeline.name).replace("_", "-"))(graph)
 
 
-def step_source(step: Step, function: str) -> str:
-    """Returns the code of a step's lightweight component."""
+def step_source(step: Step, function: str, shared: str | None = None) -> str:
+    """Returns the code of a step's lightweight component.
+
+    Args:
+        step: The step.
+        function: Its name as Kubeflow knows it.
+        shared: Where other containers find its work folder; None where they need not.
+    """
     signature = step.component.signature
     arguments = [f"{name}: Input[{kubeflow_type(signature.inputs[name].type).__name__}]" for name in step.inputs]
     arguments += [f"{name}: Output[{kubeflow_type(kind).__name__}]" for name, kind in signature.outputs.items()]
     arguments += [f"{name}: str" for name in (*step.parameters, *signature.previous, "tfadt_version", "data_version")]
+    arguments += [] if shared is None else ["run_id: str"]
 
     def pairs(names: Any, suffix: str = "") -> str:
         return ", ".join(f"{name!r}: {name}{suffix}" for name in names)
@@ -134,36 +154,72 @@ def step_source(step: Step, function: str) -> str:
         inputs=pairs(step.inputs, ".path"),
         outputs=pairs(signature.outputs),
         previous=pairs(signature.previous),
+        shared="" if shared is None else f"        shared={shared!r},\n        run_id=run_id,\n",
     )
+
+
+def _meeting_place(step: Step, function: str, settings: KubeflowConfig) -> str | None:
+    """Returns where the chief and the workers of a step meet; None for a step that has no workers."""
+    if step.component is not tune or settings.trials_in_parallel == 1:
+        return None
+    return str(PurePosixPath(next(iter(settings.volumes.values()))) / f"tfadt-{function}")
 
 
 def _task(step: Step, function: str, tasks: dict[str, Any], given: dict[str, Any], settings: KubeflowConfig) -> Any:
-    make = dsl.component(
-        _function(step, function), base_image=settings.image, packages_to_install=[], install_kfp_package=False
-    )
+    shared = _meeting_place(step, function, settings)
+    make = _component(_function(step, function, shared), settings)
     arguments: dict[str, Any] = {name: tasks[ref.step].outputs[ref.output] for name, ref in step.inputs.items()}
     arguments |= {name: json.dumps(value) for name, value in step.parameters_as_json().items()}
     arguments |= {name: given[f"{function}_{name}"] for name in step.component.signature.previous}
+    if shared is not None:
+        arguments["run_id"] = dsl.PIPELINE_JOB_ID_PLACEHOLDER
     # Only what reads files outside the pipeline depends on them: other steps see new data by their inputs.
     data_version = given["data_version"] if step.component.reads is not None else ""
     task = make(**arguments, tfadt_version=given["tfadt_version"], data_version=data_version)
     for name in step.waits_for:
         task.after(tasks[name])
     task.set_display_name(step.name)
-    # Whether an output that tells of the world outside still holds, Kubeflow's cache cannot know.
+    # Whether an output that tells of the world outside still holds, Kubeflow's cache cannot know. Nor is a chief taken from
+    # it, or a worker: the others would wait.
     outputs = step.component.signature.outputs.values()
-    task.set_caching_options(all(kind.is_current is Artifact.is_current for kind in outputs))
+    task.set_caching_options(shared is None and all(kind.is_current is Artifact.is_current for kind in outputs))
+    resources = settings.of_step(step.name, step.component.accelerated)
+    if shared is not None:
+        resources = resources.model_copy(update={"accelerators": 0})  # it trains nothing
+        task.set_env_variable("KERASTUNER_TUNER_ID", "chief").set_env_variable("KERASTUNER_ORACLE_PORT", _CHIEF_PORT)
+        kubernetes.use_field_path_as_env(task, "KERASTUNER_ORACLE_IP", "status.podIP")
+        _add_workers(step, f"{function}_worker", tasks, given, settings, shared)
+    _equip(task, step, resources, settings)
+    return task
+
+
+def _add_workers(
+    step: Step, name: str, tasks: dict[str, Any], given: dict[str, Any], settings: KubeflowConfig, shared: str
+) -> None:
+    """Adds the tasks that make the trials of a search whose step hands them out; all they need lies in the shared folder."""
+    source = _WORKER.format(function=name, shared=shared)
+    make = _component(_defined(source, name, {}, f"Makes trials for the step {step.name}."), settings)
+    for number in range(1, settings.trials_in_parallel + 1):
+        task = make(tfadt_version=given["tfadt_version"], run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+        for before in step.upstream:
+            task.after(tasks[before])
+        task.set_display_name(f"{step.name}: worker {number}")
+        task.set_caching_options(False)
+        _equip(task, step, settings.of_step(step.name, step.component.accelerated), settings)
+
+
+def _equip(task: Any, step: Step, resources: Resources, settings: KubeflowConfig) -> None:
+    """Gives a task of a step what the settings say that it gets."""
     retries = step.component.retries if settings.retries is None else settings.retries
     if retries:
         task.set_retry(num_retries=retries, backoff_duration="60s")
-    _give_resources(task, settings.of_step(step.name, step.component.accelerated))
+    _give_resources(task, resources)
     for name, text in settings.environment.items():
         task.set_env_variable(name, text)
     for secret, variables in settings.secrets.items():
         kubernetes.use_secret_as_env(task, secret, variables)
     for claim, place in settings.volumes.items():
         kubernetes.mount_pvc(task, claim, place)
-    return task
 
 
 def _give_resources(task: Any, resources: Resources) -> None:
@@ -175,19 +231,27 @@ def _give_resources(task: Any, resources: Resources) -> None:
         task.set_accelerator_type(resources.accelerator_type or _ACCELERATOR).set_accelerator_limit(resources.accelerators)
 
 
-def _function(step: Step, name: str) -> Callable[..., None]:
-    """Makes the function whose source Kubeflow copies into the pipeline."""
+def _component(function: Callable[..., None], settings: KubeflowConfig) -> Any:
+    return dsl.component(function, base_image=settings.image, packages_to_install=[], install_kfp_package=False)
+
+
+def _function(step: Step, name: str, shared: str | None) -> Callable[..., None]:
+    """Makes the function of a step."""
     signature = step.component.signature
     kinds = [spec.type for spec in signature.inputs.values()] + list(signature.outputs.values())
     names: dict[str, Any] = {kubeflow_type(kind).__name__: kubeflow_type(kind) for kind in kinds}
     names |= {"Input": dsl.Input, "Output": dsl.Output}
-    source = step_source(step, name)
-    file = f"<step {step.name}>"
+    return _defined(step_source(step, name, shared), name, names, step.component.function.__doc__)
+
+
+def _defined(source: str, name: str, names: dict[str, Any], doc: str | None) -> Callable[..., None]:
+    """Makes a function whose source Kubeflow copies into the pipeline."""
+    file = f"<step {name}>"
     # `inspect.getsource`, with which Kubeflow reads it, looks here for code that has no file.
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec", dont_inherit=True), names)
     function: Callable[..., None] = names[name]
-    function.__doc__ = step.component.function.__doc__
+    function.__doc__ = doc
     return function
 
 

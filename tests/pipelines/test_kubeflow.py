@@ -18,9 +18,10 @@ from tfadt.config.pipeline import KubeflowConfig
 from tfadt.errors import ConfigError
 from tfadt.pipelines.adt import adt_pipeline
 from tfadt.pipelines.kubeflow import check_places, compile_pipeline, kubeflow_pipeline, step_source
-from tfadt.pipelines.kubeflow_step import run_step
+from tfadt.pipelines.kubeflow_step import run_step, run_worker
 from tfadt.pipelines.local_runner import run
 from tfadt.pipelines.pipeline import Pipeline
+from tfadt.pipelines.tune import tune_pipeline
 
 
 def compiled(pipeline: Pipeline, folder: Path, **settings: Any) -> dict[str, Any]:
@@ -131,6 +132,52 @@ def test_resources_of_no_step_and_a_volume_without_a_place_are_refused(tmp_path:
         compile_pipeline(adt_pipeline("gmf", config), tmp_path / "p.yaml", config.kubeflow)
     with pytest.raises(ConfigError, match=r"volume 'clicks' is mounted at an absolute path\. Received: 'data'"):
         load_config(None, ["kubeflow.volumes.clicks=data"])
+
+
+def test_trials_in_parallel_are_made_by_workers_that_meet_their_chief_on_the_volume(tmp_path: Path) -> None:
+    settings = {
+        "trials_in_parallel": 2,
+        "volumes": {"searches": "/searches", "clicks": "/data"},
+        "resources": {"tune": {"cpu": "8", "accelerators": 1}},
+    }
+    config = load_config(None, ["adt.models=gmf", "adt.policies=t_ce", "pipeline.search=true"], {"kubeflow": settings})
+    compile_pipeline(tune_pipeline("gmf", config), tmp_path / "p.yaml", config.kubeflow)
+    graph, platform = yaml.safe_load_all((tmp_path / "p.yaml").read_text())
+    tasks, executors = graph["root"]["dag"]["tasks"], graph["deploymentSpec"]["executors"]
+    workers = ["tune-worker", "tune-worker-2"]
+    assert [name for name in tasks if name.startswith("tune")] == ["tune", *workers]
+    for name in ("tune", *workers):
+        assert sorted(tasks[name]["dependentTasks"]) == ["ingest", "validate-data"]
+        # Each run has a folder of its own, by Kubeflow's placeholder, which stands alone or is not filled in.
+        assert tasks[name]["inputs"]["parameters"]["run_id"]["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
+        assert "'/searches/tfadt-tune'" in executors[f"exec-{name}"]["container"]["command"][-1]
+        assert not tasks[name]["cachingOptions"].get("enableCache", False)
+    # What was found is the chief's.
+    assert tasks["adt"]["dependentTasks"] == ["ingest", "tune", "validate-data"]
+    assert all("outputDefinitions" not in graph["components"][f"comp-{name}"] for name in workers)
+    chief, worker = (executors[f"exec-{name}"]["container"] for name in ("tune", "tune-worker"))
+    assert {each["name"]: each["value"] for each in chief["env"]} == {
+        "KERASTUNER_TUNER_ID": "chief",
+        "KERASTUNER_ORACLE_PORT": "8000",
+    }
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert pods["exec-tune"]["fieldPathAsEnv"] == [{"name": "KERASTUNER_ORACLE_IP", "fieldPath": "status.podIP"}]
+    assert "env" not in worker
+    assert "accelerator" not in chief["resources"]
+    assert worker["resources"]["accelerator"]["resourceCount"] == "1"
+    assert chief["resources"]["resourceCpuLimit"] == worker["resources"]["resourceCpuLimit"] == "8"
+
+
+def test_trials_in_parallel_need_a_volume_a_search_and_the_id_of_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"kubeflow\.trials_in_parallel above 1 needs a volume .*Received: 3 without"):
+        load_config(None, ["kubeflow.trials_in_parallel=3"])
+    config = load_config(None, ["adt.models=gmf", "kubeflow.trials_in_parallel=3", "kubeflow.volumes.searches=/searches"])
+    with pytest.raises(ConfigError, match=r"trials_in_parallel': this pipeline has no search\. .* Received: 3\."):
+        compile_pipeline(adt_pipeline("gmf", config), tmp_path / "p.yaml", config.kubeflow)
+    with pytest.raises(
+        ConfigError, match=r"does not tell a step the id of its run.*Received: '\{\{\$\.pipeline_job_uuid\}\}'"
+    ):
+        run_worker(__version__, str(tmp_path), "{{$.pipeline_job_uuid}}")
 
 
 def test_the_settings_arrive_as_they_are(training: dict[str, Any]) -> None:

@@ -287,6 +287,9 @@ def test_a_chief_chooses_the_trials_that_a_worker_makes(tmp_path, monkeypatch):
     assert [trial.score for trial in found.searches[0].trials] == pytest.approx(scores, rel=1e-6)
     best = json.loads((tmp_path / "out" / "hyperparameters.json").read_text())["best"]
     assert best["score"] == max(trial.score for trial in found.searches[0].trials)
+    # Started again after the end, a chief has no worker left to wait for.
+    monkeypatch.setenv("KERASTUNER_TUNER_ID", "chief")
+    assert outcomes(resume_search(tmp_path / "out")) == outcomes(found)
 
 
 @SOAK
@@ -365,6 +368,7 @@ def test_a_chief_without_workers_gives_up(tmp_path, monkeypatch):
     monkeypatch.setattr("tfadt.tuning.distribution.PATIENCE", 1.0)
     with pytest.raises(DataError, match=r"No worker .* has asked for a trial .*go on with: tfadt tune --resume"):
         run_search(config("tune.trials=1"), tmp_path / "out")
+    assert (tmp_path / "out" / "chief.txt").read_text() == f"127.0.0.1:{port}\n"
 
 
 @pytest.mark.parametrize("limit", [18_000, 24_000])

@@ -124,6 +124,9 @@ class KubeflowConfig(Resources):
     """Persistent volume claims and where every step finds them, such as `clicks = "/data"`."""
     retries: int | None = Field(default=None, ge=0)
     """How often a step that failed is tried again; default: twice, `validate_data` not at all."""
+    trials_in_parallel: int = Field(default=1, ge=1)
+    """How many trials the step `tune` makes at once. Above 1, so many tasks make them beside one that hands them out; they
+    meet in a folder on the first of `volumes`, to which all of them write."""
 
     @field_validator("volumes")
     @classmethod
@@ -132,6 +135,17 @@ class KubeflowConfig(Resources):
             if not place.startswith("/"):
                 raise PydanticCustomError("place", f"volume '{claim}' is mounted at an absolute path. Received: '{place}'")
         return volumes
+
+    @model_validator(mode="after")
+    def _has_meeting_place(self) -> KubeflowConfig:
+        if self.trials_in_parallel > 1 and not self.volumes:
+            raise PydanticCustomError(
+                "volumes",
+                "kubeflow.trials_in_parallel above 1 needs a volume that several containers can write to at once, such as "
+                "kubeflow.volumes.searches = '/searches'. Received: {trials} without kubeflow.volumes",
+                {"trials": self.trials_in_parallel},
+            )
+        return self
 
     def of_step(self, name: str, accelerated: bool) -> Resources:
         """Returns the resources of a step: its own, and what is set for all.

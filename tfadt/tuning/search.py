@@ -108,6 +108,8 @@ def resume_search(
     if trials is not None:
         config = config.model_copy(update={"tune": config.tune.model_copy(update={"trials": trials})})
     check(config, part)
+    if part.is_chief and trials is None and is_over(out):
+        return Hyperparameters.load(out)  # there is nothing to wait for workers for
     with _lock(out, part):
         data = artifact.load(out / "data")
         if trials is not None and not part.is_worker:
@@ -118,6 +120,11 @@ def resume_search(
 def can_go_on(out: Path) -> bool:
     """Returns whether the folder has a search that was begun and is not one in which every trial has failed."""
     return (out / _CONFIG).is_file() and not ((out / FILE).is_file() and Hyperparameters.load(out).best is None)
+
+
+def is_over(out: Path) -> bool:
+    """Returns whether the folder has what the search of one model and policy found; not where every trial failed."""
+    return (out / FILE).is_file() and Hyperparameters.load(out).best is not None
 
 
 def saved_config(out: Path) -> Config:
@@ -249,6 +256,7 @@ def _serve(tuner: SearchTuner, out: Path, part: Role, listener: SearchProgress) 
         else:
             ended.put(None)
 
+    part.announce(out)
     begun = time.monotonic()
     Thread(target=search, daemon=True).start()
     while True:
