@@ -24,7 +24,7 @@ soak: $(VENV)/.installed-dev
 	TFADT_SOAK_EXAMPLES=300 $(BIN)/python -m pytest -q -n 2 tests/data/test_splits.py tests/data/test_beam.py tests/evaluation \
 		tests/inference
 	TFADT_SOAK_EVERY=1 $(BIN)/python -m pytest -q -n 2 tests/models tests/training tests/tuning tests/study tests/experiments \
-		tests/inference tests/serving tests/datasets tests/report
+		tests/inference tests/serving tests/datasets tests/report tests/pipelines/test_trials_in_parallel.py
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/training/test_resume.py -k killed
 	TFADT_SOAK_KILLS=10 TFADT_SOAK_SEED=$(SOAK_SEED) $(BIN)/python -m pytest -q tests/pipelines -k 'killed or kubeflow'
 	TFADT_SOAK_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py
