@@ -82,6 +82,15 @@ mv results out/hyperparameters.json"""
     assert all(name.startswith("worker-") for name, *_ in made)
 
 
+def test_where_trials_ended_with_their_chief_it_waits_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program("exit 1", tmp_path, monkeypatch)
+    (tmp_path / "chief.txt").write_text("10.0.0.1:8000")
+    there = iter([True])
+    monkeypatch.setattr("tfadt.tuning.distribution.Role.chief_listens", lambda part: next(there, False))
+    with pytest.raises(ConfigError, match=r"has no chief: nobody listens at 10\.0\.0\.1:8000"):
+        follow_chief(tmp_path)
+
+
 def test_trials_that_cannot_be_made_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program("exit 3", tmp_path, monkeypatch)
     with socket.create_server(("127.0.0.1", 0)) as chief:

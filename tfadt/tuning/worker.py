@@ -45,7 +45,7 @@ def follow_chief(out: Path) -> None:
 
 
 def _make_trials(part: Role, out: Path) -> None:
-    """Works for a chief until the search is over for it, or there is another."""
+    """Works for a chief until the search is over for it, it is gone, or there is another."""
     print(f"{part.name} works for the chief at {part.address}", flush=True)
     command = [sys.executable, "-m", "tfadt", "tune", "--resume", str(out)]
     with subprocess.Popen(command, env={**os.environ, **part.environment}) as process:
@@ -58,6 +58,9 @@ def _make_trials(part: Role, out: Path) -> None:
         finally:
             process.kill()
     if process.returncode:
+        if not part.chief_listens():  # which ends a request that is under way with an error
+            print(f"The chief at {part.address} is gone", flush=True)
+            return
         raise DataError(
             f"What made the trials for the chief at {part.address} ended with code {process.returncode}. Expected 0; a "
             "negative code is the number of the signal that ended it, 9 most often for want of memory."
