@@ -79,7 +79,7 @@ class Cluster:
         return (self._folder / f"{name}.log").read_text()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 600) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 3600) -> None:
     begun = time.monotonic()
     while not condition():
         assert time.monotonic() - begun < seconds
@@ -112,8 +112,8 @@ def test_two_workers_find_their_chief_and_the_one_after_it_was_killed(tmp_path: 
         processes[-1].wait()
         assert not (tmp_path / "hyperparameters").exists()
         processes.append(cluster.start("tune", "chief-2", **chief_at(second)))
-        assert processes[-1].wait(timeout=900) == 0, cluster.log("chief-2")
-        assert [worker.wait(timeout=300) for worker in workers] == [0, 0], cluster.log("tune-worker")
+        assert processes[-1].wait(timeout=3600) == 0, cluster.log("chief-2")
+        assert [worker.wait(timeout=600) for worker in workers] == [0, 0], cluster.log("tune-worker")
     finally:
         for process in processes:
             process.kill()
@@ -124,5 +124,5 @@ def test_two_workers_find_their_chief_and_the_one_after_it_was_killed(tmp_path: 
     assert Hyperparameters.open(tmp_path / "hyperparameters").summary()["val_recall@10"] == search.best.score
     # A worker that comes late has nothing to do.
     late = cluster.start("tune-worker", "late")
-    assert late.wait(timeout=300) == 0, cluster.log("late")
+    assert late.wait(timeout=600) == 0, cluster.log("late")
     assert "works for" not in cluster.log("late")
