@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from tfadt.pipelines.local_runner import run
 from tfadt.pipelines.tune import tune_pipeline
 from tfadt.tuning.results import Hyperparameters as Found
 
-SEARCH = ("pipeline.search=true", "tune.trials=8", "tune.over=training", "adt.plans=adt", "collide.enabled=false")
+SEARCH = ("pipeline.search=true", "tune.trials=4", "tune.over=training", "adt.plans=adt", "collide.enabled=false")
 
 
 class Cluster:
@@ -67,7 +69,7 @@ class Cluster:
         command += ["--function_to_execute", container["args"][-1]]
         with (self._folder / f"{name}.log").open("wb") as log:
             environment = {**os.environ, "_KFP_RUNTIME": "true", "PYTHONUNBUFFERED": "1", **environment}
-            return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def _of(self, definitions: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -116,11 +118,12 @@ def test_two_workers_find_their_chief_and_the_one_after_it_was_killed(tmp_path: 
         assert [worker.wait(timeout=600) for worker in workers] == [0, 0], cluster.log("tune-worker")
     finally:
         for process in processes:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # a worker with the process that makes its trials
     assert all(f"works for the chief at 127.0.0.1:{second}\n" in cluster.log(name) for name in logs)
     (search,) = Found.load(tmp_path / "hyperparameters").searches
-    assert [trial.trial for trial in search.trials] == [str(number) for number in range(8)]
-    assert [trial.reason for trial in search.trials] == [None] * 8
+    assert [trial.trial for trial in search.trials] == [str(number) for number in range(4)]
+    assert [trial.reason for trial in search.trials] == [None] * 4
     assert Hyperparameters.open(tmp_path / "hyperparameters").summary()["val_recall@10"] == search.best.score
     # A worker that comes late has nothing to do.
     late = cluster.start("tune-worker", "late")
