@@ -177,8 +177,9 @@ def test_misuse_is_refused_with_a_sentence(cls, data):
     model = make(cls, data)
     with pytest.raises(ConfigError, match=r"Call compile\(\) before fit\(\)"):
         model.fit(data)
-    with pytest.raises(ConfigError, match=r"Call compile\(\) before negative_sampler\(\)"):
-        model.negative_sampler(data)
+    for ask in (lambda: model.negative_sampler(data), lambda: model.pairwise, lambda: model.listwise):
+        with pytest.raises(ConfigError, match=r"Call compile\(\) first: the objective says"):
+            ask()
     with pytest.raises(ConfigError, match=r"User codes must lie in 0 \.\. 19.*Received: 20 \.\. 20"):
         model.rank([20], 3)
     with pytest.raises(ConfigError, match=r"k must be at least 1"):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfadt.denoising.base import DenoisingPolicy, Rows
 from tfadt.denoising.standard import Standard
 from tfadt.errors import ConfigError, DeviceError
-from tfadt.losses.objectives import get_objective
+from tfadt.losses.objectives import Objective, get_objective
 from tfadt.losses.shared import Contrast, SharedLoss, pointwise, softmax
 from tfadt.models.arguments import as_list
 from tfadt.models.hooks import FitHook
@@ -92,8 +92,7 @@ class DenoisingModel(EmbeddingModel):
             raise ConfigError(f"negative_weight must be at least 0. Received: {negative_weight}.")
         self.l2 = float(l2)
         self.negative_weight = float(negative_weight)
-        self._objective = get_objective(objective)
-        if self._objective.listwise:
+        if get_objective(objective).listwise:
             self.check_shared(f"the objective '{objective}'")
         self.objective = objective
         self.policy = POLICIES.resolve(policy)() if isinstance(policy, str) else policy or Standard()
@@ -129,13 +128,27 @@ class DenoisingModel(EmbeddingModel):
         return [self._statistics] if hasattr(self, "_statistics") else []
 
     @property
+    def _objective(self) -> Objective:
+        if not self.compiled:
+            raise ConfigError("Call compile() first: the objective says what rows and negatives are.")
+        return get_objective(self.objective)
+
+    @property
     def pairwise(self) -> bool:
-        """Whether the objective's rows are (positive, negative) pairs."""
+        """Whether the objective's rows are (positive, negative) pairs.
+
+        Raises:
+            ConfigError: If the model is not compiled.
+        """
         return self._objective.pairwise
 
     @property
     def listwise(self) -> bool:
-        """Whether the objective's rows are positives against shared negatives or all items."""
+        """Whether the objective's rows are positives against shared negatives or all items.
+
+        Raises:
+            ConfigError: If the model is not compiled.
+        """
         return self._objective.listwise
 
     @property

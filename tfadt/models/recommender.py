@@ -316,8 +316,6 @@ class Recommender(IdentifiedModel):
         Raises:
             ConfigError: If the model is not compiled.
         """
-        if not hasattr(self, "listwise"):  # The objective tells that; a closed form, which has none, always does.
-            raise ConfigError("Call compile() before negative_sampler(): the objective says which items are negatives.")
         if shared or self.listwise:
             return SharedSampler(self.num_items, num_negatives, self.seed)
         return NegativeSampler(data.history(), self.num_items, seed=self.seed)
