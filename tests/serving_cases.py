@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from tfadt.config import Config
+from tfadt.config import Config, ExportConfig
 from tfadt.config.loading import load_config
+from tfadt.serving.contract import SIGNATURES
 from tfadt.serving.metadata import fingerprint, read_metadata, write_metadata
 from tfadt.serving.verification.verify import blessing_path
 
@@ -28,6 +29,12 @@ def small_config(overrides: Sequence[str] = ()) -> Config:
             "model": {"gmf": {"embedding_dim": 8}, "neumf": {"embedding_dim": 4}, "cdae": {"hidden_dim": 16}},
         },
     )
+
+
+def export_config(model: str) -> ExportConfig:
+    """Settings of an export: every signature that GMF can have, those of the default for any other model."""
+    every = tuple(name for name in SIGNATURES if name != "recommend_colliding")
+    return ExportConfig(k=K, signatures=every if model == "gmf" else ())
 
 
 def copy_export(version: Path, to: Path) -> Path:

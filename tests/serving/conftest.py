@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from made_once import made_once
-from serving_cases import MODELS, small_config
+from serving_cases import MODELS, export_config, small_config
 
 from tfadt.experiments.saved import SavedRun
 from tfadt.serving.export.exporter import export_run
@@ -26,11 +26,11 @@ def saved_run(tmp_path_factory: pytest.TempPathFactory) -> SavedRun:
 
 @pytest.fixture(scope="session")
 def exports(saved_run: SavedRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Version 1 of every model. Not to be changed: `copy_export` gives a test one of its own."""
+    """Version 1 of every model, as `export_config` has it. Not to be changed: `copy_export` gives a test one of its own."""
 
     def make(folder: Path) -> None:
         for model in MODELS:
-            export_run(saved_run, folder, f"{model}-t_ce-0")
+            export_run(saved_run, folder, f"{model}-t_ce-0", export_config(model))
 
     folder = made_once(tmp_path_factory, "saved_models", make)
     return {model: folder / model / "1" for model in MODELS}

@@ -22,7 +22,7 @@ def test_every_signature_answers_as_the_model(cls, tmp_path):
     colliding = CollidingScorer(model, random_neighbors(20, 3), 0.5)
     version = export_model(model, data, tmp_path / "model", ExportConfig(k=K), data.history(), colliding)
     served = load_served(version)
-    assert set(served.signatures) == {*SIGNATURES, "serving_default"} - {"recommend_integer"}
+    assert set(served.signatures) == {*SIGNATURES, "serving_default"} - {"recommend_integer", "classify"}
     ids = tf.constant(data.users.ids.astype(str))
     for signature, scorer in (("recommend", model), ("recommend_colliding", colliding)):
         expected = rank(scorer, np.arange(20), K, data.history())

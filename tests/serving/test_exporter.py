@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from model_cases import checkerboard, make
-from serving_cases import MODELS, K, seen_by_server
+from serving_cases import MODELS, K, export_config, seen_by_server
+from tensorflow_serving.apis import prediction_log_pb2
 
 from tfadt import registry
 from tfadt.config import ExportConfig
@@ -24,7 +25,7 @@ from tfadt.models.neumf import NeuMF
 from tfadt.serving.export.exporter import export_model, export_run
 from tfadt.serving.export.graph_check import check_graph, read_saved_model
 from tfadt.serving.metadata import read_metadata
-from tfadt.serving.requests import read_warmup
+from tfadt.serving.requests import WARMUP_FILE, read_warmup
 from tfadt.serving.served import load_served
 
 
@@ -35,6 +36,7 @@ def served(exports):
 
 
 COMMON = ["recommend", "recommend_excluding", "recommend_integer", "score", "denoise"]
+MORE = {"gmf": {"recommend_from_history", "classify"}, "neumf": set(), "cdae": {"recommend_from_history"}}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -52,9 +54,21 @@ def test_the_layout_is_the_servers(exports, model):
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_signature_that_the_run_allows_is_there(served, model):
-    found = set(served(model).signatures)
-    assert found == {*COMMON, "serving_default", *(["recommend_from_history"] if model != "neumf" else [])}
+def test_every_signature_that_was_asked_for_or_that_the_run_allows_is_there(served, model):
+    assert set(served(model).signatures) == {*COMMON, "serving_default", *MORE[model]}
+
+
+def test_each_signature_names_the_method_of_the_server_that_asks_it(exports):
+    found = read_saved_model(exports["gmf"]).meta_graphs[0].signature_def
+    methods = {name: signature.method_name for name, signature in found.items() if not name.startswith("_")}
+    predicted = {*COMMON, "recommend_from_history", "serving_default"}
+    assert methods == {"classify": "tensorflow/serving/classify", **dict.fromkeys(predicted, "tensorflow/serving/predict")}
+    records = tf.data.TFRecordDataset(str(exports["gmf"] / WARMUP_FILE)).as_numpy_iterator()
+    logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+    classified = [log.classify_log for log in logs if log.WhichOneof("log_type") == "classify_log"]
+    assert [len(log.request.input.example_list.examples) for log in classified] == [1, 8, 32]
+    assert [len(log.response.result.classifications) for log in classified] == [1, 8, 32]
+    assert {log.request.model_spec.signature_name for log in classified} == {"classify"}
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -125,7 +139,7 @@ def test_no_table_is_a_constant_of_the_graph(exports):
 
 
 def test_two_exports_of_a_run_are_equal_byte_for_byte(saved_run, exports, tmp_path):
-    again = export_run(saved_run, tmp_path, "gmf-t_ce-0")
+    again = export_run(saved_run, tmp_path, "gmf-t_ce-0", export_config("gmf"))
     for path in (path for path in exports["gmf"].rglob("*") if path.is_file()):
         assert (again / path.relative_to(exports["gmf"])).read_bytes() == path.read_bytes(), path.name
 

@@ -17,6 +17,7 @@ from tfadt.evaluation.ranking import rank
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.cdae import CDAE
 from tfadt.models.gmf import GMF
+from tfadt.serving.classification import as_example
 from tfadt.serving.export import signatures
 from tfadt.serving.export.noise import noise_scale
 from tfadt.serving.export.signatures import NOTHING, ServedModel
@@ -76,6 +77,17 @@ def test_integer_ids_get_the_same_as_their_text(model):
     empty = longer["scores"].numpy() == np.float32(NOTHING)
     assert ((longer["item_ids"].numpy() == -1) == empty).all()
     assert empty.any()
+
+
+def test_an_example_gets_its_users_items_as_classes(model):
+    served = serve(model)
+    known = [str(user_id).encode() for user_id in DATA.users.ids[:3]]
+    without_the_feature = b""
+    found = served.classify(tf.constant([*map(as_example, [*known, b"nobody"]), without_the_feature]))
+    expected = served.recommend(tf.constant([*known, b"nobody", b"nobody"]))
+    assert found.keys() == {"classes", "scores"}
+    assert found["classes"].numpy().tolist() == expected["item_ids"].numpy().tolist()
+    np.testing.assert_allclose(found["scores"], expected["scores"], rtol=1e-6)
 
 
 def test_no_op_of_a_ranking_by_integers_is_placed_on_the_host(model):

@@ -202,6 +202,10 @@ def test_quality_is_compared_where_the_export_is_short_or_ranks_seen_items(saved
         (lambda s: s["recommend"].outputs["scores"].__setattr__("dtype", 2), "recommend: scores must be float32"),
         (lambda s: s["recommend"].outputs["item_ids"].tensor_shape.dim[1].__setattr__("size", 11), r"\[-1, 10\]"),
         (lambda s: s.pop("denoise"), "The export has no signature denoise"),
+        (
+            lambda s: s["classify"].__setattr__("method_name", "tensorflow/serving/predict"),
+            "classify must be asked by the method tensorflow/serving/classify. Received: tensorflow/serving/predict",
+        ),
     ],
 )
 def test_a_signature_that_breaks_the_contract_is_found(exports, change, message):

@@ -20,7 +20,9 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder of all exported models.")] = Path("saved_models"),
     model: options.ModelName = None,
     k: Annotated[int | None, typer.Option(help="Length of every ranking; default: the run's export.k (100).")] = None,
-    signatures: Annotated[str | None, typer.Option(help="Comma-separated; default: all that the run allows.")] = None,
+    signatures: Annotated[
+        str | None, typer.Option(help="Comma-separated; default: all that the run allows, but classify.")
+    ] = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="Rank seen items too.")] = False,
     name: Annotated[str | None, typer.Option(help="Name of the served model; default: gmf, neumf, ...")] = None,
     version: Annotated[int | None, typer.Option(help="Number of the version; default: the next one.")] = None,

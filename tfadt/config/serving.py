@@ -15,6 +15,7 @@ SIGNATURES = (
     "recommend_excluding",
     "recommend_from_history",
     "recommend_integer",
+    "classify",
     "score",
     "denoise",
 )
@@ -33,7 +34,7 @@ class ExportConfig(Section):
     k: int = Field(default=100, ge=1)
     """Length of every ranking: the largest k that a client can ask for."""
     signatures: tuple[str, ...] = ()
-    """Signatures to export; default: all that the model and the run allow."""
+    """Signatures to export; default: all that the model and the run allow, but `classify`, which is `recommend` again."""
     exclude_seen: bool = True
     """Leave out the items that the test ranking leaves out (`evaluate.mask`)."""
 

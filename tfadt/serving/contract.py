@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tfadt.errors import DataError
+
+PREDICT_METHOD = "tensorflow/serving/predict"
+CLASSIFY_METHOD = "tensorflow/serving/classify"
+
+Tensors = dict[str, np.ndarray]
+"""What a request or an answer holds, by name; strings as bytes."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,11 @@ class Port:
 
 @dataclass(frozen=True)
 class Signature:
-    """The tensors of a signature by name."""
+    """The tensors of a signature by name, and the name that a graph has for the server's method that asks it."""
 
     inputs: dict[str, Port]
     outputs: dict[str, Port]
+    method: str = PREDICT_METHOD
 
 
 _IDS = Port("string")
@@ -45,6 +54,11 @@ SIGNATURES: dict[str, Signature] = {
     ),
     "recommend_from_history": Signature({"item_ids": Port("string", "any")}, {**_RANKING, "known_history": Port("bool")}),
     "recommend_integer": Signature({"user_id": Port("int64")}, {**_RANKING, "item_ids": Port("int64", "K"), **_KNOWN_USER}),
+    "classify": Signature(
+        {"inputs": Port("string")},
+        {"classes": Port("string", "K"), "scores": Port("float32", "K")},
+        CLASSIFY_METHOD,
+    ),
     "score": Signature({"user_id": _IDS, "item_id": _IDS}, {"score": Port("float32"), **_KNOWN_PAIR}),
     "denoise": Signature({"user_id": _IDS, "item_id": _IDS}, {"noise_share": Port("float32"), **_KNOWN_PAIR}),
 }
@@ -52,6 +66,9 @@ SIGNATURES: dict[str, Signature] = {
 
 CALIBRATED = {"false_positive_probability": Port("float32")}
 """What `denoise` also gives once it is calibrated on known feedback."""
+
+CLASSIFY = "classify"
+"""The signature that the server's method Classify asks. Its names are those of that method, which has no others."""
 
 DEFAULT = "serving_default"
 """The name under which a server finds `recommend` when a request names no signature."""
@@ -65,13 +82,18 @@ def check_signatures(found: Mapping[str, Any], metadata: Mapping[str, Any]) -> N
         metadata: What the export says of itself.
 
     Raises:
-        DataError: If a signature is missing, or a tensor of it has another name, type or shape, or no free batch dimension.
+        DataError: If a signature is missing or of another method, or a tensor of it has another name, type or shape, or no
+            free batch dimension.
     """
     widths = {"K": metadata["k"], "N": metadata["neighbors"], "any": -1}
     for name in metadata["signatures"]:
         if name not in found:
             raise DataError(f"The export has no signature {name}.")
         signature = SIGNATURES["recommend" if name == DEFAULT else name]
+        if found[name].method_name != signature.method:
+            raise DataError(
+                f"Signature {name} must be asked by the method {signature.method}. Received: {found[name].method_name}."
+            )
         outputs = signature.outputs
         if name == "denoise" and metadata["denoise"]["calibrated"]:
             outputs = outputs | CALIBRATED

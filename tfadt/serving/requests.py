@@ -10,25 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
+from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, first_line
+from tfadt.serving.classification import as_example, read_classification, write_classification
+from tfadt.serving.contract import CLASSIFY, SIGNATURES, Tensors
 
 if TYPE_CHECKING:
     from tensorflow_serving.apis import prediction_log_pb2
-
-
-from tfadt.data.interactions import InteractionData
-from tfadt.serving.contract import SIGNATURES
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_RECORDS = 1000
 TOLERANCE = 1e-5
 
-Tensors = dict[str, np.ndarray]
-
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request to a signature and its answer: tensors by name, strings as bytes."""
+    """A request to a signature and its answer."""
 
     signature: str
     request: Tensors
@@ -60,7 +57,7 @@ def difference(found: Tensors, expected: Tensors) -> str | None:
             same = np.isclose(found[key], value, rtol=TOLERANCE, atol=TOLERANCE)
         else:
             same = found[key] == value
-            if key == "item_ids":
+            if key in ("item_ids", "classes"):
                 same = same | _same_score(found[key], value, expected["scores"])
         if not same.all():
             first = tuple(np.argwhere(~same)[0])
@@ -92,14 +89,18 @@ def write_warmup(folder: Path, model: str, exchanges: Sequence[Exchange]) -> Non
     with tf.io.TFRecordWriter(str(path)) as writer:
         for exchange in exchanges:
             record = log.PredictionLog()
-            request, response = record.predict_log.request, record.predict_log.response
-            for spec in (request.model_spec, response.model_spec):
+            classified = exchange.signature == CLASSIFY
+            kind = record.classify_log if classified else record.predict_log
+            for spec in (kind.request.model_spec, kind.response.model_spec):
                 spec.name = model
                 spec.signature_name = exchange.signature
-            for key, value in exchange.request.items():
-                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-            for key, value in exchange.answer.items():
-                response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
+            if classified:
+                write_classification(kind, exchange.request, exchange.answer)
+            else:
+                for key, value in exchange.request.items():
+                    kind.request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+                for key, value in exchange.answer.items():
+                    kind.response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
             writer.write(record.SerializeToString(deterministic=True))
 
 
@@ -125,12 +126,17 @@ def _read(path: Path) -> Iterator[Exchange]:
     log = _prediction_log()
     try:
         for raw in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            record = log.PredictionLog.FromString(raw).predict_log
+            record = log.PredictionLog.FromString(raw)
+            if record.HasField("classify_log"):
+                signature = record.classify_log.request.model_spec.signature_name
+                yield Exchange(signature, *read_classification(record.classify_log))
+                continue
+            predicted = record.predict_log
             request, response = (
                 {key: tf.make_ndarray(proto) for key, proto in tensors.items()}
-                for tensors in (record.request.inputs, record.response.outputs)
+                for tensors in (predicted.request.inputs, predicted.response.outputs)
             )
-            yield Exchange(record.request.model_spec.signature_name, request, response)
+            yield Exchange(predicted.request.model_spec.signature_name, request, response)
     except Exception as error:  # TensorFlow's DataLossError, protobuf's DecodeError
         raise DataError(f"{path} is damaged: {first_line(error)}") from error
 
@@ -177,4 +183,6 @@ def sample_requests(names: Sequence[str], data: InteractionData) -> Iterator[tup
             if name == "recommend_integer":
                 columns["user_id"] = data.users.ids[users].astype(np.int64)
                 columns["user_id"][1:][-1:] = UNKNOWN_INTEGER
+            if name == CLASSIFY:
+                columns["inputs"] = np.array([as_example(user_id) for user_id in columns["user_id"]], object)
             yield name, {key: columns[key] for key in SIGNATURES[name].inputs}

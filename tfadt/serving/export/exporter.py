@@ -23,7 +23,7 @@ from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.histories import HistoryScorer
 from tfadt.models.recommender import Recommender
-from tfadt.serving.contract import DEFAULT, SIGNATURES
+from tfadt.serving.contract import DEFAULT, PREDICT_METHOD, SIGNATURES
 from tfadt.serving.export.graph_check import check_graph, read_saved_model
 from tfadt.serving.export.ids import why_no_integers
 from tfadt.serving.export.noise import noise_scale
@@ -133,6 +133,7 @@ def export_model(
             # A server takes no gradients, and TensorFlow would name those of a model's own by a count of the process.
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(served, str(partial), signatures=signatures, options=options)
+            name_methods(partial, names)
             make_reproducible(partial)
             write_warmup(partial, Path(folder).name, exchanges)
         except (tf.errors.OpError, OSError) as error:
@@ -158,6 +159,16 @@ def export_model(
             },
         )
     return target
+
+
+def name_methods(folder: Path, names: Sequence[str]) -> None:
+    """Writes into an export which of the server's methods asks a signature; TensorFlow writes Predict into all."""
+    others = [name for name in names if SIGNATURES[name].method != PREDICT_METHOD]
+    if others:
+        updater = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(str(folder))
+        for name in others:
+            updater.replace_method_name(name, SIGNATURES[name].method)
+        updater.save()
 
 
 def check_finite(model: Recommender) -> None:
@@ -186,7 +197,7 @@ def replay(folder: Path, exchanges: Sequence[Exchange]) -> None:
 def _choose(
     wanted: Sequence[str], model: Recommender, data: InteractionData, colliding: CollidingScorer | None
 ) -> list[str]:
-    """Returns the signatures to export: those that are wanted, or all that can be had."""
+    """Returns the signatures to export: those that are wanted, or all that can be had and that the method Predict asks."""
     missing = {}
     if not isinstance(model, HistoryScorer):
         missing["recommend_from_history"] = f"{type(model).__name__} cannot rank for users whom training did not know"
@@ -198,4 +209,5 @@ def _choose(
     for name in wanted:
         if name in missing:
             raise ConfigError(f"The signature {name} cannot be exported: {missing[name]}.")
-    return [name for name in dict.fromkeys(wanted or SIGNATURES) if name not in missing]
+    default = [name for name, signature in SIGNATURES.items() if signature.method == PREDICT_METHOD]
+    return [name for name in dict.fromkeys(wanted or default) if name not in missing]

@@ -94,6 +94,13 @@ class ServedModel(tf.Module):
         codes = users.find(tf.ensure_shape(user_id, [None], name="user_id"))
         return {**self._rank_users(self._model.value, codes, codes >= 0, items=items), "known_user": codes >= 0}
 
+    def classify(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Ranks as `recommend` for the `user_id` of each serialized `tf.train.Example`, string `[B]`."""
+        feature = tf.io.FixedLenFeature([], tf.string, default_value="")
+        user_id = tf.io.parse_example(tf.ensure_shape(inputs, [None], name="inputs"), {"user_id": feature})["user_id"]
+        found = self.recommend(user_id)
+        return {"classes": found["item_ids"], "scores": found["scores"]}
+
     def recommend_colliding(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ranks with colliding inference; users whose ratio is not below the threshold have no neighbours and pass."""
         codes, known = self._find_users(user_id)

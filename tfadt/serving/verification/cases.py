@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfadt.errors import DataError
-from tfadt.serving.contract import SIGNATURES, Port
-from tfadt.serving.requests import Exchange, Tensors, difference
+from tfadt.serving.classification import as_example
+from tfadt.serving.contract import CLASSIFY, SIGNATURES, Port, Tensors
+from tfadt.serving.requests import Exchange, difference
 from tfadt.serving.verification import tensorflow_only
 from tfadt.serving.verification.tensorflow_only import Case, read_cases, write_cases
 
@@ -128,15 +130,22 @@ def _answered(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]
     """Yields hard variants of a request that must be answered, each with what is hard about it."""
     yield "empty batch", {key: value[:0] for key, value in request.items()}
     yield f"batch of {_MANY}", {key: np.resize(value, (_MANY, *value.shape[1:])) for key, value in request.items()}
-    hard = _HARD_INTEGERS if SIGNATURES[signature].inputs.get("user_id") == Port("int64") else _HARD_TEXTS
-    for what, id in hard.items():
+    for what, id in _hard_ids(signature).items():
         yield what, {key: np.full_like(value, id) for key, value in request.items()}
     for key in _lists(signature):
         yield f"{key} of no column", {**request, key: request[key][:, :0]}
 
 
+def _hard_ids(signature: str) -> Mapping[str, Any]:
+    if signature == CLASSIFY:
+        return {what: as_example(id) for what, id in _HARD_TEXTS.items()} | {"examples without a user_id": b""}
+    return _HARD_INTEGERS if SIGNATURES[signature].inputs.get("user_id") == Port("int64") else _HARD_TEXTS
+
+
 def _refused(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]:
     """Yields malformed variants of a request of two rows or more, which the graph must refuse with an error."""
+    if signature == CLASSIFY:
+        yield "inputs that are no tf.train.Example", {key: np.full_like(value, b"\xff") for key, value in request.items()}
     for key, value in request.items():
         yield f"{key} of another rank", {**request, key: value[..., None] if value.ndim == 1 else value[:, 0]}
         if len(request) > 1:
