@@ -97,6 +97,18 @@ def test_no_op_of_a_ranking_by_integers_is_placed_on_the_host(model):
         assert on_host(function) == []
 
 
+def test_tables_of_integers_are_held_only_for_the_signature_that_reads_them():
+    data = replace(DATA, items=Vocabulary(np.arange(16), "item_id"))
+
+    def held(*names):
+        served = serve(make(GMF, DATA), data)
+        served.trace(names)
+        return sum(variable.shape.num_elements() for variable in served.variables)
+
+    # Of 20 users and 16 items each the sorted ids, their codes, and the ids in the order of codes with -1 at the end.
+    assert held("recommend", "recommend_integer") - held("recommend") == (20 + 20 + 21) + (16 + 16 + 17)
+
+
 def test_an_unknown_user_gets_the_most_popular_items(model):
     counts = np.bincount(DATA.train.item, minlength=DATA.num_items)
     order = np.argsort(-counts, kind="stable")[:K]

@@ -14,7 +14,7 @@ from tfadt.inference.colliding import CollidingScorer
 from tfadt.models.recommender import Recommender
 from tfadt.sampling.ragged import expand
 from tfadt.serving.contract import SIGNATURES
-from tfadt.serving.export.ids import IdTable, IntegerIdTable, why_no_integers
+from tfadt.serving.export.ids import IdTable, IntegerIdTable
 from tfadt.serving.export.noise import NoiseScale
 
 _BLOCK_FLOATS = 1 << 24  # 64 MB of scores at a time, whatever the batch
@@ -48,14 +48,13 @@ class ServedModel(tf.Module):
         colliding: CollidingScorer | None = None,
     ):
         super().__init__(name="tfadt")
+        self._data = data
         self._model = _Untracked(model)
         self._colliding = _Untracked(colliding)
         self._k = k
         self._users = IdTable(data.users.ids, "user_id")
         self._items = IdTable(data.items.ids, "item_id")
-        self._integers = None
-        if not (why_no_integers(data.users.ids, "user_id") or why_no_integers(data.items.ids, "item_id", padded=True)):
-            self._integers = [IntegerIdTable(data.users.ids, "user_id"), IntegerIdTable(data.items.ids, "item_id")]
+        self._integers: list[IntegerIdTable] = []
         self._popularity = _table(np.bincount(data.train.item, minlength=data.num_items), tf.float32)
         self._seen_offsets = None if seen is None else _table(seen.offsets, tf.int64)
         self._seen_items = None if seen is None else _table(seen.items, tf.int64)
@@ -89,8 +88,7 @@ class ServedModel(tf.Module):
 
     def recommend_integer(self, user_id: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ranks for the users int64 `[B]`, by integers alone."""
-        assert self._integers is not None  # or the exporter has not asked for this signature
-        users, items = self._integers
+        users, items = self._integer_tables()
         codes = users.find(tf.ensure_shape(user_id, [None], name="user_id"))
         return {**self._rank_users(self._model.value, codes, codes >= 0, items=items), "known_user": codes >= 0}
 
@@ -153,6 +151,14 @@ class ServedModel(tf.Module):
         return answer
 
     # --- how they are made
+
+    def _integer_tables(self) -> list[IntegerIdTable]:
+        """Returns the tables of users and items, made when they are first asked for: no other signature reads them."""
+        if not self._integers:
+            with tf.init_scope():  # Out of the function that is being traced.
+                vocabularies = ((self._data.users, "user_id"), (self._data.items, "item_id"))
+                self._integers = [IntegerIdTable(vocabulary.ids, name) for vocabulary, name in vocabularies]
+        return self._integers
 
     def _find_users(self, user_id: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         codes = self._users.find(tf.ensure_shape(user_id, [None], name="user_id"))
