@@ -131,7 +131,7 @@ def _answered(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]
     yield "empty batch", {key: value[:0] for key, value in request.items()}
     yield f"batch of {_MANY}", {key: np.resize(value, (_MANY, *value.shape[1:])) for key, value in request.items()}
     for what, id in _hard_ids(signature).items():
-        yield what, {key: np.full_like(value, id) for key, value in request.items()}
+        yield what, {key: _filled(value, id) for key, value in request.items()}
     for key in _lists(signature):
         yield f"{key} of no column", {**request, key: request[key][:, :0]}
 
@@ -145,11 +145,18 @@ def _hard_ids(signature: str) -> Mapping[str, Any]:
 def _refused(signature: str, request: Tensors) -> Iterator[tuple[str, Tensors]]:
     """Yields malformed variants of a request of two rows or more, which the graph must refuse with an error."""
     if signature == CLASSIFY:
-        yield "inputs that are no tf.train.Example", {key: np.full_like(value, b"\xff") for key, value in request.items()}
+        yield "inputs that are no tf.train.Example", {"inputs": _filled(request["inputs"], b"no example")}
     for key, value in request.items():
         yield f"{key} of another rank", {**request, key: value[..., None] if value.ndim == 1 else value[:, 0]}
         if len(request) > 1:
             yield f"{key} of another batch size", {**request, key: value[:1]}
+
+
+def _filled(like: np.ndarray, value: Any) -> np.ndarray:
+    """Returns an array of one value, like another. `np.full_like` takes zero bytes off the end of bytes."""
+    filled = np.empty_like(like)
+    filled[...] = value
+    return filled
 
 
 def _lists(signature: str) -> list[str]:
