@@ -232,7 +232,7 @@ def draw(line: Line, frontiers: Sequence[list[dict[str, Any]]], path: Path) -> N
     axes.set(
         xlabel=f"expected false share@{K}", ylabel=f"expected recall@{K}", title=f"{line.data}, {line.model}: validation"
     )
-    axes.legend(fontsize=8, title="along a line: ranked by (1-p)^0, .5, 1, 2")
+    axes.legend(fontsize=8, title="along a line: ranked by (1-p)^0 to (1-p)^2")
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -386,7 +386,17 @@ def test_a_search_has_no_more_trials_than_there_are_combinations():
     config = load_config(None, ["adt.models=gmf,popular", "adt.policies=standard,t_ce,r_ce", "tune.trials=10"])
     # T-CE: 3 rates and 4 ramps. R-CE: 7 powers. Plain GMF varies a learning rate in a range; popularity varies nothing.
     expected = {"gmf-standard": 10, "popular-standard": 1, "gmf-t_ce": 10, "gmf-r_ce": 7}
-    assert counts(config)[0] == expected
+    assert counts(config, {})[0] == expected
+
+
+def test_what_follows_the_searches_has_the_controls_of_one_model():
+    given = ["adt.models=gmf,neumf", "adt.policies=standard,random_drop", "adt.seeds=3", "study.controls=best"]
+    config = load_config(None, given)
+    plain = {"gmf-standard": 3, "neumf-standard": 3}
+    assert counts(config, {"gmf": 0.2, "neumf": 0.1})[1] == plain | {"gmf-random_drop": 3}
+    # Before that is known the control of the slower one is expected: 3 trials of each, the control's too, 6 trainings.
+    config = load_config(None, [*given, "tune.trials=3"])
+    assert expected_of_models(config, {"gmf": (1.0, 9.0), "neumf": (10.0, 90.0)}) == {"gmf": 9.0, "neumf": 120.0}
 
 
 def test_the_slowest_models_go_until_the_others_end_in_time():

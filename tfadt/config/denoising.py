@@ -28,8 +28,9 @@ class DenoisingConfig(Section):
     """Share of plain training's expected recall that may be lost for it."""
     powers: Strengths = Field(default=(0.5, 1.0, 2.0, 3.0), min_length=1)
     """Powers of the noise model's weights that are tried, beside none."""
-    gammas: Strengths = Field(default=(0.0, 0.5, 1.0, 2.0), min_length=1)
-    """Strengths of ranking by the noise model that are tried with each power, and with plain training."""
+    gammas: Strengths = Field(default=(0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0), min_length=1)
+    """Strengths of ranking by the noise model that are tried with each power, and with plain training; each costs a ranking
+    of validation and no training."""
     policies: tuple[str, ...] = ("t_ce", "r_ce", "popularity")
     """Policies that are tried besides, with their settings; those that a model cannot be trained under are left out."""
 

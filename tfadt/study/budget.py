@@ -31,7 +31,7 @@ class Budget:
     controls: str = "all"
 
 
-BUDGETS: dict[str, Budget] = {"small": Budget(3, 5, 2, "best"), "medium": Budget(10, 5, 12), "large": Budget(30, 10, 72)}
+BUDGETS: dict[str, Budget] = {"small": Budget(3, 3, 2, "best"), "medium": Budget(10, 5, 12), "large": Budget(30, 10, 72)}
 
 
 def defaults(budget: str) -> dict[str, Any]:

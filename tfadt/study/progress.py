@@ -53,9 +53,9 @@ class Countdown:
         """Hears that a search is over, all its trials with it, those of an earlier process too."""
         self._trials[row] = 0
 
-    def spare(self, row: str) -> None:
-        """Hears that there is no training of a row after all."""
-        self._trainings.pop(row, None)
+    def follow(self, trainings: Mapping[str, int]) -> None:
+        """Hears how many trainings of each row follow, now that the searches are over."""
+        self._trainings = dict(trainings)
 
     def training_over(self, row: str, seconds: float) -> None:
         """Hears that a training with the settings that won is over, and how long it took."""

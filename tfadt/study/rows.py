@@ -28,6 +28,9 @@ from tfadt.tuning.space import search_space
 Row = tuple[str, str]
 """A model and a policy, whose trainings share their settings, whatever their stages."""
 
+Seconds = Mapping[str, tuple[float, float]]
+"""Of one plain training of each model, at least and at most."""
+
 
 def spelt_out(config: Config, without: Container[str] = ()) -> Config:
     """Returns the settings with every training under its own name, but for those of the models and policies `without`.
@@ -94,11 +97,12 @@ def taken_over(model: str, policy: str, config: Config) -> Row:
 
 
 def spared_controls(config: Config, scores: Mapping[str, float]) -> list[Row]:
-    """Returns the rows of controls that `study.controls` spares the models that are trained by steps.
+    """Returns the rows of controls that `study.controls` spares the models that are trained by steps, all but one.
 
     Args:
         config: The settings of the study.
-        scores: How well the plain training of each model ranks validation.
+        scores: How well the plain training of each model ranks validation; the controls of the largest stay. Before that is
+            known, how long a training takes: no less is then expected than will follow.
     """
     by_steps = [model for model in scores if closed_form(model, config) is None]
     if config.study.controls == "all" or not by_steps:
@@ -174,14 +178,26 @@ def trainings_of(model: str, policy: str, config: Config) -> int:
     return len({strength.label for strength in strengths(model, own)}) if is_automatic(policy, own) else 1
 
 
-def counts(config: Config) -> tuple[dict[str, int], dict[str, int]]:
-    """Returns how many trials the search of each row has, such as `gmf-t_ce`, and how many trainings of a row follow."""
+def counts(config: Config, scores: Mapping[str, float]) -> tuple[dict[str, int], dict[str, int]]:
+    """Returns how many trials the search of each row has, such as `gmf-t_ce`, and how many trainings of a row follow.
+
+    Args:
+        config: The settings of the study.
+        scores: As in `spared_controls`.
+    """
     trials = {f"{model}-{PLAIN}": _trials(of_models(config), model, PLAIN) for model in models(config)}
     trials |= {f"{row[0]}-{row[1]}": _trials(of_policies(config), *row) for row in searched_policies(config)}
     trainings: Counter[str] = Counter()
+    spared = spared_controls(config, scores)
     for model, policy, _ in planned_methods(config):
-        trainings[f"{model}-{policy}"] += config.adt.seeds if is_seeded(model) else 1
+        if (model, policy) not in spared:
+            trainings[f"{model}-{policy}"] += config.adt.seeds if is_seeded(model) else 1
     return trials, dict(trainings)
+
+
+def least(seconds: Seconds) -> dict[str, float]:
+    """Returns the seconds of one plain training of each model, at least."""
+    return {model: bounds[0] for model, bounds in seconds.items()}
 
 
 def _trials(config: Config, model: str, policy: str) -> int:
@@ -191,18 +207,19 @@ def _trials(config: Config, model: str, policy: str) -> int:
     return min(config.tune.trials, combinations) if all(isinstance(each, Choices) for each in tried) else config.tune.trials
 
 
-def expected_of_models(config: Config, seconds: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+def expected_of_models(config: Config, seconds: Seconds) -> dict[str, float]:
     """Returns how many seconds all trials and trainings of each model take together, at least.
 
     Args:
         config: The settings of the study.
-        seconds: Of one plain training of each model, at least and at most.
+        seconds: What a training takes.
     """
-    trials, trainings = counts(config)
+    trials, trainings = counts(config, least(seconds))
     expected = dict.fromkeys(models(config), 0.0)
     for model, policy in rows(config):
         name = f"{model}-{policy}"
-        expected[model] += seconds[model][0] * (trials.get(name, 0) + trainings[name]) * trainings_of(model, policy, config)
+        times = trials.get(name, 0) + trainings.get(name, 0)
+        expected[model] += seconds[model][0] * times * trainings_of(model, policy, config)
     return expected
 
 

@@ -40,9 +40,11 @@ from tfadt.report.page import write_page
 from tfadt.study.injection import BY, Injection, caught, injected_config, plan_injection
 from tfadt.study.progress import Countdown, CountedSearch, takes_too_long
 from tfadt.study.rows import (
+    Seconds,
     counts,
     expected_of_models,
     impossible,
+    least,
     models,
     of_models,
     of_policies,
@@ -68,8 +70,6 @@ _SEARCH, _OF_MODELS, _OF_POLICIES = "search", "models", "policies"
 _NOISY, _INJECTED = "noisy", "injected"
 
 Listening = Callable[[], AbstractContextManager[Any]]
-Seconds = Mapping[str, tuple[float, float]]
-"""Of one plain training of each model, at least and at most."""
 
 
 def run_study(
@@ -133,8 +133,8 @@ def run_study(
     scores = {each.model: each.best.score or 0.0 for each in found if each.policy == PLAIN and each.best is not None}
     for model, policy in spared_controls(asked, scores):
         settings.pop(f"{model}-{policy}", None)
-        countdown.spare(f"{model}-{policy}")
         left_out[f"{model}-{policy}"] = "a control, which only the best model of those trained by steps has (study.controls)"
+    countdown.follow(_trainings(asked, scores, injection))
     winners = with_winners(asked, settings, search / _OF_MODELS / "data")
     tuned = _told(asked, found, left_out)
 
@@ -309,25 +309,31 @@ def _countdown(
     config: Config, of_models: Seconds, injection: Injection, processes: int, say: Callable[[str], object]
 ) -> Countdown:
     """Says how long the study is about to take, and counts from there."""
-    trials, trainings = counts(config)
-    seconds = {}
-    for name in (*trials, *trainings):
-        model, _, policy = name.rpartition("-")
-        least, most = of_models[model]
+    trials, winning = counts(config, least(of_models))
+    seconds = {injection.row: of_models[injection.model]} if injection.policies else {}
+    for model, policy in (*((model, PLAIN) for model in models(config)), *rows(config)):
         times = trainings_of(model, policy, config)
-        seconds[name] = least * times, most * times
-    winning = sum(trainings.values())
+        seconds[f"{model}-{policy}"] = of_models[model][0] * times, of_models[model][1] * times
     others = f", and {len(injection.policies)} on a copy of the log with injected noise" if injection.policies else ""
-    if injection.policies:
-        seconds[injection.row] = of_models[injection.model]
-        trainings[injection.row] = len(injection.policies)
-    countdown = Countdown(seconds, trials, trainings, processes, say)
+    countdown = Countdown(seconds, trials, _trainings(config, least(of_models), injection), processes, say)
     beside = f", in {processes} processes" if processes > 1 else ""
     say(
-        f"{sum(trials.values())} trials in {len(trials)} searches, then {winning} trainings with the "
+        f"{sum(trials.values())} trials in {len(trials)} searches, then {sum(winning.values())} trainings with the "
         f"settings that won{others}: about {countdown.span()} on this machine{beside}."
     )
     return countdown
+
+
+def _trainings(config: Config, scores: Mapping[str, float], injection: Injection) -> dict[str, int]:
+    """Returns how many trainings follow the searches: of each row, and on the noisy copy.
+
+    Args:
+        config: The settings of the study.
+        scores: As in `spared_controls`.
+        injection: The noisy copy.
+    """
+    _, trainings = counts(config, scores)
+    return trainings | ({injection.row: len(injection.policies)} if injection.policies else {})
 
 
 def _told(config: Config, found: Sequence[Search], left_out: dict[str, str]) -> dict[str, Any]:
