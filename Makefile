@@ -19,7 +19,7 @@ test: lint typecheck
 # in every export and search, with the tests that `tests/soak.py` leaves to it; and trainings over two devices under every policy,
 # and over two processes.
 soak: $(VENV)/.installed-dev
-	TFADT_SOAK_EXAMPLES=3000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py \
+	TFADT_SOAK_EXAMPLES=1000 $(BIN)/python -m pytest -q -n 2 tests/data/test_malformed.py tests/data/test_extra_feedback.py \
 		tests/datasets/test_rows.py
 	TFADT_SOAK_EXAMPLES=300 $(BIN)/python -m pytest -q -n 2 tests/data/test_splits.py tests/data/test_beam.py tests/evaluation \
 		tests/inference
