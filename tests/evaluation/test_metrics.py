@@ -58,6 +58,21 @@ def test_a_user_with_nothing_relevant_has_zeros():
     assert all(value.tolist() == [0.0] for value in values.values())
 
 
+def test_grades_count_by_as_much_by_hand():
+    # One user: items 1 (liked with .5), 2 (.8) and 4 (.2); the ranking shows 1, then 0, then 4.
+    relevant, grades = CSR(np.array([0, 3]), np.array([1, 2, 4])), np.array([0.5, 0.8, 0.2])
+    values = ranking_metrics(np.array([[1, 0, 4]]), relevant, 5, (3,), grades)
+    ideal = 0.8 + 0.5 / math.log2(3) + 0.2 / 2
+    expected = {
+        "recall@3": 0.7 / 1.5,
+        "precision@3": 0.7 / 3,
+        "ndcg@3": (0.5 + 0.2 / 2) / ideal,
+        "mrr@3": 0.5 + 0.5 * 0.2 / 3,
+        "hit@3": 1 - 0.5 * 0.8,
+    }
+    assert {name: value[0] for name, value in values.items()} == pytest.approx(expected, abs=1e-12)
+
+
 def test_coverage_counts_each_item_once_and_no_padding():
     assert coverage(TOP[:, :1], 5) == 2 / 5
     assert coverage(TOP, 5) == 4 / 5

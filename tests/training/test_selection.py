@@ -12,6 +12,7 @@ from tfadt.config import ranking as settings
 from tfadt.config.loading import load_config
 from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
+from tfadt.denoising.noise_model import NoiseModel
 from tfadt.denoising.truncated import TCE
 from tfadt.errors import DataError
 from tfadt.evaluation import protocol
@@ -157,6 +158,39 @@ def test_what_defines_the_clean_test_is_not_known():
     np.testing.assert_array_equal(validation_rows("auto", shown).item, shown.valid.item[~shown.valid.false_positive])
 
 
+def learnable(data, count=60):
+    """Says of the first clicks of training, in turn, that they are known to be liked and disliked."""
+    first, liked = np.arange(len(data.train)) < count, np.arange(len(data.train)) % 2 == 0
+    train = dataclasses.replace(data.train, known_positive=first & liked, known_negative=first & ~liked)
+    return dataclasses.replace(data, train=train)
+
+
+def test_auto_expects_where_a_noise_model_can_be_learned():
+    data = checkerboard(users=100)
+    assert selection_rule("auto", learnable(data)) == "expected_val_recall"
+    assert selection_rule("auto", learnable(data, 49)) == "val_recall"
+    assert selection_rule("auto", known(learnable(data), 199)) == "expected_val_recall"
+    assert selection_rule("auto", known(learnable(data), 200)) == "clean_val_recall"  # all: there is nothing to expect
+
+
+def test_expected_recall_counts_each_by_how_likely_it_is_liked(model):
+    data = learnable(checkerboard(users=100))
+    flags = np.arange(len(data.valid))
+    valid = dataclasses.replace(data.valid, known_positive=flags == 0, known_negative=flags == 2)
+    data = dataclasses.replace(data, valid=valid)
+    rows = validation_rows("auto", data)
+    noise = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)
+    left = flags != 2
+    np.testing.assert_array_equal(rows.item, valid.item[left])
+    np.testing.assert_allclose(rows.relevance, 1 - noise.probabilities(valid)[left], atol=1e-12)
+    assert rows.relevance[0] == 1.0
+
+
+def test_expecting_without_enough_known_says_what_is_known(model):
+    with pytest.raises(DataError, match=r"at least 50 known clicks\. Received: 25 known to be liked and 24"):
+        score_of("expected_val_recall", model, learnable(checkerboard(users=100), 49), 10)
+
+
 def test_nothing_known_is_told(model):
     data = checkerboard()
     with pytest.raises(DataError, match=r"needs validation interactions that are known to be liked\. Received: none of 40"):
@@ -196,7 +230,7 @@ def test_validation_negatives_are_fresh_unless_fixed(model):
         assert (losses.trimmed_loss() == first) is fixed
 
 
-@pytest.mark.parametrize("rule", ["auto", "clean_val_recall", "val_recall", "trimmed", "paper"])
+@pytest.mark.parametrize("rule", ["auto", "expected_val_recall", "clean_val_recall", "val_recall", "trimmed", "paper"])
 def test_rules_that_need_validation_say_so(model, rule):
     none = Interactions(np.zeros(0, np.int64), np.zeros(0, np.int64))
     data = dataclasses.replace(checkerboard(), valid=none)

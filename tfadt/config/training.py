@@ -129,9 +129,10 @@ class ADTConfig(Section):
     """Validations in each epoch, where `eval_every` does not say after how many steps."""
     patience: int | None = Field(default=None, ge=1)
     """Validations without a better score after which a stage ends early; none: all epochs are trained."""
-    selection: Literal["auto", "clean_val_recall", "val_recall", "trimmed", "paper", "last"] = "auto"
-    """Which checkpoint is kept, by one rule for every policy of a run. `auto`: `clean_val_recall`, recall on the validation
-    interactions known to be liked (`ingest.extra_feedback`), where there are at least 200 of them; else `val_recall`."""
+    selection: Literal["auto", "expected_val_recall", "clean_val_recall", "val_recall", "trimmed", "paper", "last"] = "auto"
+    """Which checkpoint is kept, by one rule for every policy of a run. `auto`: `expected_val_recall`, recall on validation
+    with each interaction counted by how likely it is liked, where enough is known of training (`ingest.extra_feedback`) to
+    learn that; else `clean_val_recall`, on those known to be liked, where there are at least 200; else `val_recall`."""
     fixed_valid_negatives: bool = False
     """Validation losses use the same negatives at every validation instead of fresh ones."""
     start_from: Path | None = None

@@ -14,6 +14,7 @@ from tfadt.errors import DataError
 
 FLAGS = ("false_positive", "known_positive", "known_negative")
 """What may be known of an interaction, each a column of booleans or none."""
+_BY_ROW = (*FLAGS, "relevance")
 _PART = 1 << 22
 
 
@@ -29,6 +30,8 @@ class Interactions:
         known_positive: bool `[n]`, True where extra feedback says that the user likes the item (section 3.4); None when
             there is no extra feedback, and always for test.
         known_negative: bool `[n]`, True where it says that the user dislikes the item.
+        relevance: float64 `[n]`, above 0 and at most 1: how likely each is liked, for metrics that count it by as much; None
+            where each counts fully.
     """
 
     user: np.ndarray
@@ -36,24 +39,32 @@ class Interactions:
     false_positive: np.ndarray | None = None
     known_positive: np.ndarray | None = None
     known_negative: np.ndarray | None = None
+    relevance: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.user.shape != self.item.shape or self.user.ndim != 1:
             raise DataError(
                 f"user and item must be vectors of one length. Received: {self.user.shape} and {self.item.shape}."
             )
-        for name in FLAGS:
-            flags = getattr(self, name)
-            if flags is not None and flags.shape != self.user.shape:
-                raise DataError(f"{name} must have one value a row ({self.user.shape}). Received: {flags.shape}.")
+        for name in _BY_ROW:
+            values = getattr(self, name)
+            if values is not None and values.shape != self.user.shape:
+                raise DataError(f"{name} must have one value a row ({self.user.shape}). Received: {values.shape}.")
 
     def __len__(self) -> int:
         return len(self.user)
 
     def take(self, rows: np.ndarray) -> Interactions:
         """Returns the given rows (indices or a boolean mask)."""
-        flags = (getattr(self, name) for name in FLAGS)
-        return Interactions(self.user[rows], self.item[rows], *(None if each is None else each[rows] for each in flags))
+        columns = (getattr(self, name) for name in _BY_ROW)
+        return Interactions(self.user[rows], self.item[rows], *(None if each is None else each[rows] for each in columns))
+
+    def grades(self, num_items: int) -> np.ndarray | None:
+        """Returns `relevance` in the order of `CSR.from_pairs`, which keeps a repeated pair once; None without it."""
+        if self.relevance is None:
+            return None
+        grades: np.ndarray = self.relevance[np.unique(self.user * num_items + self.item, return_index=True)[1]]
+        return grades
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,7 @@ class CSR:
         return CSR(np.concatenate([[0], np.cumsum(np.where(kept, counts, 0))]), self.items[np.repeat(kept, counts)])
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class InteractionData:
     """What ingest hands to every later stage: three splits, two vocabularies and the account of every row.
 

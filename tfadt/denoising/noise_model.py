@@ -110,11 +110,51 @@ class NoiseModel:
 
     def probabilities(self, rows: Interactions) -> np.ndarray:
         """Returns p of interactions, float64 `[n]`: 0 and 1 where the feedback is known."""
-        found = self.predict(rows.user, rows.item)
-        for flags, value in ((rows.known_positive, 0.0), (rows.known_negative, 1.0)):
-            if flags is not None:
-                found[flags] = value
-        return found
+        return _as_known(self.predict(rows.user, rows.item), rows)
+
+
+def is_learnable(clicks: Interactions) -> bool:
+    """Returns whether enough of the clicks is known, liked and disliked, to learn how likely another one is disliked."""
+    counts = [0 if flags is None else int(flags.sum()) for flags in (clicks.known_positive, clicks.known_negative)]
+    return sum(counts) >= MIN_KNOWN and min(counts) >= FOLDS
+
+
+@dataclass(frozen=True)
+class NoiseBiases:
+    """p of a noise model of user and item biases alone: what `NoiseModel` without taste says, at a sixth of its time.
+
+    For what judges models: by taste it would praise a model for ranking by taste, as any does.
+
+    Attributes:
+        bias, user_bias, item_bias: As in `NoiseModel`.
+    """
+
+    bias: float
+    user_bias: np.ndarray
+    item_bias: np.ndarray
+
+    @classmethod
+    def fit(cls, clicks: Interactions, num_users: int, num_items: int) -> NoiseBiases:
+        """Learns from the training clicks as `NoiseModel.fit` does, with nothing held out.
+
+        Raises:
+            DataError: As there.
+        """
+        known, disliked = _known(clicks, num_users, num_items)
+        no_taste = np.zeros(len(known))
+        weights = _regression(clicks.user[known], clicks.item[known], no_taste, disliked, (num_users, num_items))
+        return cls(weights[0], weights[1 : 1 + num_users], weights[1 + num_users : -1])
+
+    def probabilities(self, rows: Interactions) -> np.ndarray:
+        """Returns p of interactions, float64 `[n]`: 0 and 1 where the feedback is known."""
+        return _as_known(expit(self.bias + self.user_bias[rows.user] + self.item_bias[rows.item]), rows)
+
+
+def _as_known(probabilities: np.ndarray, rows: Interactions) -> np.ndarray:
+    for flags, value in ((rows.known_positive, 0.0), (rows.known_negative, 1.0)):
+        if flags is not None:
+            probabilities[flags] = value
+    return probabilities
 
 
 def _known(clicks: Interactions, num_users: int, num_items: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfadt.data.interactions import CSR, Interactions
+from tfadt.evaluation.metrics import places
 from tfadt.evaluation.ranking import Ranker, Scorer
 
 _DRAWS = 1000
@@ -62,10 +63,10 @@ class ExpectedEvaluator:
 
     def __init__(self, rows: Interactions, probability: np.ndarray, exclude: CSR, k: int):
         order = np.lexsort((rows.item, rows.user))
-        self._item, self._probability, self._exclude, self._k = rows.item[order], probability[order], exclude, k
+        self._probability, self._exclude, self._k = probability[order], exclude, k
         self.users, counts = np.unique(rows.user, return_counts=True)
-        self._owner = np.repeat(np.arange(len(self.users)), counts)
-        self._liked = np.bincount(self._owner, 1 - self._probability)
+        self._rows = CSR(np.concatenate([[0], np.cumsum(counts)]), rows.item[order])
+        self._liked = np.add.reduceat(1 - self._probability, self._rows.offsets[:-1])
 
     def __call__(self, scorer: Scorer) -> Expected:
         """Ranks all items for the split's users.
@@ -74,10 +75,7 @@ class ExpectedEvaluator:
             DataError: If a score is not a number.
         """
         top = Ranker(scorer, self._k, self._exclude)(self.users).items
-        keys = self._owner * scorer.num_items + self._item  # ascending
-        shown = np.arange(len(top))[:, None] * scorer.num_items + top
-        place = np.minimum(np.searchsorted(keys, shown), len(keys) - 1)
-        hit = (keys[place] == shown) & (top >= 0)
+        place, hit = places(top, self._rows, scorer.num_items)
         disliked = np.where(hit, self._probability[place], 0.0).sum(axis=1)
         hits = hit.sum(axis=1)
         # A user all of whose interactions are known to be disliked has nothing to recall.

@@ -26,46 +26,61 @@ def hits(top: np.ndarray, relevant: CSR, num_items: int) -> np.ndarray:
     Returns:
         bool `[U, K]`.
     """
+    return places(top, relevant, num_items)[1]
+
+
+def places(top: np.ndarray, relevant: CSR, num_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where in `relevant.items` a ranked item is, int64 `[U, K]`, and whether it is there, bool `[U, K]`."""
     rows = np.repeat(np.arange(len(top)), relevant.counts)
     keys = rows * num_items + relevant.items
     wanted = np.arange(len(top))[:, None] * num_items + top
     if len(keys) == 0:
-        return np.zeros(top.shape, bool)
+        return np.zeros(top.shape, np.int64), np.zeros(top.shape, bool)
     found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return (keys[found] == wanted) & (top >= 0)
+    return found, (keys[found] == wanted) & (top >= 0)
 
 
-def ranking_metrics(top: np.ndarray, relevant: CSR, num_items: int, ks: Sequence[int]) -> dict[str, np.ndarray]:
+def ranking_metrics(
+    top: np.ndarray, relevant: CSR, num_items: int, ks: Sequence[int], grades: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Returns recall, NDCG, precision, MRR and hit rate of each user at each cut-off.
 
     recall@k = hits / relevant items; ndcg@k has an ideal of min(k, relevant items) hits at the top; precision@k =
     hits / k; mrr@k = 1 / rank of the first hit, 0 without one; hit@k (the hit rate) = 1 if there is a hit. A user with
     nothing relevant has 0 everywhere.
 
+    With grades these are expectations under independent chances, those of recall and NDCG taken above and below the line:
+    a hit counts by its grade, and so does an item that could have been one.
+
     Args:
         top: int64 `[U, K]` item codes, best first, K at least `max(ks)`; -1 where a ranking is shorter.
         relevant: The relevant items of the same U users.
         num_items: Size of the catalogue.
         ks: Cut-offs.
+        grades: float64 `[nnz]`, how likely each relevant item is relevant, above 0 and at most 1; default 1.
 
     Returns:
         `"recall@20"` and so on -> float64 `[U]`.
     """
-    hit = hits(top, relevant, num_items)
+    where, hit = places(top, relevant, num_items)
+    gain = hit.astype(np.float64)
+    owner, grade = np.repeat(np.arange(len(top)), relevant.counts), np.ones(len(relevant.items))
+    if grades is not None:
+        gain[hit], grade = grades[where[hit]], grades
     rank = np.arange(1, top.shape[1] + 1)
-    gain = hit / np.log2(rank + 1)
-    ideal = np.concatenate([[0.0], np.cumsum(1 / np.log2(rank + 1))])
-    count = relevant.counts
-    first = np.where(hit.any(axis=1), hit.argmax(axis=1) + 1, np.iinfo(np.int64).max)
+    order = np.lexsort((-grade, owner))  # of each user the best first
+    place = np.arange(len(owner)) - relevant.offsets[owner]
+    whole = np.bincount(owner, grade, len(top))
+    none_before = np.cumprod(1 - np.pad(gain, ((0, 0), (1, 0)))[:, :-1], axis=1)
     metrics: dict[str, np.ndarray] = {}
     for k in ks:
-        found = hit[:, :k].sum(axis=1)
-        best = ideal[np.minimum(k, count)]
-        metrics[f"recall@{k}"] = found / np.maximum(count, 1)
-        metrics[f"ndcg@{k}"] = gain[:, :k].sum(axis=1) / np.where(best > 0, best, 1.0)
+        found, first = gain[:, :k].sum(axis=1), place < k
+        best = np.bincount(owner[first], grade[order][first] / np.log2(place[first] + 2), len(top))
+        metrics[f"recall@{k}"] = found / np.where(whole > 0, whole, 1.0)
+        metrics[f"ndcg@{k}"] = (gain / np.log2(rank + 1))[:, :k].sum(axis=1) / np.where(best > 0, best, 1.0)
         metrics[f"precision@{k}"] = found / k
-        metrics[f"mrr@{k}"] = np.where(first <= k, 1.0 / first, 0.0)
-        metrics[f"hit@{k}"] = (found > 0).astype(np.float64)
+        metrics[f"mrr@{k}"] = (gain * none_before / rank)[:, :k].sum(axis=1)
+        metrics[f"hit@{k}"] = 1 - np.prod(1 - gain[:, :k], axis=1)
     return metrics
 
 

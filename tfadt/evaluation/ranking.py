@@ -222,7 +222,8 @@ class RankingEvaluator:
     It is made once and called again and again: the graph of a model is traced at its first call and dropped with it.
 
     Args:
-        split: The relevant pairs; each user in it is ranked. A pair that occurs twice counts once.
+        split: The relevant pairs; each user in it is ranked. A pair that occurs twice counts once, and each by its
+            `relevance` where the split has that.
         exclude: Items that are left out of each user's ranking (seen in training, or in training and validation).
         ks: Cut-offs.
         activity: Training interactions of each user, int64 `[num_users]`; default: what `exclude` has.
@@ -276,6 +277,8 @@ class RankingEvaluator:
             self._disliked = _rows(lists, self.users)
         self._exclude = exclude.only(self.users)  # of a sample of a large log's users, a hundredth of it
         self._relevant = _rows(relevant, self.users)
+        grades = split.grades(self._items_needed)
+        self._grades = None if grades is None else grades[_kept(relevant, self.users)]
         self._has_relevant = counts[self.users] > 0
         self._share = None if clicks is None else np.maximum(clicks, 0.5) / self._num_users
         self._rankers: WeakKeyDictionary[Scorer, Ranker] = WeakKeyDictionary()
@@ -301,7 +304,7 @@ class RankingEvaluator:
             num_items: Size of the catalogue.
         """
         counted = self._has_relevant
-        values = ranking_metrics(top, self._relevant, num_items, self.ks)
+        values = ranking_metrics(top, self._relevant, num_items, self.ks, self._grades)
         if self._share is not None:
             values |= novelty(top, self._share, self.ks)
         values = {name: np.where(counted, value, np.nan) for name, value in values.items()}
@@ -326,7 +329,8 @@ class RankingEvaluator:
         """Returns the recall at the first cut-off of each user with relevant items; tells after each block of users."""
         k = self.ks[0]
         top = self._top(scorer, told)[:, :k]
-        return ranking_metrics(top, self._relevant, scorer.num_items, (k,))[f"recall@{k}"][self._has_relevant]
+        found = ranking_metrics(top, self._relevant, scorer.num_items, (k,), self._grades)[f"recall@{k}"]
+        return found[self._has_relevant]
 
     def _top(self, scorer: Scorer, told: Told | None, kept: KeptBlocks | None = None) -> np.ndarray:
         if scorer not in self._rankers:
@@ -341,10 +345,14 @@ class RankingEvaluator:
 
 
 def _rows(lists: CSR, users: np.ndarray) -> CSR:
-    counts = lists.counts
-    kept = np.zeros(len(counts), bool)
+    return CSR(np.concatenate([[0], np.cumsum(lists.counts[users])]), lists.items[_kept(lists, users)])
+
+
+def _kept(lists: CSR, users: np.ndarray) -> np.ndarray:
+    """Returns which items are those of the users, bool `[nnz]`."""
+    kept = np.zeros(len(lists.counts), bool)
     kept[users] = True
-    return CSR(np.concatenate([[0], np.cumsum(counts[users])]), lists.items[np.repeat(kept, counts)])
+    return np.repeat(kept, lists.counts)
 
 
 def _not_excluded(relevant: CSR, exclude: CSR, num_items: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
-from tfadt.denoising.noise_model import NoiseModel
+from tfadt.denoising.noise_model import NoiseBiases, NoiseModel
 from tfadt.errors import DataError
 from tfadt.evaluation.expected import ExpectedEvaluator
 from tfadt.evaluation.protocol import of_sampled_users
@@ -44,7 +44,7 @@ def clean_rows(
         raise DataError("How many clicks are left out is chosen on validation. Received: no validation interactions.")
     noise = NoiseModel.fit(data.train, data.num_users, data.num_items)
     p = noise.probabilities(data.train)
-    judge = NoiseModel.fit(data.train, data.num_users, data.num_items, with_taste=False)  # as for the automatic strength
+    judge = NoiseBiases.fit(data.train, data.num_users, data.num_items)
     valid = of_sampled_users(data.valid, config)
     evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), config.evaluate.k[0])
     order = np.argsort(p, kind="stable")

@@ -125,7 +125,7 @@ def method_name(method: Row | Comparison) -> str:
 def selection_line(config: Config, data: InteractionData) -> str:
     """Returns one sentence on the rule that chose the checkpoints, and why it did where that was left to the data."""
     given = config.adt.selection
-    rule, known = selection_rule(given, data), data.valid.known_positive
+    rule = selection_rule(given, data)
     line = f"Checkpoints of every policy by `{rule}`"
     if rule in BY_RECALL:
         line += f" at {config.evaluate.selection_k}"
@@ -134,9 +134,17 @@ def selection_line(config: Config, data: InteractionData) -> str:
         if ranked < users:
             line += f" of {'at most ' if config.evaluate.valid_users == 'auto' else ''}{ranked:,} of {users:,} users"
     if given == "auto":
-        count = 0 if known is None else int(known.sum())
-        line += f" (`auto`: {count:,} validation interactions are known to be liked, {ENOUGH_KNOWN} are enough)"
+        line += f" (`auto`: {_why(rule, data)})"
     return f"{line}."
+
+
+def _why(rule: str, data: InteractionData) -> str:
+    """Returns why `auto` takes the rule."""
+    if rule == "expected_val_recall":
+        return "each validation interaction counts by how likely it is liked, learned from the known clicks of training"
+    known = data.valid.known_positive
+    count = 0 if known is None else int(known.sum())
+    return f"{count:,} validation interactions are known to be liked, {ENOUGH_KNOWN} are enough"
 
 
 def _tests_parts(what: str, tests: Sequence[Comparison], baseline: str, k: int) -> list[str]:

@@ -67,7 +67,7 @@ class Run:
         best_step: The selected step of the last stage.
         epoch: The epoch of the last stage that this step lies in, from 1; None for that floor.
         selection_score: Its score under the rule, larger is better; None under `last`.
-        valid_recall: Recall on validation, on what is known to be liked there if `clean_val_recall` selects, by which models
+        valid_recall: Recall on validation as the rule measures it (`val_recall` where that measures none), by which models
             are compared; None where there is no validation.
         valid_interval: Its 95 % interval over users.
         valid_users: How many users it is the mean of: all who have such interactions, or a sample.

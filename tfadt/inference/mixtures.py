@@ -36,7 +36,7 @@ def mixture_recall(
     Args:
         model: The trained model.
         neighbors: int64 `[num_users, max(sizes)]`, nearest first, -1 for none.
-        split: The relevant pairs, such as validation.
+        split: The relevant pairs, such as validation; each counts by its `relevance` where the split has that.
         exclude: Items that are left out of each user's ranking.
         sizes: Numbers of neighbours |N|, ascending.
         lambdas: Weights of a user's own predictions.
@@ -54,6 +54,7 @@ def mixture_recall(
     place[users] = np.arange(len(users))
     ours = place[split.user] >= 0
     relevant = CSR.from_pairs(place[split.user[ours]], split.item[ours], len(users), model.num_items)
+    grades = split.take(ours).grades(model.num_items)  # of the same order: places ascend as users do
     rank_block = _make_ranker(model, neighbors, exclude, sizes, lambdas, min(k, model.num_items), mix)
     near = neighbors[users]
     piece = rows_a_piece(len(np.unique(near[near >= 0])), model.num_items, max(sizes))
@@ -62,10 +63,11 @@ def mixture_recall(
         rows = slice(first, first + step)
         tops = rank_block(tf.constant(users[rows], tf.int64)).numpy()
         offsets = relevant.offsets[rows.start : rows.start + tops.shape[2] + 1]
-        block = CSR(offsets - offsets[0], relevant.items[offsets[0] : offsets[-1]])
+        pairs = slice(offsets[0], offsets[-1])
+        block, own = CSR(offsets - offsets[0], relevant.items[pairs]), None if grades is None else grades[pairs]
         for s in range(len(sizes)):
             for n in range(len(lambdas)):
-                recall[rows, s, n] = ranking_metrics(tops[s, n], block, model.num_items, (k,))[f"recall@{k}"]
+                recall[rows, s, n] = ranking_metrics(tops[s, n], block, model.num_items, (k,), own)[f"recall@{k}"]
     return users, recall
 
 

@@ -53,8 +53,8 @@ def solve(
 ) -> Solved:
     """Solves for a model.
 
-    Candidates are chosen by recall on validation (under `clean_val_recall` on what is known to be liked there), also where
-    a loss selects the checkpoints of other models: there is no loss that compares them.
+    Candidates are chosen by recall on validation as the rule measures it, also where a loss selects the checkpoints of other
+    models: there is no loss that compares them, and `val_recall` chooses.
 
     Args:
         model: The model, whose policy says what each interaction weighs.

@@ -35,10 +35,10 @@ def selection_score(
         model: The compiled model.
         data: The data set.
         config: The settings. `adt.selection` is the rule. `val_recall`: recall on the noisy validation split, training items
-            masked. `clean_val_recall`: the same on the interactions there that are known to be liked. `auto`: either, by how
-            many are known. `trimmed`: the plain validation loss without the 20 % hardest positives. `paper`: the validation
-            loss of the method's own kind at its current drop rate, which favours methods by how they define their loss.
-            `last`: no selection.
+            masked. `expected_val_recall`: the same with each interaction counted by how likely it is liked, as the noise
+            model has it. `clean_val_recall`: on those that are known to be liked. `auto`: by what is known. `trimmed`: the
+            plain validation loss without the 20 % hardest positives. `paper`: the validation loss of the method's own kind
+            at its current drop rate, which favours methods by how they define their loss. `last`: no selection.
         sampler: Draws negatives for the validation losses.
         told: Hears how far the ranking of the users is.
         trained_rows: Rows, negatives included, that are trained between two measurements, which `affordable_users` goes by;
@@ -95,7 +95,10 @@ class RankedScore:
 
 
 def check_selection(rule: str, data: InteractionData) -> None:
-    """Raises DataError if the rule needs validation interactions, or some that are known to be liked, and there are none."""
+    """Raises DataError if the rule needs validation interactions, some that are known to be liked, or a noise model.
+
+    The first two it says if there are none, the last if too little of training is known to learn it.
+    """
     if rule != "last" and len(data.valid) == 0:
         raise DataError(
             f"Selection by '{rule}' needs validation interactions. Received: none (set adt.selection=last to keep the "
@@ -106,6 +109,8 @@ def check_selection(rule: str, data: InteractionData) -> None:
             f"Selection by '{rule}' needs validation interactions that are known to be liked. Received: none of "
             f"{len(data.valid):,} (see ingest.extra_feedback and its validation_share; adt.selection=val_recall takes all)."
         )
+    if rule == "expected_val_recall":
+        validation_rows(rule, data)
 
 
 SELECTION_SCORE = "selection_score"
