@@ -23,7 +23,7 @@ def tune_pipeline(name: str, config: Config) -> Pipeline:
         **sections(config, "tune", "warmup", "adt", "collide", "model", "policy"),
         "evaluate": {
             "k": list(config.evaluate.k),
-            "select_k": config.evaluate.selection_k,
+            "select_k": config.evaluate.select_k,
             "valid_users": config.evaluate.valid_users,
         },
     }

@@ -197,16 +197,6 @@ def test_whatever_selects_checkpoints_recall_on_validation_is_kept(rule, users, 
     assert f"by `{rule}`{of}" in (tmp_path / "out" / "results.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("setting", "expected"),
-    [("20,50", 50), ("3", 3), ("3,10", 10), ("20,50 select_k=20", 20)],
-)
-def test_the_largest_cut_off_selects_unless_another_is_named(setting, expected):
-    k, _, select = setting.partition(" ")
-    overrides = [f"evaluate.k={k}", *([f"evaluate.{select}"] if select else [])]
-    assert load_config(None, overrides).evaluate.selection_k == expected
-
-
 def test_names_of_files_are_no_markup_in_the_report(tmp_path):
     rows = [f"{u},{i},5" for u in range(20) for i in range(12) if (u * i + u) % 3]
     log = tmp_path / "<img src=x>[a](b).csv"

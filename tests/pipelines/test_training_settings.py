@@ -73,4 +73,4 @@ def test_a_search_selects_at_the_cut_off_of_training(tmp_path: Path) -> None:
     config = settings(tmp_path, "pipeline.search=true", "evaluate.k=5,10,50", "evaluate.select_k=10")
     steps = pipeline_from_config("small", config).steps
     given = [steps[name].parameters["settings"] for name in ("tune", "adt")]
-    assert [each.evaluate.selection_k for each in given] == [10, 10]
+    assert [each.evaluate.select_k or each.evaluate.k for each in given] == [10, (10,)]

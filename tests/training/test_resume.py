@@ -36,6 +36,7 @@ SETTINGS = [
     "adt.batch_size=64",
     "adt.user_batch_size=16",
     "adt.eval_every=20",
+    "method.gmf={'adt.ema_momentum' = 0.5}",
     "adt.checkpoint_every=7",
     "adt.steps_per_call=5",
     "evaluate.k=5,10",

@@ -16,7 +16,7 @@ from tfadt.denoising.noise_model import NoiseModel
 from tfadt.denoising.truncated import TCE
 from tfadt.errors import DataError
 from tfadt.evaluation import protocol
-from tfadt.evaluation.rules import selection_rule, validation_rows
+from tfadt.evaluation.rules import selection_k, selection_rule, validation_rows
 from tfadt.models.gmf import GMF
 from tfadt.training.selection import Selection, selection_score
 from tfadt.training.validation import ValidationLoss
@@ -39,18 +39,22 @@ def score_of(rule, model, data, k, fixed=False):
     return selection_score(model, data, config, model.negative_sampler(data))
 
 
-@pytest.fixture
-def model():
+def compiled():
     model = make(GMF, checkerboard())
     model.compile(keras.optimizers.Adam(0.05), TCE(0.2, 4))
     return model
 
 
-def fit(model, score, every):
+@pytest.fixture
+def model():
+    return compiled()
+
+
+def fit(model, score, every, **settings):
     data = checkerboard()
     source = model.batch_source(data.train, model.negative_sampler(data), 48)  # 240 rows: 5 steps an epoch
     assert source.steps_per_epoch == 5
-    selection = Selection(score, every, 10)
+    selection = Selection(score, every, 10, **settings)
     history = model.fit_source(source, 2, stops=[every], callbacks=[selection])
     return selection, history
 
@@ -86,6 +90,20 @@ def test_patience_begins_anew_with_each_better_score(model):
     selection = patient(model, [0.1, 0.05, 0.2, 0.15, 0.3, 0.25, 0.35, 0.3, 0.4, 0.2], 2)
     assert int(model.iteration) == 20
     assert not selection.exhausted
+
+
+def test_the_average_is_measured_and_kept_and_training_goes_on_from_its_own_weights():
+    plain, averaged = (Scripted(compiled(), [0.1, 0.3, 0.2, 0.25]) for _ in range(2))
+    fit(plain.model, plain, every=3)
+    selection, _ = fit(averaged.model, averaged, every=3, ema_momentum=0.75)
+    first, second, third, _ = plain.weights
+    for n, variable in enumerate(averaged.model.trainable_variables):
+        mean = 0.75 * first[n] + 0.25 * second[n]
+        np.testing.assert_array_equal(averaged.weights[0][n], first[n])
+        np.testing.assert_allclose(averaged.weights[1][n], mean, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(averaged.weights[2][n], 0.75 * mean + 0.25 * third[n], rtol=1e-6, atol=1e-9)
+        np.testing.assert_array_equal(variable.numpy(), averaged.weights[1][n])
+    assert selection.best_step == 6
 
 
 def test_without_a_score_the_last_weights_stay(model):
@@ -171,6 +189,17 @@ def test_auto_expects_where_a_noise_model_can_be_learned():
     assert selection_rule("auto", learnable(data, 49)) == "val_recall"
     assert selection_rule("auto", known(learnable(data), 199)) == "expected_val_recall"
     assert selection_rule("auto", known(learnable(data), 200)) == "clean_val_recall"  # all: there is nothing to expect
+
+
+@pytest.mark.parametrize(
+    ("setting", "largest", "in_expectation"),
+    [("20,50", 50, 20), ("3", 3, 3), ("3,10", 10, 3), ("20,50 select_k=30", 30, 30)],
+)
+def test_the_largest_cut_off_selects_and_in_expectation_the_first(setting, largest, in_expectation):
+    k, _, select = setting.partition(" ")
+    config = load_config(None, [f"evaluate.k={k}", *([f"evaluate.{select}"] if select else [])])
+    assert selection_k(config, checkerboard()) == largest
+    assert selection_k(config, learnable(checkerboard())) == in_expectation
 
 
 def test_expected_recall_counts_each_by_how_likely_it_is_liked(model):

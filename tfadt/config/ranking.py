@@ -42,8 +42,8 @@ class EvaluateConfig(Section):
     k: tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...] = Field(default=(20, 50), min_length=1)
     """Cut-offs of the ranking metrics; tables and verdicts are about the first one."""
     select_k: int | None = Field(default=None, ge=1, le=1_000_000)
-    """Cut-off of the validation recall that selects checkpoints and models; default: the largest of `k`. At a small cut-off
-    validation recall is mostly noise."""
+    """Cut-off of the validation recall that selects checkpoints and models; default: the first of `k` where
+    `adt.selection` is or stands for `expected_val_recall`, else the largest."""
     valid_users: Annotated[int | Literal["auto", "all"], PlainValidator(_users("valid_users", "auto", "all"))] = "auto"
     """Users whose validation interactions select checkpoints and models: `all`, a number of them drawn by `adt.seed`, or
     `auto`, 10,000 where there are more, and in the midst of a training of NeuMF fewer where ranking them would take more
@@ -55,11 +55,6 @@ class EvaluateConfig(Section):
     drop_empty: bool = False
     """Leave out test users with nothing left to rank, rather than count them as missed."""
     blessing: BlessingConfig = BlessingConfig()
-
-    @property
-    def selection_k(self) -> int:
-        """The cut-off of the validation recall that selects."""
-        return self.select_k or self.k[-1]
 
     def valid_sample(self, users: int, affordable: int | None = None) -> int:
         """Returns how many of so many users validation ranks.

@@ -133,6 +133,9 @@ class ADTConfig(Section):
     """Which checkpoint is kept, by one rule for every policy of a run. `auto`: `expected_val_recall`, recall on validation
     with each interaction counted by how likely it is liked, where enough is known of training (`ingest.extra_feedback`) to
     learn that; else `clean_val_recall`, on those known to be liked, where there are at least 200; else `val_recall`."""
+    ema_momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Momentum of the exponential moving average of the weights, over the validations, that is validated and kept in place
+    of the weights themselves; 0 for none. Selection by `last` validates nothing, and averages nothing."""
     fixed_valid_negatives: bool = False
     """Validation losses use the same negatives at every validation instead of fresh ones."""
     start_from: Path | None = None

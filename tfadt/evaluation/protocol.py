@@ -9,7 +9,7 @@ import numpy as np
 from tfadt.config import Config
 from tfadt.data.interactions import CSR, InteractionData, Interactions
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.evaluation.rules import validation_rows
+from tfadt.evaluation.rules import selection_k, validation_rows
 
 _VALIDATION_SHARE = 0.1
 _LEAST_USERS = 2_000
@@ -81,7 +81,7 @@ def valid_evaluator(
         affordable: As in `of_sampled_users`.
     """
     rows = selecting_rows(data, config, affordable)
-    return RankingEvaluator(rows, data.history(), ks or (config.evaluate.selection_k,))
+    return RankingEvaluator(rows, data.history(), ks or (selection_k(config, data),))
 
 
 def selecting_rows(data: InteractionData, config: Config, affordable: int | None = None) -> Interactions:

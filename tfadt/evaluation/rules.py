@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from tfadt.config import Config
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.denoising.noise_model import NoiseBiases, is_learnable
 
@@ -36,6 +37,16 @@ def selection_rule(rule: str, data: InteractionData) -> str:
     if judged < len(data.valid) and is_learnable(data.train):
         return "expected_val_recall"
     return "val_recall" if liked is None or liked.sum() < ENOUGH_KNOWN else "clean_val_recall"
+
+
+def selection_k(config: Config, data: InteractionData) -> int:
+    """Returns the cut-off of the validation recall that selects: `evaluate.select_k`, else one of `evaluate.k`.
+
+    In expectation all of validation counts, and the first selects, which verdicts are about. Else it is the largest: recall
+    of the few who are known is mostly noise at a small one.
+    """
+    expected = selection_rule(config.adt.selection, data) == "expected_val_recall"
+    return config.evaluate.select_k or config.evaluate.k[0 if expected else -1]
 
 
 def validation_rows(rule: str, data: InteractionData) -> Interactions:

@@ -17,6 +17,7 @@ from pydantic import InstanceOf, TypeAdapter
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import DataError, reading, writing
 from tfadt.evaluation.protocol import group_evaluator, selecting_rows
+from tfadt.evaluation.rules import selection_k
 from tfadt.experiments.folder import read_per_user
 from tfadt.experiments.saved import SavedRun
 from tfadt.inference.colliding import CollidingScorer, Mix
@@ -130,7 +131,7 @@ def _collide(run: SavedRun, name: str) -> list[Collided]:
     if not len(data.valid):
         raise DataError("Colliding inference chooses lambda and |N| on validation. Received: no validation interactions.")
     row, model, ratio = run.run(name), run.load_model(name), data.extra_feedback_ratio
-    lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), run.config.evaluate.selection_k
+    lambdas, k = tuple(sorted({*settings.lambdas, 1.0})), selection_k(run.config, data)
     widest = Group(max(settings.ratios), include_empty=True)
     table = neighbor_table(run.warmup_space(name), ratio, widest.users(ratio), max(settings.neighbors), settings.search)
     rows = selecting_rows(data, run.config)

@@ -19,7 +19,7 @@ from tfadt.data.account import summary
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.protocol import why_no_disliked
-from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_rule, validation_rows
+from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_k, selection_rule, validation_rows
 from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import (
     ACCURACY,
@@ -128,7 +128,7 @@ def selection_line(config: Config, data: InteractionData) -> str:
     rule = selection_rule(given, data)
     line = f"Checkpoints of every policy by `{rule}`"
     if rule in BY_RECALL:
-        line += f" at {config.evaluate.selection_k}"
+        line += f" at {selection_k(config, data)}"
         users = len(np.unique(validation_rows(rule, data).user))
         ranked = config.evaluate.valid_sample(users)
         if ranked < users:
@@ -252,7 +252,7 @@ def markdown(
         *_tests_parts("the most popular items", tests, POPULAR, first),
         "## Disliked items, and variety",
         *disliked_parts(data, table, tests, first),
-        *_extra_feedback_parts(config, runs, collided),
+        *_extra_feedback_parts(config, data, runs, collided),
         f"## recall@{first} by activity (four groups of equal interactions, least active first)",
         _markdown_table(
             ["run", "1", "2", "3", "4"],
@@ -279,14 +279,16 @@ def disliked_parts(data: InteractionData, table: Sequence[Row], tests: Sequence[
     return parts
 
 
-def _extra_feedback_parts(config: Config, runs: Sequence[Run], collided: Sequence[Collided]) -> list[str]:
+def _extra_feedback_parts(
+    config: Config, data: InteractionData, runs: Sequence[Run], collided: Sequence[Collided]
+) -> list[str]:
     parts = []
     if uses_extra_feedback(runs):
         parts += ["## Training with extra feedback", _ONE_DRAW, _markdown_table(*training_table(runs, config.evaluate.k))]
     if collided:
         parts += [
             "## Colliding inference",
-            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{config.evaluate.selection_k} on validation.",
+            f"Mixed {collided[0].mix}; lambda and |N| (of each seed) by recall@{selection_k(config, data)} on validation.",
             _markdown_table(*colliding_table(collided, config.evaluate.k)),
         ]
     return parts

@@ -136,7 +136,7 @@ def run_study(
         left_out[f"{model}-{policy}"] = "a control, which only the best model of those trained by steps has (study.controls)"
     countdown.follow(_trainings(asked, scores, injection))
     winners = with_winners(asked, settings, search / _OF_MODELS / "data")
-    tuned = _told(asked, found, left_out)
+    tuned = _told(asked, data, found, left_out)
 
     def keep_report(data: InteractionData, runs: list[Run], newest: Run) -> None:
         write_report(winners, data, runs, out, tuned=tuned)
@@ -336,7 +336,7 @@ def _trainings(config: Config, scores: Mapping[str, float], injection: Injection
     return trainings | ({injection.row: len(injection.policies)} if injection.policies else {})
 
 
-def _told(config: Config, found: Sequence[Search], left_out: dict[str, str]) -> dict[str, Any]:
+def _told(config: Config, data: InteractionData, found: Sequence[Search], left_out: dict[str, str]) -> dict[str, Any]:
     """Returns what `results.json` says of the search."""
     searches = [
         {
@@ -352,7 +352,7 @@ def _told(config: Config, found: Sequence[Search], left_out: dict[str, str]) -> 
         for each in found
     ]
     return {
-        "objective": "val_{}@{}".format(*objective_metric(config)),
+        "objective": "val_{}@{}".format(*objective_metric(config, data)),
         "trials": config.tune.trials,
         "seeds": config.adt.seeds,
         "left_out": left_out,

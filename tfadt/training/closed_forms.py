@@ -13,7 +13,7 @@ from tfadt.config import Config
 from tfadt.data.interactions import InteractionData, Interactions
 from tfadt.evaluation.protocol import valid_evaluator
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.evaluation.rules import BY_RECALL, selection_rule
+from tfadt.evaluation.rules import BY_RECALL, selection_k, selection_rule
 from tfadt.models.closed_form import ClosedForm
 from tfadt.training.progress import Progress
 from tfadt.training.selection import SELECTION_SCORE
@@ -72,7 +72,7 @@ def solve(
         OutOfMemoryError: If the solution does not fit into memory.
     """
     begun = time.perf_counter()
-    k, rule = config.evaluate.selection_k, selection_rule(config.adt.selection, data)
+    k, rule = selection_k(config, data), selection_rule(config.adt.selection, data)
     rule = rule if rule in BY_RECALL else "val_recall"
     if evaluator is None and len(data.valid):
         evaluator = valid_evaluator(data, config)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -126,6 +126,8 @@ class Selection(keras.callbacks.Callback):
         total_steps: Steps of the run; the last one is always measured.
         metrics: What measurements find beside the score, kept up to date by `score`, for the epoch's logs.
         patience: Measurements without a better score after which training stops; None to go on.
+        ema_momentum: Of the exponential moving average of the weights at measurements, which is what is measured and kept;
+            0 for the weights themselves. Training goes on from its own weights either way.
 
     Attributes:
         best_step: The step whose weights the model ends with.
@@ -134,6 +136,8 @@ class Selection(keras.callbacks.Callback):
         logged_step: The step that `best_logs` belongs to.
         best_logs: The logs of the epoch that `best_step` lies in, once it is over.
         history: `(step, score)` of each measurement.
+        average: The moving average after the last measurement; None before the first and without one.
+        training_weights: The weights that training goes on from, while the model has the average to be measured; else None.
         around: Gives what each measurement happens within; `Checkpointing` sets it.
     """
 
@@ -144,9 +148,11 @@ class Selection(keras.callbacks.Callback):
         total_steps: int,
         metrics: Mapping[str, float] | None = None,
         patience: int | None = None,
+        ema_momentum: float = 0.0,
     ):
         super().__init__()
         self._patience = patience
+        self._ema_momentum = ema_momentum
         self._metrics = {} if metrics is None else metrics
         self.around: Callable[[], AbstractContextManager[None]] = nullcontext
         self.logged_step: int | None = None
@@ -158,6 +164,8 @@ class Selection(keras.callbacks.Callback):
         self.best_score: float | None = None
         self.best_logs: dict[str, float] = {}
         self.history: list[tuple[int, float]] = []
+        self.average: list[np.ndarray] | None = None
+        self.training_weights: list[np.ndarray] | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -173,14 +181,33 @@ class Selection(keras.callbacks.Callback):
             return
         if self.history and self.history[-1][0] == step:
             return  # A resumed run comes by the step of its checkpoint once more.
-        with self.around():
+        with self._averaged(), self.around():
             score = self._score()
         self.history.append((step, score))
         if not np.isnan(score) and (self.best_score is None or score > self.best_score):
             self.best_step, self.best_score = step, score
-            self.best_weights = [variable.numpy() for variable in self.model.trainable_variables]
+            self.best_weights = _values(self.model.trainable_variables) if self.average is None else self.average
         if self.exhausted:
             self.model.stop_training = True
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Within this the model has the average, the present weights included; a measurement that is cut leaves no trace."""
+        if not self._ema_momentum:
+            yield
+            return
+        variables, kept = self.model.trainable_variables, np.float32(self._ema_momentum)
+        own = _values(variables)
+        before = own if self.average is None else self.average
+        average = [kept * mean + (1 - kept) * weights for mean, weights in zip(before, own, strict=True)]
+        self.training_weights = own
+        try:
+            _assign(variables, average)
+            yield
+        finally:
+            _assign(variables, own)
+            self.training_weights = None
+        self.average = average
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Adds the last measurement to the epoch's logs, and notes those of the best step."""
@@ -197,6 +224,14 @@ class Selection(keras.callbacks.Callback):
         """Gives the model the best weights back."""
         del logs
         if self.best_weights is not None:
-            for variable, value in zip(self.model.trainable_variables, self.best_weights, strict=True):
-                variable.assign(value)
+            _assign(self.model.trainable_variables, self.best_weights)
             self.best_weights = None
+
+
+def _values(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

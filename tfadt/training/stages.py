@@ -23,7 +23,7 @@ from tfadt.denoising.noise_model import NoiseModel
 from tfadt.denoising.noise_weights import NoiseWeights
 from tfadt.denoising.standard import Standard
 from tfadt.evaluation.ranking import RankingEvaluator
-from tfadt.evaluation.rules import selection_rule
+from tfadt.evaluation.rules import selection_k, selection_rule
 from tfadt.memory import require_memory
 from tfadt.models.closed_form import ClosedForm
 from tfadt.models.noise_ranked import NoiseRanked
@@ -135,7 +135,7 @@ def train(
     devices = model.strategy.num_replicas_in_sync
     if progress is not None and config.adt.strategy != "none" and devices == 1 and not isinstance(model, ClosedForm):
         progress.say(f"{plan.name}: adt.strategy={config.adt.strategy} found one device, which trains alone")
-    check_memory(plan.model, model)
+    check_memory(plan.model, model, config)
     if weights is not None and not isinstance(model, ClosedForm):  # which goes on from no weights
         start_from(model, weights)
     done: list[Trained] = []
@@ -248,14 +248,15 @@ def train_stage(
     elif patience is not None:  # as many epochs as without the evaluator
         patience = -(-patience // adt.validations)
     keep_every = adt.checkpoint_every or source.steps_per_epoch
-    k = config.evaluate.selection_k
+    k = selection_k(config, data)
     listener = progress or Progress()
     rule = selection_rule(adt.selection, data)
     trained_rows = len(rows) * (1 + adt.num_negatives) * every // source.steps_per_epoch
     score = selection_score(model, data, config, sampler, listener.ranked, trained_rows)
     ranked = None if evaluator is None else RankedScore(evaluator, model, rule, score, k)
     with listening() as interrupt:
-        selection = Selection(ranked or score, every, total_steps, ranked.metrics if ranked else {}, patience)
+        metrics = ranked.metrics if ranked else {}
+        selection = Selection(ranked or score, every, total_steps, metrics, patience, adt.ema_momentum)
         keeper = Checkpointing(store, keep_every, selection, interrupt, total_steps)
         done = keeper.restore(model, store) if continued is None else 0
         if continued is not None:
@@ -316,11 +317,11 @@ def _settings(stage: str, config: Config) -> WarmupConfig | FinetuneConfig | ADT
     return settings
 
 
-def check_memory(name: str, model: Recommender) -> None:
+def check_memory(name: str, model: Recommender, config: Config) -> None:
     """Raises OutOfMemoryError if there is no room for what training adds to the model's weights."""
     weights = 4 * sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     require_memory(
         f"Training {name} (momentum, velocity, the rows as they are shown and the best weights so far)",
-        4 * weights,
+        (7 if config.adt.ema_momentum else 4) * weights,  # the average before, the one measured, and the weights meanwhile
         f"the sizes in model.{name}",
     )

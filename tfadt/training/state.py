@@ -77,6 +77,8 @@ class Checkpointing(keras.callbacks.Callback):
         if facts["best_score"] is not None:
             selection.best_step, selection.best_score = facts["best_step"], facts["best_score"]
             selection.best_weights = [checkpoint.arrays[f"best/{n}"] for n in range(len(model.trainable_variables))]
+        if "average/0" in checkpoint.arrays:
+            selection.average = [checkpoint.arrays[f"average/{n}"] for n in range(len(model.trainable_variables))]
         selection.best_logs = facts["best_logs"]
         selection.logged_step = facts["logged_step"]
         self.epochs = facts["epochs"]
@@ -155,8 +157,11 @@ class Checkpointing(keras.callbacks.Callback):
     def _checkpoint(self, step: int) -> Checkpoint:
         selection = self._selection
         arrays = {**_variables(self.model), "statistics": self.model.metrics[0].totals}
-        if selection.best_weights is not None:
-            arrays |= {f"best/{n}": weights for n, weights in enumerate(selection.best_weights)}
+        if selection.training_weights is not None:  # the model has the average, which is being measured
+            own = dict(zip(map(id, self.model.trainable_variables), selection.training_weights, strict=True))
+            arrays = {name: own.get(id(values), values) for name, values in arrays.items()}
+        for name, weights in (("best", selection.best_weights), ("average", selection.average)):
+            arrays |= {f"{name}/{n}": values for n, values in enumerate(weights or ())}
         facts = {
             "history": selection.history,
             "best_step": selection.best_step,

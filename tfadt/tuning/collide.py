@@ -11,6 +11,7 @@ from tfadt.config import Config
 from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.protocol import selecting_rows
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.rules import selection_k
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.mixtures import choose, mixture_recall
 from tfadt.inference.neighbors import neighbor_table, sparse_users
@@ -42,7 +43,7 @@ def collided_metrics(
     sparse = sparse_users(ratio, max(settings.ratios))
     table = neighbor_table(space, ratio, sparse, max(settings.neighbors), settings.search)
     lambdas = sorted({*settings.lambdas, 1.0})
-    k = config.evaluate.selection_k
+    k = selection_k(config, data)
     rows = selecting_rows(data, config)
     _, recall = mixture_recall(model, table, rows, data.history(), settings.neighbors, lambdas, k, settings.mix)
     choice = choose(recall, settings.neighbors, lambdas)

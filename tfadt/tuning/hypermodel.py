@@ -15,7 +15,7 @@ from tfadt.config.loading import settings_of, with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, InterruptedRunError, TfadtError, first_line
 from tfadt.evaluation.protocol import valid_evaluator
-from tfadt.evaluation.rules import selection_rule
+from tfadt.evaluation.rules import selection_k, selection_rule
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.run import Run
 from tfadt.models.recommender import Recommender
@@ -70,7 +70,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
         self._config = settings_of(config or Config(), model, policy)
         self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
         self.space = search_space(self._config, model, policy)
-        metric, k = objective_metric(self._config)
+        metric, k = objective_metric(self._config, data)
         self.objective = SelectedObjective(f"{metric}@{k}")
         if len(data.valid) == 0:
             raise DataError("A search needs validation interactions to judge its trials by. Received: none.")
@@ -78,8 +78,8 @@ class ADTHyperModel(keras_tuner.HyperModel):
         check_feedback([self._plan], data, self._config)
         self._config.collide.check_users(data.num_users)
         self._warm_start = WarmStart(data, self._plan) if "warmup" in self._plan.stages else None
-        evaluate = self._config.evaluate
-        self._evaluator = valid_evaluator(data, self._config, sorted({*evaluate.k, evaluate.selection_k, k}))
+        ks = {*self._config.evaluate.k, selection_k(self._config, data), k}
+        self._evaluator = valid_evaluator(data, self._config, sorted(ks))
 
     def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
         """Declares the whole space, for which nothing has to be built."""
@@ -99,7 +99,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
             config = with_settings(self._config, self.settings(hp))
             adt = config.adt
             model = make_model(self._plan.model, self._plan.seed, self._data, config)
-            check_memory(self._plan.model, model)
+            check_memory(self._plan.model, model, config)
             if adt.start_from is not None:
                 start_from(model, Layout(adt.start_from).model(self._plan.name))
             compile_stage(model, "adt", self._plan.policy, config)

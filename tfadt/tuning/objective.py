@@ -8,22 +8,33 @@ from typing import Any
 import keras_tuner
 
 from tfadt.config import Config
+from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, did_you_mean
 from tfadt.evaluation.metrics import METRICS
+from tfadt.evaluation.rules import selection_k
 from tfadt.training.selection import SELECTION_SCORE
 
 VALIDATION = "val_"  # begins the names of what is measured on validation
 
 
-def objective_metric(config: Config) -> tuple[str, int]:
+def objective_metric(config: Config, data: InteractionData) -> tuple[str, int]:
     """Returns the metric that trials are judged by and its cut-off, such as `("recall", 20)`.
+
+    Raises:
+        ConfigError: If there is no such metric.
+    """
+    return named_objective(config) or ("recall", selection_k(config, data))
+
+
+def named_objective(config: Config) -> tuple[str, int] | None:
+    """Returns what `tune.objective` names; None where it leaves that to the data.
 
     Raises:
         ConfigError: If there is no such metric.
     """
     text = config.tune.objective
     if text is None:
-        return "recall", config.evaluate.selection_k
+        return None
     match = re.fullmatch(r"(\w+)@([1-9]\d*)", text)
     if match is None:
         raise ConfigError(f"Setting 'tune.objective': expected a metric and a cut-off, such as ndcg@20. Received: '{text}'.")

@@ -32,7 +32,7 @@ from tfadt.tuning import distribution
 from tfadt.tuning.collide import collide_settings
 from tfadt.tuning.distribution import Role, role
 from tfadt.tuning.hypermodel import ADTHyperModel, searched_stages
-from tfadt.tuning.objective import objective_metric
+from tfadt.tuning.objective import named_objective, objective_metric
 from tfadt.tuning.oracles import make_oracle
 from tfadt.tuning.processes import FreshProcess, tensorboard
 from tfadt.tuning.progress import SearchProgress
@@ -147,7 +147,7 @@ def check(config: Config, part: Role | None = None) -> None:
         ConfigError: If a name or a setting is unknown or cannot be searched.
     """
     plans(config)
-    objective_metric(config)
+    named_objective(config)
     searched_stages(config)
     if part is not None:
         part.check_port()
@@ -173,7 +173,7 @@ def _pairs(config: Config) -> list[tuple[str, str]]:
 def _search_all(
     config: Config, data: InteractionData, out: Path, part: Role, listener: SearchProgress, jobs: int | None
 ) -> Hyperparameters | None:
-    metric, k = objective_metric(config)
+    metric, k = objective_metric(config, data)
     found: list[Search] = []
     if part.is_worker:
         listener.say(f"Waiting for the chief at {part.address}")
