@@ -158,10 +158,9 @@ def training_settings(config: Config) -> dict[str, Any]:
     settings["adt"]["start_from"] = None  # which run it is tells the step `earlier`
     for section, chosen in (("model", config.adt.models), ("policy", config.adt.policies)):
         settings[section] = {name: value for name, value in settings[section].items() if name in chosen}
-    cut_offs = (
-        [config.evaluate.k[0], config.evaluate.k[-1]] if config.evaluate.select_k is None else [config.evaluate.select_k]
-    )
-    evaluate = {"k": sorted(set(cut_offs)), "valid_users": config.evaluate.valid_users}
+    ks = config.evaluate.k
+    selecting = {ks[0], ks[-1]} if config.evaluate.select_k is None else {config.evaluate.select_k}
+    evaluate = {"k": sorted(selecting), "valid_users": config.evaluate.valid_users}
     return {**settings, "evaluate": evaluate}
 
 

@@ -13,11 +13,11 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here (apt-get install chromium)")
 WIDTHS = (400, 1400)
 SCHEMES = ("light", "dark")
-RUNS = ("judged", "unjudged")
+RUNS = ("judged", "informed", "unjudged")
 
 
 def pairs_of(views):
-    """Returns one run in every view and the other in the first; in `make soak` both in every one."""
+    """Returns one run in every view and the others in the first; in `make soak` all in every one."""
     return [(name, view) for name in RUNS for view in (views if EVERY or name == "judged" else views[:1])]
 
 

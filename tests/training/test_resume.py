@@ -309,7 +309,7 @@ class Ranked(Progress):
 def test_a_run_cut_while_it_ranks_the_test_ranks_the_users_that_are_left(tmp_path, monkeypatch):
     monkeypatch.setattr(ranking, "block_size", lambda width: 20)
     small = [f"ingest.simulated.{size}" for size in ("users=100", "items=40", "interactions=1500")]
-    config = load_config(None, [*small, "adt.trainings=ease-standard"])
+    config = load_config(None, [*small, "adt.trainings=ease-standard", "adt.selection=val_recall"])
     out, whole = tmp_path / "out", tmp_path / "whole"
     kept = out / "checkpoints" / "ease-standard-0" / "ranking"
     with pytest.raises(KeyboardInterrupt):
