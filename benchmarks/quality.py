@@ -88,9 +88,9 @@ def measure(config: Config, out: Path) -> dict[str, Any]:
     """Runs what is left of a data set's run; returns what its `results.json` holds."""
     with progress(False) as listener:
         if RunFolder(out).holds(config):
-            interactions, runs = resume_experiment(out, listener)
+            interactions, runs = resume_experiment(out, listener, jobs=None)
         else:
-            interactions, runs = run_experiment(config, out, listener)
+            interactions, runs = run_experiment(config, out, listener, jobs=None)
     return write_report(config, interactions, runs, out)
 
 
