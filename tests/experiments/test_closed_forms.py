@@ -81,7 +81,7 @@ def test_each_leaves_its_model_its_candidates_and_a_row(finished):
     logs = pd.read_parquet(out / "training.parquet")
     for model in ("ease", "ials", "popular"):
         run = by_name[f"{model}-standard-0"]
-        assert run.selection == "val_recall"
+        assert run.selection == "expected_val_recall"
         assert run.valid_recall == run.selection_score > 0
         assert (out / "models" / f"{model}-standard-0.keras").is_file()
         assert list((out / "logs" / run.name).rglob("events*"))

@@ -47,7 +47,7 @@ def test_results_have_a_row_for_every_training_and_for_popularity(finished):
     assert rows == [("popular", None, None), *trained]
     for row in results["runs"]:
         assert 0 <= row["metrics"]["recall@5"] <= row["metrics"]["recall@10"] <= 1
-        assert row["selection"] == (None if row["policy"] is None else "val_recall")
+        assert row["selection"] == (None if row["policy"] is None else "expected_val_recall")
         assert row["seconds"] >= 0
     assert {r["policy"]: r["realised_drop_rate"] > 0 for r in results["runs"]} == {
         None: False,

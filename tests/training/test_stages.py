@@ -14,6 +14,7 @@ from tfadt.data.ingest import ingest
 from tfadt.data.interactions import Interactions
 from tfadt.errors import ConfigError, DataError, InterruptedRunError
 from tfadt.evaluation.ranking import RankingEvaluator
+from tfadt.evaluation.rules import validation_rows
 from tfadt.experiments.experiment import resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.plans import plans
@@ -296,7 +297,7 @@ def test_rankings_tell_how_far_they_are(tmp_path):
     heard = Heard()
     data, _ = run(tmp_path / "out", "adt.plans=adt", progress=heard)
     judged = np.concatenate([data.test.user, data.test_disliked.user])
-    counts = [len(np.unique(users)) for users in (data.valid.user, judged)]
+    counts = [len(np.unique(users)) for users in (validation_rows("auto", data).user, judged)]
     epochs = RunFolder(tmp_path / "out").config().adt.epochs
     # One block of users holds all of them: one word a validation, one for the validation in the record, one for the test.
     assert heard.ranks == [(counts[0], counts[0])] * (epochs + 1) + [(counts[1], counts[1])]

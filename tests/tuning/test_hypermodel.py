@@ -95,12 +95,13 @@ def test_a_trial_is_judged_on_the_users_that_a_run_selects_on(data):
 def test_a_trial_ranks_with_the_noise_model_as_a_run_does(data):
     disliked = np.arange(len(data.train)) % 4 == 1
     known = replace(data, train=replace(data.train, known_negative=disliked))
-    hyper = hypermodel(known, "adt.epochs=1", policy="noise_model")
+    settings = ["adt.epochs=1", "adt.selection=val_recall"]
+    hyper = hypermodel(known, *settings, policy="noise_model")
     hp = keras_tuner.HyperParameters()
     chosen = {"policy.noise_model.power": 1.0, "policy.noise_model.gamma": 2.0}
     hp.values |= chosen
     history = hyper.fit(hp, hyper.build(hp)).history
-    config = load_config(overrides=[*SMALL, "adt.epochs=1", *(f"{key}={value}" for key, value in chosen.items())])
+    config = load_config(overrides=[*SMALL, *settings, *(f"{key}={value}" for key, value in chosen.items())])
     model = train(Plan("gmf", "noise_model", 0), known, config).model
     assert isinstance(model, NoiseRanked)
     metrics = validation_metrics(known, model)
