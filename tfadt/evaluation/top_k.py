@@ -31,13 +31,11 @@ def top_k(
         its places mean nothing.
     """
     cells = tf.reshape(scores, [-1])
-    if excluded is not None:
-        cells = tf.tensor_scatter_nd_update(cells, excluded[:, None], tf.fill(tf.shape(excluded), -math.inf))
     if num_items < _LEAST_GROUPS * k * _GROUP:
-        scores = tf.reshape(cells, [-1, num_items])
+        scores = tf.reshape(_without(cells, excluded), [-1, num_items])
         return *_top_k(scores, k), _any_nan(scores)
     begin = tf.cumsum(tf.fill([tf.shape(scores)[0], 1], tf.constant(num_items, tf.int64)), exclusive=True)
-    found, starts, undefined = _best_groups(cells, begin, k, num_items)
+    found, starts, undefined = _best_groups(cells, begin, k, num_items, excluded)
     small = tf.reshape(found, [-1, (k + 2) * _GROUP // _SMALL_GROUP, _SMALL_GROUP])
     _, best = _top_k(tf.reduce_max(small, axis=2), k)
     best = tf.sort(best, axis=1)  # so that what comes first among all items comes first among these
@@ -46,17 +44,21 @@ def top_k(
     return values, tf.gather(starts, place // _GROUP, batch_dims=1) + place % _GROUP, undefined
 
 
-def _best_groups(cells: tf.Tensor, begin: tf.Tensor, k: int, num_items: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def _best_groups(
+    cells: tf.Tensor, begin: tf.Tensor, k: int, num_items: int, excluded: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns the groups of each row that can hold one of the k best.
 
     Groups are of neighbouring cells, whatever rows they lie in: to cut each row into groups would copy all scores. What lies
-    before a row's first whole group and behind its last is looked at in any case.
+    before a row's first whole group and behind its last is looked at in any case. Nor are excluded cells written among the
+    scores, which would copy them all: they are left out of the maxima of their groups, and of what is found.
 
     Args:
         cells: float32 `[B * num_items]`, row after row.
         begin: int64 `[B, 1]`, the first cell of each row.
         k: How many.
         num_items: Length of a row.
+        excluded: As in `top_k`.
 
     Returns:
         The scores of k + 2 groups, float32 `[B, (k + 2) * _GROUP]`, -inf for cells of other rows; the place in the row where
@@ -67,7 +69,7 @@ def _best_groups(cells: tf.Tensor, begin: tf.Tensor, k: int, num_items: int) -> 
     last = tf.size(cells, tf.int64) // _GROUP - 1
     grouped = tf.reshape(cells[: (last + 1) * _GROUP], [-1, _GROUP])  # a slice from the front is no copy
     number = np.arange(num_items // _GROUP)  # a row has as many whole groups, or one fewer
-    maxima = tf.gather(tf.reduce_max(grouped, axis=1), tf.minimum(first + number, last))
+    maxima = tf.gather(_maxima(grouped, last, excluded), tf.minimum(first + number, last))
     maxima = tf.where(number < whole, maxima, -math.inf)
     best = tf.sort(_top_k(maxima, k)[1], axis=1)
     inside = tf.where((best < whole)[:, :, None], tf.gather(grouped, tf.minimum(first + best, last)), -math.inf)
@@ -76,8 +78,51 @@ def _best_groups(cells: tf.Tensor, begin: tf.Tensor, k: int, num_items: int) -> 
     before = tf.where(place < head, tf.gather(cells, begin + place), -math.inf)
     behind = tf.where(tail + place < num_items, tf.gather(cells, begin + tf.minimum(tail + place, num_items - 1)), -math.inf)
     found = tf.concat([before, tf.reshape(inside, [-1, k * _GROUP]), behind], axis=1)
+    if excluded is not None:
+        places = _places(excluded, best, head, tail, num_items)
+        found = tf.reshape(_without(tf.reshape(found, [-1]), places), tf.shape(found))
     starts = tf.concat([tf.zeros_like(begin), head + best * _GROUP, tail], axis=1)
     return found, starts, _any_nan(maxima) | _any_nan(found)
+
+
+def _maxima(grouped: tf.Tensor, last: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
+    """Returns the largest score of each group but for excluded cells: groups that have one are looked at once more."""
+    maxima = tf.reduce_max(grouped, axis=1)
+    if excluded is None:
+        return maxima
+    excluded = tf.boolean_mask(excluded, excluded // _GROUP <= last)
+    groups, place = tf.unique(excluded // _GROUP, tf.int64)
+    again = _without(tf.reshape(tf.gather(grouped, groups), [-1]), place * _GROUP + excluded % _GROUP)
+    return tf.tensor_scatter_nd_update(maxima, groups[:, None], tf.reduce_max(tf.reshape(again, [-1, _GROUP]), axis=1))
+
+
+def _places(excluded: tf.Tensor, best: tf.Tensor, head: tf.Tensor, tail: tf.Tensor, num_items: int) -> tf.Tensor:
+    """Returns where excluded cells are among what `_best_groups` found, int64 `[m]`; most are not there.
+
+    Args:
+        excluded: As in `top_k`.
+        best: int64 `[B, k]`, the best groups of each row, ascending.
+        head: int64 `[B, 1]`, the item that each row's first whole group begins with.
+        tail: int64 `[B, 1]`, the item behind its last.
+        num_items: Length of a row.
+    """
+    row, item = excluded // num_items, excluded % num_items
+    k, width = best.shape[1], num_items // _GROUP + 1  # one more than the groups of a row: what lies before them is in none
+    listed = tf.reshape(tf.range(tf.shape(best, tf.int64)[0])[:, None] * width + best, [-1])
+    inside = item - tf.gather(head[:, 0], row)
+    behind = item - tf.gather(tail[:, 0], row)
+    wanted = row * width + tf.math.floordiv(inside, _GROUP)
+    nearest = tf.minimum(tf.searchsorted(listed, wanted, out_type=tf.int64), tf.size(listed, tf.int64) - 1)
+    there = tf.equal(tf.gather(listed, nearest), wanted)
+    place = (nearest - row * k + 1) * _GROUP + tf.math.floormod(inside, _GROUP)
+    place = tf.where(inside < 0, item, tf.where(behind >= 0, (k + 1) * _GROUP + behind, place))
+    return tf.boolean_mask(row * (k + 2) * _GROUP + place, there | (inside < 0) | (behind >= 0))
+
+
+def _without(cells: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
+    if excluded is None:
+        return cells
+    return tf.tensor_scatter_nd_update(cells, excluded[:, None], tf.fill(tf.shape(excluded), -math.inf))
 
 
 def _top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
