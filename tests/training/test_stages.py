@@ -241,7 +241,7 @@ def test_the_report_tells_the_plans_apart(finished):
 
 @pytest.mark.parametrize("checkpoints", ["5", "1000"])
 def test_a_signal_in_a_validation_is_heard_there_and_the_step_is_kept(checkpoints, tmp_path, monkeypatch):
-    settings = ["adt.plans=adt", f"adt.checkpoint_every={checkpoints}", "adt.eval_every=10"]
+    settings = ["adt.plans=adt", f"adt.checkpoint_every={checkpoints}", "adt.eval_every=10", "adt.ema_momentum=0.5"]
     measure = RankingEvaluator.recall
     asked = []
 

@@ -21,7 +21,7 @@ class TuneConfig(Section):
     trials: int = Field(default=12, ge=1)
     """Most trials of each model and policy: an equal budget for all. Hyperband makes what its brackets need instead."""
     objective: str | None = None
-    """Ranking metric on validation that a trial is judged by, such as `ndcg@50`; default: recall at `evaluate.select_k`."""
+    """Ranking metric on validation that a trial is judged by, such as `ndcg@50`; default: the recall that selects."""
     over: tuple[Literal["policy", "model", "training"], ...] = ("policy", "model", "training")
     """Whose declared settings are searched: the policy's, the model's, those of training (the learning rate)."""
     space: dict[str, Any] = Field(default_factory=dict)

@@ -15,6 +15,9 @@ LESS_IS_BETTER = ("false_share", "anti_precision")
 """Names of the metrics that count what users regret."""
 
 
+_BLOCK = 1 << 16  # users at a time: what is made of their rankings on the way is several times as large as these
+
+
 def hits(top: np.ndarray, relevant: CSR, num_items: int) -> np.ndarray:
     """Returns where a ranked item is relevant.
 
@@ -62,20 +65,34 @@ def ranking_metrics(
     Returns:
         `"recall@20"` and so on -> float64 `[U]`.
     """
+    blocks = []
+    for begin in range(0, max(len(top), 1), _BLOCK):
+        part = top[begin : begin + _BLOCK]
+        offsets = relevant.offsets[begin : begin + len(part) + 1]
+        pairs = slice(offsets[0], offsets[-1])
+        lists = CSR(offsets - offsets[0], relevant.items[pairs])
+        blocks.append(_of_block(part, lists, num_items, ks, None if grades is None else grades[pairs]))
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def _of_block(
+    top: np.ndarray, relevant: CSR, num_items: int, ks: Sequence[int], grades: np.ndarray | None
+) -> dict[str, np.ndarray]:
     where, hit = places(top, relevant, num_items)
     gain = hit.astype(np.float64)
-    owner, grade = np.repeat(np.arange(len(top)), relevant.counts), np.ones(len(relevant.items))
-    if grades is not None:
-        gain[hit], grade = grades[where[hit]], grades
-    rank = np.arange(1, top.shape[1] + 1)
-    order = np.lexsort((-grade, owner))  # of each user the best first
+    owner = np.repeat(np.arange(len(top)), relevant.counts)
     place = np.arange(len(owner)) - relevant.offsets[owner]
+    grade = np.ones(len(owner))
+    if grades is not None:
+        gain[hit] = grades[where[hit]]
+        grade = grades[np.lexsort((-grades, owner))]  # of each user the best first
+    rank = np.arange(1, top.shape[1] + 1)
     whole = np.bincount(owner, grade, len(top))
     none_before = np.cumprod(1 - np.pad(gain, ((0, 0), (1, 0)))[:, :-1], axis=1)
     metrics: dict[str, np.ndarray] = {}
     for k in ks:
         found, first = gain[:, :k].sum(axis=1), place < k
-        best = np.bincount(owner[first], grade[order][first] / np.log2(place[first] + 2), len(top))
+        best = np.bincount(owner[first], grade[first] / np.log2(place[first] + 2), len(top))
         metrics[f"recall@{k}"] = found / np.where(whole > 0, whole, 1.0)
         metrics[f"ndcg@{k}"] = (gain / np.log2(rank + 1))[:, :k].sum(axis=1) / np.where(best > 0, best, 1.0)
         metrics[f"precision@{k}"] = found / k

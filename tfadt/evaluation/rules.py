@@ -18,7 +18,7 @@ BY_RECALL = ("val_recall", "clean_val_recall", "expected_val_recall")
 """The rules whose score is recall on validation, by which models are compared as well."""
 
 ENOUGH_KNOWN = 200
-"""Validation interactions that are known to be liked, from which on `auto` lets them alone select."""
+"""Validation interactions known to be liked, from which on `auto` lets them alone select, where it cannot expect."""
 
 _LEARNED: WeakKeyDictionary[InteractionData, NoiseBiases] = WeakKeyDictionary()
 

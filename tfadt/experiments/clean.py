@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from tfadt.config import Config
+from tfadt.config.loading import with_settings
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseBiases, NoiseModel
 from tfadt.errors import DataError
 from tfadt.evaluation.expected import ExpectedEvaluator
 from tfadt.evaluation.protocol import of_sampled_users
+from tfadt.evaluation.rules import BY_RECALL, selection_k, selection_rule, validation_rows
 from tfadt.experiments.strength import choose
 from tfadt.registry import PLAIN
 from tfadt.training.plan import Plan
@@ -47,6 +49,10 @@ def clean_rows(
     judge = NoiseBiases.fit(data.train, data.num_users, data.num_items)
     valid = of_sampled_users(data.valid, config)
     evaluator = ExpectedEvaluator(valid, judge.probabilities(valid), data.history(), config.evaluate.k[0])
+    rule = selection_rule(config.adt.selection, data)
+    if rule in BY_RECALL:  # as the whole log has it: parts of it know other shares, and would select by other rules
+        config = with_settings(config, {"adt.selection": "val_recall", "evaluate.select_k": selection_k(config, data)})
+        data = replace(data, valid=validation_rows(rule, data))
     order = np.argsort(p, kind="stable")
     kept, found = [], []
     for share in SHARES:

@@ -29,9 +29,11 @@ from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import Run
 from tfadt.experiments.strength import train_at_best_strength
+from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS
 from tfadt.training.model_files import fingerprint
-from tfadt.training.plan import Plan
+from tfadt.training.plan import Plan, build_settings
 from tfadt.training.processes import Passed, Tell, side_by_side
 from tfadt.training.progress import Progress
 from tfadt.training.stages import Trained, train
@@ -81,7 +83,8 @@ def train_side_by_side(
 ) -> Generator[tuple[Plan, Kept], None, None]:
     """Does as `train_one_by_one` in several processes, and yields the plans in the same order.
 
-    So a report that is written in the midst of a run is one that it could have had in one process.
+    So a report that is written in the midst of a run is one that it could have had in one process. What takes long begins
+    first, or it would be the last, with all other processes at rest.
 
     Args:
         folder: The run's, which has the settings and the data.
@@ -94,7 +97,9 @@ def train_side_by_side(
         InterruptedRunError: If a signal asked the run to stop. The trainings have stopped, with a checkpoint.
     """
     finished = {plan.name: kept for plan in todo if (kept := folder.finished(plan)) is not None}
+    config = folder.config()
     left = {plan.name: plan for plan in todo if plan.name not in finished}
+    left = dict(sorted(left.items(), key=lambda named: _pace(named[1], config)))
     contents = {name: {"folder": str(folder.out), "plan": name} for name in left}
     listeners = {name: listener.beside() for name in left}
     with closing(side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, listeners)) as ended:
@@ -106,6 +111,12 @@ def train_side_by_side(
                     raise RuntimeError(f"{folder.training(name)} was removed while the run went on.")
                 finished[name] = kept
             yield plan, finished[plan.name]
+
+
+def _pace(plan: Plan, config: Config) -> tuple[bool, bool, bool]:
+    """Returns what is less for what takes longer: candidates of a strength, scores pair by pair, steps, closed forms."""
+    cls = build_settings("model", MODELS, plan.model, config)[0]
+    return not has_automatic_strength(plan, config), cls.pairs_a_row is None, issubclass(cls, ClosedForm)
 
 
 def train_there(content: Mapping[str, Any], tell: Tell) -> None:

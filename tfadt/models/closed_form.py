@@ -113,7 +113,7 @@ class ClosedForm(Recommender):
     ) -> keras.callbacks.History:
         """Solves for the model on the training split of a data set, its settings chosen by recall@k on validation.
 
-        Where 200 validation interactions are known to be liked, these alone are relevant (`adt.selection = "auto"`).
+        What is known of the clicks says how much each validation interaction counts (`adt.selection = "auto"`).
 
         Args:
             x: The data set.

@@ -205,8 +205,8 @@ class Recommender(IdentifiedModel):
             sampler: Draws negatives; default uniform outside the user's training items, or the shared ones of the softmax.
             steps_per_call: Steps on the device between two callbacks.
             validation_data: A data set whose validation split is ranked after each epoch: the logs get `val_recall@20` and
-                so on, for callbacks such as `keras.callbacks.EarlyStopping("val_recall@20", mode="max")`. Where 200
-                interactions of it are known to be liked, these alone are relevant (`adt.selection = "auto"`).
+                so on, for callbacks such as `keras.callbacks.EarlyStopping("val_recall@20", mode="max")`. What is
+                known of the clicks says how much each interaction of it counts (`adt.selection = "auto"`).
             k: Cut-off or cut-offs of these metrics.
             verbose: As in Keras.
             callbacks: As in Keras; a Keras "batch" is one call of up to `steps_per_call` steps.

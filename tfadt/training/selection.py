@@ -95,22 +95,17 @@ class RankedScore:
 
 
 def check_selection(rule: str, data: InteractionData) -> None:
-    """Raises DataError if the rule needs validation interactions, some that are known to be liked, or a noise model.
-
-    The first two it says if there are none, the last if too little of training is known to learn it.
-    """
+    """Raises DataError if the rule has no validation interactions to go by, or cannot learn how likely these are liked."""
     if rule != "last" and len(data.valid) == 0:
         raise DataError(
             f"Selection by '{rule}' needs validation interactions. Received: none (set adt.selection=last to keep the "
             "final weights)."
         )
-    if rule == "clean_val_recall" and len(validation_rows(rule, data)) == 0:
+    if rule in ("clean_val_recall", "expected_val_recall") and len(validation_rows(rule, data)) == 0:
         raise DataError(
             f"Selection by '{rule}' needs validation interactions that are known to be liked. Received: none of "
             f"{len(data.valid):,} (see ingest.extra_feedback and its validation_share; adt.selection=val_recall takes all)."
         )
-    if rule == "expected_val_recall":
-        validation_rows(rule, data)
 
 
 SELECTION_SCORE = "selection_score"

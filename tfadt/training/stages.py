@@ -321,7 +321,7 @@ def check_memory(name: str, model: Recommender, config: Config) -> None:
     """Raises OutOfMemoryError if there is no room for what training adds to the model's weights."""
     weights = 4 * sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     require_memory(
-        f"Training {name} (momentum, velocity, the rows as they are shown and the best weights so far)",
+        f"Training {name} (momentum, velocity, the rows as they are shown, the best weights so far and their average)",
         (7 if config.adt.ema_momentum else 4) * weights,  # the average before, the one measured, and the weights meanwhile
         f"the sizes in model.{name}",
     )
