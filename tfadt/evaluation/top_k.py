@@ -79,7 +79,7 @@ def _best_groups(
     behind = tf.where(tail + place < num_items, tf.gather(cells, begin + tf.minimum(tail + place, num_items - 1)), -math.inf)
     found = tf.concat([before, tf.reshape(inside, [-1, k * _GROUP]), behind], axis=1)
     if excluded is not None:
-        places = _places(excluded, best, head, tail, num_items)
+        places = _places(excluded, best, begin // num_items, head, tail, num_items)
         found = tf.reshape(_without(tf.reshape(found, [-1]), places), tf.shape(found))
     starts = tf.concat([tf.zeros_like(begin), head + best * _GROUP, tail], axis=1)
     return found, starts, _any_nan(maxima) | _any_nan(found)
@@ -96,19 +96,22 @@ def _maxima(grouped: tf.Tensor, last: tf.Tensor, excluded: tf.Tensor | None) -> 
     return tf.tensor_scatter_nd_update(maxima, groups[:, None], tf.reduce_max(tf.reshape(again, [-1, _GROUP]), axis=1))
 
 
-def _places(excluded: tf.Tensor, best: tf.Tensor, head: tf.Tensor, tail: tf.Tensor, num_items: int) -> tf.Tensor:
+def _places(
+    excluded: tf.Tensor, best: tf.Tensor, rows: tf.Tensor, head: tf.Tensor, tail: tf.Tensor, num_items: int
+) -> tf.Tensor:
     """Returns where excluded cells are among what `_best_groups` found, int64 `[m]`; most are not there.
 
     Args:
         excluded: As in `top_k`.
         best: int64 `[B, k]`, the best groups of each row, ascending.
+        rows: int64 `[B, 1]`, the number of each row.
         head: int64 `[B, 1]`, the item that each row's first whole group begins with.
         tail: int64 `[B, 1]`, the item behind its last.
         num_items: Length of a row.
     """
     row, item = excluded // num_items, excluded % num_items
     k, width = best.shape[1], num_items // _GROUP + 1  # one more than the groups of a row: what lies before them is in none
-    listed = tf.reshape(tf.range(tf.shape(best, tf.int64)[0])[:, None] * width + best, [-1])
+    listed = tf.reshape(rows * width + best, [-1])
     inside = item - tf.gather(head[:, 0], row)
     behind = item - tf.gather(tail[:, 0], row)
     wanted = row * width + tf.math.floordiv(inside, _GROUP)
