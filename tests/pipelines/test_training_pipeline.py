@@ -188,7 +188,7 @@ def test_a_model_of_a_log_that_drifted_is_not_pushed(ran: Ran, tmp_path: Path) -
         ("push.keep=3", ["push"]),
         ("policy.r_ce.beta=0.3", []),
         ("model.neumf.embedding_dim=4", []),
-        ("evaluate.k=3,10", ["evaluate", "collide", "export", "verify", "push"]),
+        ("evaluate.k=5,7,10", ["evaluate", "collide", "export", "verify", "push"]),
         ("validate_data.min_users=3", ["validate_data"]),
         ("ingest.split.seed=1", ["ingest", "validate_data", "warmup", "adt"]),
     ],
