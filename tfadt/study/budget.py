@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tfadt.registry import POLICIES
@@ -23,15 +23,22 @@ class Budget:
         seeds: With which the winner is trained.
         hours: Within which the study is to end, as expected before it begins; models that take longer are left out.
         controls: Which models have them (`study.controls`).
+        denoising: What the strength of denoising is chosen from, where that is not all: each candidate is a training more.
     """
 
     trials: int
     seeds: int
     hours: float
     controls: str = "all"
+    denoising: dict[str, Any] = field(default_factory=dict)
 
 
-BUDGETS: dict[str, Budget] = {"small": Budget(3, 3, 2, "best"), "medium": Budget(10, 5, 12), "large": Budget(30, 10, 72)}
+BUDGETS: dict[str, Budget] = {
+    # T-CE, R-CE and weights by popularity are rows of their own all the same.
+    "small": Budget(3, 3, 2, "best", {"powers": [1.0, 3.0], "policies": []}),
+    "medium": Budget(10, 5, 12),
+    "large": Budget(30, 10, 72),
+}
 
 
 def defaults(budget: str) -> dict[str, Any]:
@@ -42,4 +49,5 @@ def defaults(budget: str) -> dict[str, Any]:
         "adt": {"models": ROWS["models"], "policies": policies, "seeds": chosen.seeds},
         "tune": {"trials": chosen.trials},
         "study": {"controls": chosen.controls},
+        "denoising": chosen.denoising,
     }
