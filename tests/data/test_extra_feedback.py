@@ -107,6 +107,17 @@ def test_the_ratio_is_extra_feedback_over_clicks_of_each_user() -> None:
     assert not data.with_extra_feedback(None).extra_feedback_ratio.any()
 
 
+def test_what_new_feedback_says_is_liked_is_no_longer_known_to_be_disliked() -> None:
+    data = simulated(share=0.3)
+    disliked = data.train.known_negative
+    assert disliked is not None
+    assert disliked.any()
+    changed = data.with_extra_feedback(data.train.take(disliked)).train
+    np.testing.assert_array_equal(changed.known_positive, disliked)
+    assert changed.known_negative is not None
+    assert not changed.known_negative.any()
+
+
 def test_without_feedback_nothing_can_be_drawn() -> None:
     frame = pd.DataFrame({"user_id": np.repeat(np.arange(9), 6), "item_id": np.tile(np.arange(6), 9)})
     assert from_frame(frame).extra_feedback is None

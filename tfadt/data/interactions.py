@@ -229,8 +229,11 @@ class InteractionData:
         return CSR.from_parts([(part.user, part.item) for part in parts], self.num_users, self.num_items)
 
     def with_extra_feedback(self, extra: Interactions | None) -> InteractionData:
-        """Returns the data with other extra feedback, its pairs marked as known positives among the training clicks."""
-        known = None
+        """Returns the data with other extra feedback, its pairs marked as known positives among the training clicks.
+
+        A click of such a pair is then no longer known to be disliked.
+        """
+        known, disliked = None, self.train.known_negative
         if extra is not None:
             known = np.zeros(len(self.train), bool)
             pairs = np.sort(extra.user * self.num_items + extra.item)
@@ -239,7 +242,8 @@ class InteractionData:
                 part = slice(start, start + _PART)
                 keys = self.train.user[part] * self.num_items + self.train.item[part]
                 known[part] = pairs[np.searchsorted(pairs, keys) % len(pairs)] == keys
-        return replace(self, extra_feedback=extra, train=replace(self.train, known_positive=known))
+            disliked = None if disliked is None else disliked & ~known
+        return replace(self, extra_feedback=extra, train=replace(self.train, known_positive=known, known_negative=disliked))
 
     @cached_property
     def extra_feedback_ratio(self) -> np.ndarray:
