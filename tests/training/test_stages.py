@@ -330,7 +330,7 @@ def test_settings_of_a_model_and_of_it_under_a_policy_win_over_those_for_all():
     strong = load_config(None, ["adt.preset=strong"])
     gmf, neumf = (settings_of(strong, model, "t_ce") for model in ("gmf", "neumf"))
     assert (gmf.adt.objective, gmf.adt.l2) == ("auto", "auto")
-    assert (neumf.adt.objective, neumf.adt.negatives, neumf.adt.num_negatives) == ("binary_crossentropy", "uniform", 8)
+    assert (neumf.adt.objective, neumf.adt.negatives, neumf.adt.num_negatives) == ("binary_crossentropy", "uniform", 4)
     assert settings_of(gmf, "gmf", "t_ce") == gmf
     own = with_settings(strong, {"method": {"gmf": {"adt.epochs": 3}, "gmf-t_ce": {"adt.epochs": 4}}})
     assert [settings_of(own, "gmf", policy).adt.epochs for policy in ("standard", "t_ce")] == [3, 4]
