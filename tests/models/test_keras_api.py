@@ -42,6 +42,20 @@ def compiled(data, cls=GMF, **settings):
     return model
 
 
+def test_fit_starts_no_thread_whose_sleep_it_would_end_with(data, monkeypatch):
+    # tf.data's autotuning sleeps for longer and longer, and deleting the iterator waits until it wakes.
+    seen = []
+    fit = keras.Model.fit
+
+    def spied(self, x, *args, **kwargs):
+        seen.append(x.options().autotune.enabled)
+        return fit(self, x, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", spied)
+    compiled(data, optimizer="adam").fit(data, epochs=1)
+    assert seen == [False]
+
+
 def test_recommendations_go_by_ids_and_are_a_frame(data, trained):
     frame = trained.recommend([107, 100], k=3)
     assert list(frame.columns) == ["user_id", "rank", "item_id", "score"]
