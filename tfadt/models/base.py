@@ -379,8 +379,8 @@ class DenoisingModel(EmbeddingModel):
         def due(step: int) -> bool:
             return (step - first_step) % source.steps_per_epoch == 0 or any(step % every == 0 for every in looks)
 
-        # Without this a thread of tf.data sleeps for longer and longer (10 ms, 20, ... a minute) between two looks for what it
-        # could tune, and the end of fit() waits until it wakes: up to as long as the training took.
+        # Else a thread of tf.data sleeps for longer and longer (10 ms, 20, ... a minute) between two looks for what it could
+        # tune, and the end of fit() waits until it wakes: up to as long as the training took.
         options = tf.data.Options()
         options.autotune.enabled = False
         return self._fit(
