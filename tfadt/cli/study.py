@@ -22,7 +22,9 @@ def study(
     config: options.Config = None,
     *,
     source: options.Source,
-    budget: Annotated[str, typer.Option(help="small, medium or large: trials and seeds of every row.")] = "small",
+    budget: Annotated[
+        str, typer.Option(help="small, medium or large: trials and seeds of every row, and how many strengths are tried.")
+    ] = "small",
     hours: Annotated[
         float | None, typer.Option(min=0, help="Leave out models with which it takes longer; default: of the budget.")
     ] = None,

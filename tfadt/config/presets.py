@@ -19,8 +19,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "method": {
             # From one validation to the next the weights jump about: their average ranks better, and hangs less on luck.
             "gmf": {"adt.objective": "auto", "adt.l2": "auto", "adt.ema_momentum": 0.3},
-            # NeuMF scores each pair by itself, in training as in validation: more negatives, or more and smaller steps, take
-            # longer and rank no better; one validation an epoch is enough.
+            # NeuMF scores each pair by itself, in training as in validation: more negatives, or a smaller learning
+            # rate for more epochs, take longer and rank no better; one validation an epoch is enough.
             "neumf": {
                 "adt.learning_rate": 0.006,
                 "adt.num_negatives": 4,

@@ -23,7 +23,8 @@ class Budget:
         seeds: With which the winner is trained.
         hours: Within which the study is to end, as expected before it begins; models that take longer are left out.
         controls: Which models have them (`study.controls`).
-        denoising: What the strength of denoising is chosen from, where that is not all: each candidate is a training more.
+        denoising: What the strength of denoising is chosen from, where that is not all: each power and
+            policy is a training more.
     """
 
     trials: int
