@@ -82,3 +82,12 @@ def test_what_cannot_be_ranked_is_told():
         model.recommend_from_history([["i00"], ["i01", "x7"]])
     with pytest.raises(ConfigError, match="k must be at least 1"):
         model.recommend_from_history(["i00"], k=0)
+
+
+def test_in_a_graph_it_is_a_part_of_it_whatever_the_process_solved_before():
+    # A function of its own would fit any size after the second one, and an export would hang on what was made before.
+    def of_size(size):
+        return ridge(tf.ones([4, size]), tf.eye(size), tf.zeros([1, 2], tf.int64), tf.ones([1, 2]), tf.ones([1]))
+
+    for size in (3, 5):
+        assert not tf.function(of_size).get_concrete_function(size).graph.as_graph_def().library.function

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from functools import wraps
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +13,22 @@ import tensorflow as tf
 _ROUNDING = 1e-6  # of the mean variance of an axis: the axes along which users do not differ at all
 
 
-@tf.function(reduce_retracing=True)
+def _traced(solve: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Returns a function that is a graph of its own where nobody else makes one, and else a part of that one.
+
+    A graph of its own forgets the sizes in which the tables of a process differ. An export with it inside would hang on what
+    the process did before.
+    """
+    alone = tf.function(solve, reduce_retracing=True)
+
+    @wraps(solve)
+    def either(*args: Any) -> tf.Tensor:
+        return solve(*args) if tf.inside_function() else alone(*args)
+
+    return either
+
+
+@_traced
 def ridge(
     table: tf.Tensor,
     gram: tf.Tensor,
@@ -41,7 +58,7 @@ def ridge(
     return tf.linalg.cholesky_solve(tf.linalg.cholesky(left), right[:, :, None])[:, :, 0]
 
 
-@tf.function(reduce_retracing=True)
+@_traced
 def ridge_of_few(
     rotated: tf.Tensor, eigenvalues: tf.Tensor, columns: tf.Tensor, weights: tf.Tensor, penalty: tf.Tensor
 ) -> tf.Tensor:
