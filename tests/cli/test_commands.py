@@ -113,7 +113,7 @@ def test_denoise_lists_every_training_row(run_folder, tmp_path):
     shares = [frame.loc[rows, "false_positive"].mean() for rows in (frame["dropped"], slice(None))]
     assert f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all." in printed
     printed = invoke("denoise", out, "--model", "gmf-standard-0", "--out", tmp_path / "noise.csv").stdout
-    assert "The policy standard drops nothing by its loss. Choose with --model: gmf-t_ce-0" in printed
+    assert "The policy standard drops nothing by its loss. Others, chosen with --model: gmf-t_ce-0" in printed
 
 
 def test_ingest_writes_an_artifact_that_run_reads(tmp_path):
@@ -158,7 +158,7 @@ def test_every_verb_has_help_with_an_example():
         (["run", "--resume", "study"], "study holds a study. Go on with it by the same `tfadt study` command as before."),
         (["drift", "nowhere", "--data", "x.csv", "--limit", "new_item=1"], "'new_item'. Did you mean 'new_items'"),
         (["drift", "nowhere", "--data", "x.csv", "--limit", "new_items=few"], "--limit new_items needs a number"),
-        (["evaluate", "nowhere"], "nowhere is not the folder of a finished run"),
+        (["evaluate", "nowhere"], "nowhere is not the folder of a finished run: there is no such folder."),
         (["denoise", "nowhere", "--out", "noise.txt"], "--out must end in .csv or .parquet. Received: 'noise.txt'."),
         (["denoise", "nowhere", "--out", "x", "--format", "recbol"], "Unknown format 'recbol'. Did you mean 'recbole'"),
         (["noise", "inject", "--data", "nowhere.csv", "--share", "2", "--out", "x.csv"], "between 0 and 1. Received: 2.0"),

@@ -9,10 +9,11 @@ from tfadt.data import artifact
 from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.protocol import test_evaluator as evaluator_of_test
 from tfadt.experiments.collide import collide
+from tfadt.experiments.comparison import rows
 from tfadt.experiments.denoise import noise_scores
 from tfadt.experiments.experiment import evaluate_again, most_popular, resume_experiment, run_experiment
 from tfadt.experiments.plans import plans
-from tfadt.experiments.report import write_report
+from tfadt.experiments.report import verdict_lines, write_report
 from tfadt.experiments.saved import SavedRun
 from tfadt.models.ease import EASE
 from tfadt.training.plan import Plan, make_policy
@@ -101,6 +102,15 @@ def test_each_leaves_its_model_its_candidates_and_a_row(finished):
     assert "| ease | standard |" in text
     assert "- popular, ease, ials: solved in closed form, without a loss of a row: t_ce does not apply." in text
     assert data.num_users == 120
+
+
+def test_a_policy_that_none_of_the_models_takes_is_told(finished):
+    _, config, _, runs, _ = finished
+    alone = [row for row in rows(runs) if row.model == "ease"]
+    told = "ease: solved in closed form, without a loss of a row: t_ce does not apply."
+    assert told in verdict_lines(alone, [], 20, config)
+    named = config.model_copy(update={"adt": config.adt.model_copy(update={"trainings": ("ease-standard",)})})
+    assert told not in verdict_lines(alone, [], 20, named)
 
 
 def test_saved_models_rank_as_the_run_did_and_recommend(finished):

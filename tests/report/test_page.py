@@ -204,6 +204,12 @@ def verdict(results, tmp_path, **changes):
             "Deploy GMF with T-CE: it gains on one side and loses on the other",
             "recall falls:",
         ),
+        (
+            "harms",
+            {"recall": "worse"},
+            "Deploy GMF with T-CE, as validation chose; on the test its denoising harms",
+            "Denoising harms:",
+        ),
         ("nothing", {}, "Deploy GMF; its denoising makes no proven difference", "Denoising does not help:"),
     ],
 )

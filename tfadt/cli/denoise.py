@@ -70,9 +70,11 @@ def denoise(
     dropped = scores["dropped"]
     print_lines([f"{name}: {len(scores):,} training interactions, {int(dropped.sum()):,} dropped; {out}"])
     if not dropped.any():
-        others = ", ".join(other for other in saved.names if saved.run(other).policy != PLAIN)
-        hint = f" Choose with --model: {others}." if others else ""
-        print_lines([f"The policy {policy_name} drops nothing by its loss.{hint}"])
+        others = ", ".join(other for other in saved.names if saved.run(other).policy != PLAIN and other != name)
+        hint = f" Others, chosen with --model: {others}." if others else ""
+        weighs = policy.knows_weights and policy_name != PLAIN
+        weighed = " What it makes of each click is the column weight." if weighs else ""
+        print_lines([f"The policy {policy_name} drops nothing by its loss.{weighed}{hint}"])
     elif "false_positive" in scores:
         shares = [float(scores.loc[rows, "false_positive"].mean()) for rows in (dropped, slice(None))]
         print_lines([f"False positives: {shares[0]:.1%} of the dropped, {shares[1]:.1%} of all."])

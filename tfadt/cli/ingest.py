@@ -36,11 +36,9 @@ def ingest(
 
     result = read(settings, None if quiet else lambda text: print_lines([text]), folder=out.absolute().parent)
     artifact.save(result, out)
-    known = result.manifest["extra_feedback"]
     print_lines(
         [
             *summary(result.manifest),
-            f"known to be liked: {known.get('pairs', 0):,}, to be disliked: {known.get('disliked', 0):,}",
             f"{result.num_users:,} users, {result.num_items:,} items; written to {out}",
         ]
     )

@@ -15,6 +15,7 @@ from tfadt.config.loading import load_config
 from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
 from tfadt.experiments.layout import STUDY
+from tfadt.registry import MODELS, POLICIES
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
@@ -59,6 +60,10 @@ def run(
 
     if resume is None:
         check_source(settings.ingest)
+        for name in settings.adt.models:
+            MODELS.check(name)
+        for name in settings.adt.policies:
+            POLICIES.check(name)
     load_tensorflow()
     from tfadt.experiments import report
     from tfadt.experiments.collide import collide
@@ -95,7 +100,8 @@ def run(
     print_lines(report.account_lines(interactions, runs))
     print_lines([report.data_line(interactions)])
     print_lines([report.selection_line(settings, interactions)])
-    print_lines(report.verdict_lines(table, comparisons(runs, tested_metrics(runs, settings.evaluate.k)), k))
+    tests = comparisons(runs, tested_metrics(runs, settings.evaluate.k))
+    print_lines(report.verdict_lines(table, tests, k, settings))
     if uses_extra_feedback(runs):
         print_lines(["", "Training with extra feedback"])
         print_table(*training_table(runs, settings.evaluate.k), keys=3)

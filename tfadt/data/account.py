@@ -90,7 +90,7 @@ def warnings_of(
     if missing > _MANY * rows_in:
         found.append(
             f"{missing:,} of {rows_in:,} rows have no {rule} and are left out. To train on every click, without telling "
-            "false positives: ingest.feedback.rule = 'none'."
+            "false positives: ingest.feedback.rule = 'none'; what is known of some goes into a column extra_feedback."
         )
     if share is not None and (share >= _MOST_DISLIKED or share == 0):
         many = "No interaction is a false positive" if share == 0 else f"{share:.0%} of the interactions are false positives"
@@ -131,6 +131,9 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
     else:
         below = f"{rule['rule']} below {rule['threshold']:g}" if rule["threshold"] is not None else "the flag false_positive"
         lines.append(f"false positives: {below}, {share:.1%} of the interactions")
+    known = manifest["extra_feedback"]
+    if known["source"] != "none":
+        lines.append(f"known to be liked: {known['pairs']:,}, to be disliked: {known.get('disliked', 0):,}")
     if times["unreadable"]:
         lines.append(
             f"times that cannot be read: {times['unreadable']:,} (ingest.timestamp_format says how they are written)"

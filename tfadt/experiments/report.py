@@ -189,7 +189,7 @@ def data_line(data: InteractionData) -> str:
     )
 
 
-def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> list[str]:
+def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int, config: Config) -> list[str]:
     """Returns a sentence for each policy, on recall@k: does denoising help here? Then: which methods beat popularity?"""
     metric = f"recall@{k}"
     lines = []
@@ -208,7 +208,8 @@ def verdict_lines(table: Sequence[Row], tests: Sequence[Comparison], k: int) -> 
         lines.append(f"{seeds} seeds cannot tell a policy from the luck of training: a verdict needs {ENOUGH_SEEDS}.")
     if solved := [model for model in dict.fromkeys(row.model for row in table if row.policy) if is_closed_form(model)]:
         taken = {row.policy for row in table if row.model in solved}
-        others = [p for p in dict.fromkeys(row.policy for row in table) if p is not None and p not in taken]
+        asked = [*(() if config.adt.trainings else config.adt.policies), *(row.policy for row in table if row.policy)]
+        others = [policy for policy in dict.fromkeys(asked) if policy not in taken]
         if others:
             names, verb = ", ".join(others), "does" if len(others) == 1 else "do"
             lines.append(f"{', '.join(solved)}: solved in closed form, without a loss of a row: {names} {verb} not apply.")
@@ -247,7 +248,7 @@ def markdown(
         + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
         _markdown_table(header, cells),
         "## Does denoising help here?",
-        "\n".join(f"- {line}" for line in verdict_lines(table, tests, first)) or "There is nothing to compare.",
+        "\n".join(f"- {line}" for line in verdict_lines(table, tests, first, config)) or "There is nothing to compare.",
         *_tests_parts("plain training of the same model", tests, PLAIN, first),
         *_tests_parts("the most popular items", tests, POPULAR, first),
         "## Disliked items, and variety",
