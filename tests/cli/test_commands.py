@@ -159,6 +159,7 @@ def test_every_verb_has_help_with_an_example():
         (["drift", "nowhere", "--data", "x.csv", "--limit", "new_item=1"], "'new_item'. Did you mean 'new_items'"),
         (["drift", "nowhere", "--data", "x.csv", "--limit", "new_items=few"], "--limit new_items needs a number"),
         (["evaluate", "nowhere"], "nowhere is not the folder of a finished run: there is no such folder."),
+        (["evaluate", "cut"], "it has no results.json. Go on with: tfadt run --resume cut"),
         (["denoise", "nowhere", "--out", "noise.txt"], "--out must end in .csv or .parquet. Received: 'noise.txt'."),
         (["denoise", "nowhere", "--out", "x", "--format", "recbol"], "Unknown format 'recbol'. Did you mean 'recbole'"),
         (["noise", "inject", "--data", "nowhere.csv", "--share", "2", "--out", "x.csv"], "between 0 and 1. Received: 2.0"),
@@ -168,6 +169,7 @@ def test_mistakes_are_told_in_one_sentence(arguments, message, tmp_path, monkeyp
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "study.json").write_text("{}")
+    (tmp_path / "cut" / "trainings").mkdir(parents=True)
     result = invoke(*arguments)
     assert isinstance(result.exception, TfadtError)
     assert message in str(result.exception)

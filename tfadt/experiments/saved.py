@@ -18,7 +18,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.errors import DataError, did_you_mean, reading
 from tfadt.experiments.choice import deployed
 from tfadt.experiments.folder import check_file
-from tfadt.experiments.layout import CONFIG, RESULTS, Layout
+from tfadt.experiments.layout import RESULTS, Layout
 from tfadt.experiments.run import Run, check_schema
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS, is_out_of_reach
@@ -54,7 +54,7 @@ class SavedRun:
         path = layout.out / RESULTS
         if not path.is_file():
             why = f"it has no {RESULTS}" if folder.is_dir() else "there is no such folder"
-            cut = f" Go on with: tfadt run --resume {quote(str(folder))}" if (layout.out / CONFIG).is_file() else ""
+            cut = f" Go on with: tfadt run --resume {quote(str(folder))}" if layout.training("").parent.is_dir() else ""
             raise DataError(f"{folder} is not the folder of a finished run: {why}.{cut}")
         with reading(path, "is not the result of a run"):
             results = json.loads(path.read_text(encoding="utf-8"))
