@@ -64,6 +64,13 @@ def test_random_search_judges_keeps_and_reloads_the_chosen_epoch(data, tmp_path)
         assert int(model.iteration) == epoch * STEPS
 
 
+def test_what_the_data_make_of_a_setting_is_among_what_is_tried(data):
+    hyper = hypermodel(data, "adt.l2=auto", "adt.batch_size=37", "tune.over=training", policy="standard")
+    clicks = len(data.train) / len(np.unique(data.train.user))  # cross-entropy by row: 1 / clicks of a user
+    assert hyper.own == {"adt.learning_rate": 0.001, "adt.l2": pytest.approx(1 / clicks), "adt.num_negatives": 1}
+    assert hyper.own["adt.l2"] in hyper.space["adt.l2"].values
+
+
 @pytest.mark.parametrize("rule", ["val_recall", "paper", "trimmed", "last"] if EVERY else ["val_recall"])
 def test_a_trial_is_the_training_that_a_run_makes(data, rule):
     hyper = hypermodel(data, f"adt.selection={rule}", "adt.learning_rate=0.03", "tune.space.policy.r_ce.beta=0.5")

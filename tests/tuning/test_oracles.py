@@ -11,9 +11,9 @@ from tfadt.config.loading import load_config
 from tfadt.tuning.oracles import make_oracle
 
 
-def oracle(folder, values, *overrides):
+def oracle(folder, values, *overrides, own=None):
     config = load_config(overrides=list(overrides))
-    made = make_oracle(config, keras_tuner.Objective("score", "max"), len(values))
+    made = make_oracle(config, keras_tuner.Objective("score", "max"), len(values), own)
     made._set_project_dir(str(folder), "search")
     made.verbose = 0
     hp = keras_tuner.HyperParameters()
@@ -78,6 +78,18 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been(tmp_path, tuner):
         assert len(first + rest) == len(whole)
     else:
         assert first + rest == whole
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian", "hyperband"])
+def test_the_first_trial_has_the_configurations_own_values_and_no_other_has_them(tmp_path, tuner):
+    values, own = {"a": list(range(4)), "b": [1, 2]}, {"a": 3, "b": 2}
+    made = oracle(tmp_path, values, f"tune.tuner={tuner}", "tune.trials=8", "adt.epochs=9", own=own)
+    first = run(made, 1)
+    again = oracle(tmp_path, values, f"tune.tuner={tuner}", "tune.trials=8", "adt.epochs=9", own=own)
+    again.reload()
+    tried = [{name: trial[name] for name in values} for trial in (first + run(again, 2))]  # Bayesian draws three
+    assert tried[0] == own
+    assert own not in tried[1:]
 
 
 def test_a_trial_that_was_running_is_run_again_and_one_half_made_never_began(tmp_path):

@@ -14,7 +14,7 @@ from tfadt.errors import ConfigError
 from tfadt.models.gmf import GMF
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range
-from tfadt.tuning.space import declare, search_space
+from tfadt.tuning.space import declare, own_values, search_space
 
 
 def space(*overrides, model="gmf", policy="t_ce"):
@@ -43,7 +43,7 @@ def test_models_and_training_add_theirs():
     assert set(space("tune.over=training", "adt.preset=paper", policy="t_ce")) == {"adt.learning_rate", "adt.l2"}
     strong = {model: space("tune.over=training", model=model) for model in ("gmf", "neumf", "cdae")}
     assert strong["gmf"]["adt.num_negatives"] == strong["neumf"]["adt.num_negatives"] == Choices(1, 4, 16)
-    shared = space("tune.over=training", "adt.objective=softmax", "adt.negatives=shared")
+    shared = space("tune.over=training", "adt.objective=softmax", "adt.negatives=shared", "adt.num_negatives=512")
     assert shared["adt.num_negatives"] == Choices(128, 512, 2048)
     assert "adt.num_negatives" not in strong["cdae"]  # whose softmax is over all items
     assert set(space("tune.over=model", model="cdae")) == {
@@ -66,7 +66,7 @@ def test_a_new_model_and_a_new_policy_bring_their_own(monkeypatch):
     monkeypatch.setattr("tfadt.registry.importlib.import_module", lambda name: type("M", (), {"Mine": Mine, "Soft": Soft}))
     assert space("tune.over=policy,model", model="mine", policy="soft") == {
         "policy.soft.softness": Range(0.0, 1.0),
-        "model.mine.embedding_dim": Choices(3, 5),
+        "model.mine.embedding_dim": Choices(3, 5, 32),  # its default is one of what is tried
     }
 
 
@@ -138,17 +138,28 @@ def _nested(key, value):
     return value
 
 
-def test_the_configurations_own_values_are_the_defaults():
-    own = ["adt.preset=paper", "adt.learning_rate=0.005"]
-    config = load_config(overrides=[*own, "policy.t_ce.max_drop_rate=.2", "model.gmf.embedding_dim=7"])
-    values = declare(keras_tuner.HyperParameters(), search_space(config, "gmf", "t_ce"), config)
-    assert values == {
-        "policy.t_ce.max_drop_rate": 0.2,
+def test_the_configurations_own_values_are_tried_and_the_defaults():
+    own = ["adt.preset=paper", "adt.learning_rate=0.05", "policy.t_ce.max_drop_rate=.15", "model.gmf.embedding_dim=40"]
+    config = load_config(overrides=own)
+    found = search_space(config, "gmf", "t_ce")
+    assert found["model.gmf.embedding_dim"] == Choices(16, 32, 40, 64, 128)
+    assert found["policy.t_ce.max_drop_rate"] == Choices(0.05, 0.1, 0.15, 0.2)
+    assert found["adt.learning_rate"] == Range(1e-4, 0.05, log=True)
+    values = {
+        "policy.t_ce.max_drop_rate": 0.15,
         "policy.t_ce.num_gradual": 0.5,
-        "model.gmf.embedding_dim": 16,
-        "adt.learning_rate": 0.005,
+        "model.gmf.embedding_dim": 40,
+        "adt.learning_rate": 0.05,
         "adt.l2": 0.0,
     }
+    assert declare(keras_tuner.HyperParameters(), found, config) == own_values(found, config) == values
+    # A grid is of what was declared, and a list of the reader's is left as it is.
+    grid = search_space(load_config(overrides=[*own, "tune.tuner=grid"]), "gmf", "t_ce")
+    assert grid["model.gmf.embedding_dim"] == Choices(16, 32, 64, 128)
+    assert own_values(grid, config) is None
+    listed = load_config(overrides=[*own, "tune.space.model.gmf.embedding_dim=8,16"])
+    assert search_space(listed, "gmf", "t_ce")["model.gmf.embedding_dim"] == Choices(8, 16)
+    assert own_values(search_space(listed, "gmf", "t_ce"), listed) is None
 
 
 def test_values_keep_their_types():

@@ -19,15 +19,17 @@ from tfadt.evaluation.rules import selection_k, selection_rule
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.run import Run
 from tfadt.models.recommender import Recommender
+from tfadt.registry import MODELS
 from tfadt.search_space import Value
 from tfadt.training.model_files import start_from
-from tfadt.training.plan import Plan, check_feedback, make_model
+from tfadt.training.plan import Plan, build_settings, check_feedback, closed_form, make_model
+from tfadt.training.recipe import settled
 from tfadt.training.selection import SELECTION_SCORE, check_selection
 from tfadt.training.stages import as_ranked, check_memory, compile_stage, train_stage
 from tfadt.tuning.collide import collided_metrics
 from tfadt.tuning.last_epoch import Rung
 from tfadt.tuning.objective import VALIDATION, SelectedObjective, objective_metric
-from tfadt.tuning.space import declare, search_space
+from tfadt.tuning.space import declare, own_values, search_space
 from tfadt.tuning.warm_start import WarmStart
 
 _EPOCH, _SECONDS, _DROP_RATE = "selected_epoch", "seconds", "drop_rate"
@@ -57,6 +59,7 @@ class ADTHyperModel(keras_tuner.HyperModel):
 
     Attributes:
         space: What is searched: setting -> `Choices` or `Range`.
+        own: The configuration's own values of these; None where one of them is not among what is tried.
         objective: What to hand the tuner as its objective.
 
     Raises:
@@ -67,9 +70,10 @@ class ADTHyperModel(keras_tuner.HyperModel):
     def __init__(self, data: InteractionData, config: Config | None = None, model: str = "gmf", policy: str = "t_ce"):
         super().__init__(name=f"{model}-{policy}")
         self._data = data
-        self._config = settings_of(config or Config(), model, policy)
+        self._config = _with_l2(settings_of(config or Config(), model, policy), model, data)
         self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
         self.space = search_space(self._config, model, policy)
+        self.own = own_values(self.space, self._config)
         metric, k = objective_metric(self._config, data)
         self.objective = SelectedObjective(f"{metric}@{k}")
         if len(data.valid) == 0:
@@ -217,6 +221,14 @@ def searched_stages(config: Config) -> tuple[str, ...]:
     if "warmup" in stages and adt.start_from is not None:
         raise ConfigError("A search starts from a warm-up or from an earlier run (adt.start_from). Received: both.")
     return stages
+
+
+def _with_l2(config: Config, model: str, data: InteractionData) -> Config:
+    """Returns the settings with the number that the data make of `adt.l2 = "auto"`, beside which others are tried."""
+    cls = build_settings("model", MODELS, model, config)[0]
+    if config.adt.l2 != "auto" or closed_form(model, config) is not None:
+        return config
+    return with_settings(config, {"adt.l2": settled(config.adt, cls, data.history()).l2})
 
 
 def _sentence(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfadt.atomic import write_text
 from tfadt.config import Config
+from tfadt.search_space import Value
 
 _NEVER = 1_000_000_000  # failures in a row that end a search: keras-tuner wants a number
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -24,6 +26,10 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 class _Durable(keras_tuner.Oracle):
     """Writes its files whole or not at all, ends no search while a trial is still running, and outlives its workers.
+
+    Args:
+        own: What the first trial tries in place of values drawn at random; None to draw these, too.
+        **kwargs: keras-tuner's.
 
     Attributes:
         heard: When each worker was last heard of, by the monotonic clock.
@@ -33,9 +39,16 @@ class _Durable(keras_tuner.Oracle):
     ongoing_trials: dict[str, Trial]
     _retry_queue: list[str]
 
-    def __init__(self, **kwargs: Any):
+    def __init__(self, own: Mapping[str, Value] | None = None, **kwargs: Any):
         self.heard: dict[str, float] = {}
+        self._own = own
         super().__init__(**kwargs)
+
+    def _random_values(self) -> dict[str, Value] | None:
+        if self._own is not None and not self.start_order:
+            return dict(self._own)
+        values: dict[str, Value] | None = super()._random_values()
+        return values
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
@@ -174,22 +187,26 @@ class Grid(_Durable):
         return {"status": TrialStatus.RUNNING, "values": chosen}
 
 
-def make_oracle(config: Config, objective: keras_tuner.Objective, dimensions: int) -> keras_tuner.Oracle:
+def make_oracle(
+    config: Config, objective: keras_tuner.Objective, dimensions: int, own: Mapping[str, Value] | None = None
+) -> keras_tuner.Oracle:
     """Returns what chooses the trials of a search.
 
     Args:
         config: The settings; section `tune` says how.
         objective: What to maximise.
         dimensions: How many settings are searched. With none there is one trial.
+        own: The values of these that the first trial tries, except in a grid; None for any.
     """
     tune = config.tune
-    common = {
+    common: dict[str, Any] = {
         "objective": objective,
         "seed": tune.seed + 1,  # 0 is none for keras-tuner
         "max_consecutive_failed_trials": _NEVER,
     }
     if tune.tuner == "grid" or dimensions == 0:
         return Grid(max_trials=tune.trials, **common)
+    common["own"] = own
     if tune.tuner == "hyperband":
         return _Hyperband(max_epochs=config.adt.epochs, factor=tune.factor, **common)
     if tune.tuner == "bayesian":

@@ -51,6 +51,8 @@ Space = dict[str, Choices | Range]
 def search_space(config: Config, model: str, policy: str) -> Space:
     """Returns what a search of one model under one policy tries: setting -> values.
 
+    To what is declared the configuration's own values are added, except for a grid: no search ends with less than these.
+
     Raises:
         ConfigError: If a model, policy or setting is unknown, or what is to be tried cannot be understood.
     """
@@ -68,6 +70,8 @@ def search_space(config: Config, model: str, policy: str) -> Space:
         else:
             prefix, cls = declared[part]
             space |= {f"{prefix}.{name}": values for name, values in cls.search_space.items()}
+    if config.tune.tuner != "grid":
+        space = {key: _with_own(values, _present_value(config, key)) for key, values in space.items()}
     for key, wanted in _leaves(config.tune.space, ()):
         _check_key(key, config)
         values = _parse(key, wanted)
@@ -101,11 +105,40 @@ def declare(hp: keras_tuner.HyperParameters, space: Space, config: Config) -> di
     return {key: _declare(hp, key, values, _present_value(config, key)) for key, values in space.items()}
 
 
+def own_values(space: Space, config: Config) -> dict[str, Value] | None:
+    """Returns the configuration's own values of what is searched; None where one of them is not among what is tried."""
+    own = {key: _present_value(config, key) for key in space}
+    return own if all(_is_tried(values, own[key]) for key, values in space.items()) else None
+
+
+def _is_tried(values: Choices | Range, value: Any) -> bool:
+    if isinstance(values, Choices):
+        return value in values.values
+    whole = isinstance(values.min, int) and isinstance(values.max, int)
+    return _is_number(value) and values.min <= value <= values.max and (isinstance(value, int) or not whole)
+
+
+def _with_own(values: Choices | Range, own: Any) -> Choices | Range:
+    """Returns what is tried with a number that the configuration has, in its place."""
+    if not _is_number(own) or _is_tried(values, own):
+        return values
+    if isinstance(values, Choices):
+        same = type(values.values[0]) is type(own)
+        return Choices(*sorted([*values.values, own])) if same else values
+    if (values.log and own <= 0) or (isinstance(values.min, int) and not isinstance(own, int)):
+        return values
+    return Range(min(values.min, own), max(values.max, own), values.log)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _declare(hp: keras_tuner.HyperParameters, key: str, values: Choices | Range, present: Any) -> Value:
     value: Value
     default: Any
     if isinstance(values, Range):
-        default = present if isinstance(present, int | float) and values.min <= present <= values.max else values.min
+        default = present if _is_tried(values, present) else values.min
         whole = isinstance(values.min, int) and isinstance(values.max, int)
         kind = hp.Int if whole else hp.Float
         value = kind(key, values.min, values.max, sampling="log" if values.log else "linear", default=default)
