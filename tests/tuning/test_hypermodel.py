@@ -18,6 +18,7 @@ from tfadt.errors import ConfigError, DataError
 from tfadt.evaluation.ranking import RankingEvaluator
 from tfadt.inference.colliding import CollidingScorer
 from tfadt.inference.neighbors import neighbor_table
+from tfadt.models.ials import IALS
 from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.search_space import Choices
 from tfadt.training.plan import Plan
@@ -67,8 +68,24 @@ def test_random_search_judges_keeps_and_reloads_the_chosen_epoch(data, tmp_path)
 def test_what_the_data_make_of_a_setting_is_among_what_is_tried(data):
     hyper = hypermodel(data, "adt.l2=auto", "adt.batch_size=37", "tune.over=training", policy="standard")
     clicks = len(data.train) / len(np.unique(data.train.user))  # cross-entropy by row: 1 / clicks of a user
-    assert hyper.own == {"adt.learning_rate": 0.001, "adt.l2": pytest.approx(1 / clicks), "adt.num_negatives": 1}
-    assert hyper.own["adt.l2"] in hyper.space["adt.l2"].values
+    own = hyper.own_values()
+    assert own == {"adt.learning_rate": 0.001, "adt.l2": pytest.approx(1 / clicks), "adt.num_negatives": 1}
+    assert own["adt.l2"] in hyper.space["adt.l2"].values
+
+
+def test_what_a_closed_form_chooses_on_validation_is_the_first_trial(data):
+    hyper = hypermodel(data, "tune.over=model", model="ials", policy="standard")
+    own = hyper.own_values()
+    model = IALS(data.num_users, data.num_items)
+    chosen = model.fit(data, k=2).history
+    best = int(np.argmax(chosen["val_recall@2"]))
+    # The weight of the pairs without a click: .1 (clicks a user)^(1/4).
+    alpha = 0.1 * (len(data.train) / data.num_users) ** 0.25
+    assert own == {
+        "model.ials.embedding_dim": 128,
+        "model.ials.reg": chosen["reg"][best],
+        "model.ials.alpha": pytest.approx(alpha),
+    }
 
 
 @pytest.mark.parametrize("rule", ["val_recall", "paper", "trimmed", "last"] if EVERY else ["val_recall"])

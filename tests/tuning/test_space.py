@@ -14,7 +14,7 @@ from tfadt.errors import ConfigError
 from tfadt.models.gmf import GMF
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range
-from tfadt.tuning.space import declare, own_values, search_space
+from tfadt.tuning.space import are_tried, declare, present_values, search_space
 
 
 def space(*overrides, model="gmf", policy="t_ce"):
@@ -152,14 +152,16 @@ def test_the_configurations_own_values_are_tried_and_the_defaults():
         "adt.learning_rate": 0.05,
         "adt.l2": 0.0,
     }
-    assert declare(keras_tuner.HyperParameters(), found, config) == own_values(found, config) == values
+    assert declare(keras_tuner.HyperParameters(), found, config) == present_values(found, config) == values
+    assert are_tried(values, found)
     # A grid is of what was declared, and a list of the reader's is left as it is.
     grid = search_space(load_config(overrides=[*own, "tune.tuner=grid"]), "gmf", "t_ce")
     assert grid["model.gmf.embedding_dim"] == Choices(16, 32, 64, 128)
-    assert own_values(grid, config) is None
+    assert not are_tried(values, grid)
     listed = load_config(overrides=[*own, "tune.space.model.gmf.embedding_dim=8,16"])
-    assert search_space(listed, "gmf", "t_ce")["model.gmf.embedding_dim"] == Choices(8, 16)
-    assert own_values(search_space(listed, "gmf", "t_ce"), listed) is None
+    found = search_space(listed, "gmf", "t_ce")
+    assert found["model.gmf.embedding_dim"] == Choices(8, 16)
+    assert not are_tried(present_values(found, listed), found)
 
 
 def test_values_keep_their_types():

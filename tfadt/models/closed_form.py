@@ -60,6 +60,11 @@ class ClosedForm(Recommender):
         """The settings that the present weights were solved with; zeros before `fit`."""
         return dict(zip(self.grid, map(float, self._settings.numpy()), strict=True))
 
+    @property
+    def used_settings(self) -> dict[str, float]:
+        """What was solved with in place of the constructor's arguments that are None: validation or the data chose it."""
+        return self.settings
+
     def candidates(self) -> list[dict[str, float]]:
         """Returns the settings to choose from: one, where the constructor fixed them all."""
         tried = []

@@ -81,6 +81,11 @@ class IALS(ClosedForm):
         self.used_alpha = self.add_state("alpha", ())
         self.built = True
 
+    @property
+    def used_settings(self) -> dict[str, float]:
+        """The penalty and the weight of the pairs without interaction."""
+        return {**self.settings, "alpha": float(self.used_alpha.numpy())}
+
     def solve(self, weights: sp.csr_matrix, **settings: float) -> None:
         """Starts from small random item vectors and alternates."""
         reg = settings["reg"]

@@ -29,7 +29,7 @@ from tfadt.training.stages import as_ranked, check_memory, compile_stage, train_
 from tfadt.tuning.collide import collided_metrics
 from tfadt.tuning.last_epoch import Rung
 from tfadt.tuning.objective import VALIDATION, SelectedObjective, objective_metric
-from tfadt.tuning.space import declare, own_values, search_space
+from tfadt.tuning.space import are_tried, declare, present_values, search_space
 from tfadt.tuning.warm_start import WarmStart
 
 _EPOCH, _SECONDS, _DROP_RATE = "selected_epoch", "seconds", "drop_rate"
@@ -59,7 +59,6 @@ class ADTHyperModel(keras_tuner.HyperModel):
 
     Attributes:
         space: What is searched: setting -> `Choices` or `Range`.
-        own: The configuration's own values of these; None where one of them is not among what is tried.
         objective: What to hand the tuner as its objective.
 
     Raises:
@@ -73,7 +72,6 @@ class ADTHyperModel(keras_tuner.HyperModel):
         self._config = _with_l2(settings_of(config or Config(), model, policy), model, data)
         self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
         self.space = search_space(self._config, model, policy)
-        self.own = own_values(self.space, self._config)
         metric, k = objective_metric(self._config, data)
         self.objective = SelectedObjective(f"{metric}@{k}")
         if len(data.valid) == 0:
@@ -93,6 +91,22 @@ class ADTHyperModel(keras_tuner.HyperModel):
         """Returns the trial's values of the searched settings."""
         return declare(hp, self.space, self._config)
 
+    def own_values(self) -> dict[str, Value] | None:
+        """Returns the configuration's own values of what is searched; None where one of them is not among what is tried.
+
+        Of what a closed form leaves to validation or to the data it is what a solve ends with, which is made for that.
+        """
+        own = present_values(self.space, self._config)
+        names = {key: key.removeprefix(f"model.{self._plan.model}.") for key, value in own.items() if value is None}
+        if names and closed_form(self._plan.model, self._config) is not None:
+            try:
+                solved: Any = self._compiled(self._config)
+                train_stage(solved, "adt", self._data, self._config, evaluator=self._evaluator)
+            except _FAILURES:
+                return None  # as every trial will, which says why
+            own |= {key: solved.used_settings.get(name) for key, name in names.items()}
+        return own if are_tried(own, self.space) else None
+
     def build(self, hp: keras_tuner.HyperParameters) -> Recommender:
         """Returns the model of a trial, compiled, with all its weights and its optimizer's state.
 
@@ -100,15 +114,16 @@ class ADTHyperModel(keras_tuner.HyperModel):
             keras_tuner.errors.FailedTrialError: If these settings do not go together.
         """
         try:
-            config = with_settings(self._config, self.settings(hp))
-            adt = config.adt
-            model = make_model(self._plan.model, self._plan.seed, self._data, config)
-            check_memory(self._plan.model, model, config)
-            if adt.start_from is not None:
-                start_from(model, Layout(adt.start_from).model(self._plan.name))
-            compile_stage(model, "adt", self._plan.policy, config)
+            return self._compiled(with_settings(self._config, self.settings(hp)))
         except _FAILURES as error:
             raise keras_tuner.errors.FailedTrialError(_sentence(error)) from error
+
+    def _compiled(self, config: Config) -> Recommender:
+        model = make_model(self._plan.model, self._plan.seed, self._data, config)
+        check_memory(self._plan.model, model, config)
+        if config.adt.start_from is not None:
+            start_from(model, Layout(config.adt.start_from).model(self._plan.name))
+        compile_stage(model, "adt", self._plan.policy, config)
         return model
 
     def fit(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,18 @@ from tfadt.search_space import Value
 _NEVER = 1_000_000_000  # failures in a row that end a search: keras-tuner wants a number
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
+OwnValues = Callable[[], "dict[str, Value] | None"]
+
+
+def _none() -> None:
+    """Returns None: there are no values of one's own."""
+
 
 class _Durable(keras_tuner.Oracle):
     """Writes its files whole or not at all, ends no search while a trial is still running, and outlives its workers.
 
     Args:
-        own: What the first trial tries in place of values drawn at random; None to draw these, too.
+        own: Returns what the first trial tries in place of values drawn at random, or None to draw these, too.
         **kwargs: keras-tuner's.
 
     Attributes:
@@ -39,16 +45,14 @@ class _Durable(keras_tuner.Oracle):
     ongoing_trials: dict[str, Trial]
     _retry_queue: list[str]
 
-    def __init__(self, own: Mapping[str, Value] | None = None, **kwargs: Any):
+    def __init__(self, own: OwnValues = _none, **kwargs: Any):
         self.heard: dict[str, float] = {}
         self._own = own
         super().__init__(**kwargs)
 
     def _random_values(self) -> dict[str, Value] | None:
-        if self._own is not None and not self.start_order:
-            return dict(self._own)
-        values: dict[str, Value] | None = super()._random_values()
-        return values
+        values: dict[str, Value] | None = None if self.start_order else self._own()
+        return super()._random_values() if values is None else values
 
     @keras_tuner.synchronized
     def create_trial(self, tuner_id: str) -> Trial:
@@ -188,7 +192,7 @@ class Grid(_Durable):
 
 
 def make_oracle(
-    config: Config, objective: keras_tuner.Objective, dimensions: int, own: Mapping[str, Value] | None = None
+    config: Config, objective: keras_tuner.Objective, dimensions: int, own: OwnValues = _none
 ) -> keras_tuner.Oracle:
     """Returns what chooses the trials of a search.
 
@@ -196,7 +200,7 @@ def make_oracle(
         config: The settings; section `tune` says how.
         objective: What to maximise.
         dimensions: How many settings are searched. With none there is one trial.
-        own: The values of these that the first trial tries, except in a grid; None for any.
+        own: Returns the values of these that the first trial tries, except in a grid; None for any.
     """
     tune = config.tune
     common: dict[str, Any] = {

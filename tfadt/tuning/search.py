@@ -223,7 +223,7 @@ def _search(
     hypermodel = ADTHyperModel(data, config, model, policy)
     name = hypermodel.name
     folder, logs = out / "search" / name, out / "logs" / name
-    oracle = make_oracle(config, hypermodel.objective, len(hypermodel.space), hypermodel.own)
+    oracle = make_oracle(config, hypermodel.objective, len(hypermodel.space), hypermodel.own_values)
     fresh = FreshProcess(config, model, policy, out / "data", folder, logs) if config.tune.fresh_processes else None
     tuner = SearchTuner(oracle, hypermodel, folder, listener, fresh)
     listener.begin(name, hypermodel.objective.name)

@@ -102,13 +102,18 @@ def _training_space(model: str, policy: str, config: Config) -> SearchSpace:
 
 def declare(hp: keras_tuner.HyperParameters, space: Space, config: Config) -> dict[str, Value]:
     """Declares the space, with the configuration's own values as defaults, and returns the values of this trial."""
-    return {key: _declare(hp, key, values, _present_value(config, key)) for key, values in space.items()}
+    present = present_values(space, config)
+    return {key: _declare(hp, key, values, present[key]) for key, values in space.items()}
 
 
-def own_values(space: Space, config: Config) -> dict[str, Value] | None:
-    """Returns the configuration's own values of what is searched; None where one of them is not among what is tried."""
-    own = {key: _present_value(config, key) for key in space}
-    return own if all(_is_tried(values, own[key]) for key, values in space.items()) else None
+def present_values(space: Space, config: Config) -> dict[str, Any]:
+    """Returns what each searched setting is without a search; None where the model leaves it to the data."""
+    return {key: _present_value(config, key) for key in space}
+
+
+def are_tried(values: Mapping[str, Any], space: Space) -> bool:
+    """Returns whether a search may come upon these values."""
+    return all(_is_tried(tried, values[key]) for key, tried in space.items())
 
 
 def _is_tried(values: Choices | Range, value: Any) -> bool:
