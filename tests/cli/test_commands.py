@@ -57,6 +57,15 @@ def test_run_prints_the_table_the_verdict_and_where_things_are(run_folder):
     assert "Simulated data, not real clicks" in result.stdout
     for text in ("popular", "gmf-t_ce-0: training, ", "gmf t_ce: recall@5 ", f"Written to {out}"):
         assert text in result.stdout
+    deploy = json.loads((out / "results.json").read_text())["summary"]["deploy"]
+    command = f"tfadt export {out} --model {deploy['training']} --out saved_models"
+    assert command in result.stdout.splitlines()
+    report = (out / "results.md").read_text()
+    assert (
+        f"To deploy: gmf {deploy['policy']} (the best recall on validation), which this exports:\n\n    {command}\n"
+        in report
+    )
+    assert "drop rate: share of the rows that a policy left out" in report
     results = json.loads((out / "results.json").read_text())
     trained = [("gmf", "standard"), ("gmf", "t_ce")]
     assert [(r["model"], r["policy"]) for r in results["runs"]] == [("popular", None), *trained]
@@ -201,6 +210,29 @@ def test_the_process_exits_with_2_and_one_line(tmp_path):
 
 def test_an_unknown_option_exits_with_2():
     assert invoke("run", "--polcy", "t_ce").exit_code == 2
+
+
+@pytest.mark.parametrize("verb", ["run", "tune", "study"])
+def test_a_setting_taken_for_an_option_is_told_how_to_set_it(verb):
+    for option, settings in {
+        "--epochs": "--set warmup.epochs=... or --set adt.epochs=... or --set finetune.epochs=...",
+        "--num-negatives": "--set adt.num_negatives=...",
+        "--powers": "--set denoising.powers=...",
+    }.items():
+        result = invoke(verb, option, "3")
+        assert result.exit_code == 2
+        assert f"It is a setting: {settings}." in " ".join(result.stderr.replace("│", " ").split())
+
+
+def test_misspelt_names_are_told_before_tensorflow_is_loaded(tmp_path):
+    for verb in ("run", "tune", "study"):
+        code = (
+            "import sys; from tfadt.cli.main import app; from tfadt.errors import ConfigError\n"
+            f"try: app(['{verb}', '--set', 'adt.policies=t_cee'], standalone_mode=False)\n"
+            "except ConfigError as error: print(error, 'tensorflow' in sys.modules)"
+        )
+        told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert told.strip() == "Unknown policy 't_cee'. Did you mean 't_ce'? False"
 
 
 def test_the_version():

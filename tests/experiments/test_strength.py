@@ -13,6 +13,7 @@ from tfadt.experiments.report import write_report
 from tfadt.experiments.saved import SavedRun
 from tfadt.experiments.strength import Strength, choose, strength_of, strengths
 from tfadt.models.noise_ranked import NoiseRanked
+from tfadt.training.progress import Progress
 
 SMALL = [
     "ingest.simulated.users=150",
@@ -87,7 +88,20 @@ def test_the_candidates_of_a_closed_form_are_those_that_weigh_clicks() -> None:
 
 def test_a_run_keeps_the_choice_and_the_frontier_and_ranks_as_it_says(tmp_path) -> None:
     config = load_config(None, SMALL)
-    data, runs = run_experiment(config, tmp_path)
+    begun = []
+
+    class Heard(Progress):
+        def begin(self, label, total_steps):
+            begun.append(label)
+
+    data, runs = run_experiment(config, tmp_path, Heard())
+    # The trainings of the candidates go by the name of the one that asked for them.
+    assert begun == [
+        "ials-standard-0",
+        "ials-noise_model-0, strength 1 of 3 (standard)",
+        "ials-noise_model-0, strength 2 of 3 (noise_model-2)",
+        "ials-noise_model-0, strength 3 of 3 (popularity)",
+    ]
     write_report(config, data, runs, tmp_path)
     saved = SavedRun.open(tmp_path)
     run = saved.run("ials-noise_model-0")

@@ -13,7 +13,9 @@ from tfadt.tuning.oracles import make_oracle
 
 def oracle(folder, values, *overrides, own=None):
     config = load_config(overrides=list(overrides))
-    made = make_oracle(config, keras_tuner.Objective("score", "max"), len(values), lambda: None if own is None else dict(own))
+    made = make_oracle(
+        config, keras_tuner.Objective("score", "max"), len(values), lambda: None if own is None else dict(own)
+    )
     made._set_project_dir(str(folder), "search")
     made.verbose = 0
     hp = keras_tuner.HyperParameters()

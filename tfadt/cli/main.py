@@ -13,6 +13,7 @@ from tfadt._version import __version__
 from tfadt.cli import config, denoise, drift, evaluate, export, ingest, noise, push, recommend, run, study, tune, verify
 from tfadt.cli.console import print_error
 from tfadt.cli.pipeline import app as pipeline
+from tfadt.cli.settings_hint import SetCommand
 from tfadt.errors import InterruptedRunError, TfadtError, first_line, printable
 
 _LINES = "\n\t"
@@ -42,15 +43,15 @@ def _options(
     del version
 
 
-app.command("run")(run.run)
+app.command("run", cls=SetCommand)(run.run)
 app.command("config")(config.config)
 app.command("ingest")(ingest.ingest)
 app.command("evaluate")(evaluate.evaluate)
 app.command("recommend")(recommend.recommend)
 app.command("denoise")(denoise.denoise)
 app.command("drift")(drift.drift)
-app.command("study")(study.study)
-app.command("tune")(tune.tune)
+app.command("study", cls=SetCommand)(study.study)
+app.command("tune", cls=SetCommand)(tune.tune)
 app.command("export")(export.export)
 app.command("verify")(verify.verify)
 app.command("push")(push.push)

@@ -10,12 +10,10 @@ import typer
 
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table, progress
-from tfadt.cli.startup import load_tensorflow
+from tfadt.cli.startup import check_early, load_tensorflow
 from tfadt.config.loading import load_config
-from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
 from tfadt.experiments.layout import STUDY
-from tfadt.registry import MODELS, POLICIES
 
 if TYPE_CHECKING:
     from tfadt.data.interactions import InteractionData
@@ -59,11 +57,7 @@ def run(
     out = out or Path("runs/latest")
 
     if resume is None:
-        check_source(settings.ingest)
-        for name in settings.adt.models:
-            MODELS.check(name)
-        for name in settings.adt.policies:
-            POLICIES.check(name)
+        check_early(settings)
     load_tensorflow()
     from tfadt.experiments import report
     from tfadt.experiments.collide import collide
@@ -108,5 +102,6 @@ def run(
     if collided:
         print_lines(["", f"Colliding inference, mixed {settings.collide.mix}"])
         print_table(*colliding_table(collided, settings.evaluate.k), keys=4)
+    print_lines(report.deploy_lines(runs, out))
     write_page(report.write_report(settings, interactions, runs, out, collided), out)
     print_lines([f"Written to {out}: report.html, results.md, results.json, models, per_user, logs (TensorBoard)."])

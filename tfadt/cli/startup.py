@@ -1,4 +1,4 @@
-"""Loads TensorFlow without the notes that it prints about itself while it starts."""
+"""What happens before TensorFlow is there, and loading it without the notes that it prints about itself while it starts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,24 @@ import importlib
 import os
 import sys
 import tempfile
+
+from tfadt.config import Config
+from tfadt.data.check import check_source
+from tfadt.registry import MODELS, POLICIES
+
+
+def check_early(settings: Config) -> None:
+    """Tells of a log that cannot be read and of names that nothing has before TensorFlow is loaded, which takes seconds.
+
+    Raises:
+        ConfigError: If a model or policy is unknown.
+        DataError: As `check_source`.
+    """
+    check_source(settings.ingest)
+    for name in settings.adt.models:
+        MODELS.check(name)
+    for name in settings.adt.policies:
+        POLICIES.check(name)
 
 
 def load_tensorflow() -> None:

@@ -10,9 +10,8 @@ import typer
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, progress
 from tfadt.cli.search_table import search_progress
-from tfadt.cli.startup import load_tensorflow
+from tfadt.cli.startup import check_early, load_tensorflow
 from tfadt.config.loading import load_config
-from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
 from tfadt.study.budget import BUDGETS, defaults
 
@@ -41,7 +40,7 @@ def study(
         raise ConfigError(f"--budget expects one of {', '.join(BUDGETS)}. Received: '{budget}'.")
     hours = BUDGETS[budget].hours if hours is None else hours
     settings = load_config(config, set_ or [], {"ingest": source}, below=defaults(budget))
-    check_source(settings.ingest)
+    check_early(settings)
     load_tensorflow()
     from tfadt.study.study import run_study
 

@@ -11,9 +11,8 @@ import typer
 from tfadt.cli import options
 from tfadt.cli.console import print_lines, print_table
 from tfadt.cli.search_table import search_progress
-from tfadt.cli.startup import load_tensorflow
+from tfadt.cli.startup import check_early, load_tensorflow
 from tfadt.config.loading import load_config
-from tfadt.data.check import check_source
 from tfadt.errors import ConfigError, InterruptedRunError
 from tfadt.registry import policy_label
 from tfadt.tuning.progress import short, shown
@@ -48,7 +47,7 @@ def tune(
     settings = load_config(config, set_ or [], given)
 
     if resume is None:
-        check_source(settings.ingest)
+        check_early(settings)
     load_tensorflow()
     from tfadt.tuning.search import resume_search, run_search
 

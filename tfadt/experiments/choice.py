@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -93,6 +95,11 @@ def deployed(runs: Sequence[Run]) -> Deployed | None:
     if best_method is None:
         return None
     return next((each for each in found if each.model == best_method.model and each.expected), best_method)
+
+
+def export_command(out: Path, training: str) -> str:
+    """Returns the command that exports a training of a run."""
+    return f"tfadt export {shlex.quote(str(out))} --model {shlex.quote(training)} --out saved_models"
 
 
 def against_popularity(runs: Sequence[Run], chosen: Deployed, k: int) -> dict[str, float]:

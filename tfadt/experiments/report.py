@@ -20,6 +20,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.protocol import why_no_disliked
 from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_k, selection_rule, validation_rows
+from tfadt.experiments.choice import deployed, export_command
 from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import (
     ACCURACY,
@@ -45,6 +46,11 @@ _ONE_DRAW = (
     "once, for every seed. The spread is that of training; `ingest.extra_feedback.seed` draws anew."
 )
 
+
+_DROP_RATE = (
+    "drop rate: share of the rows that a policy left out in the epoch that was kept; under cross-entropy and square loss a "
+    "negative is a row, too."
+)
 
 _LESS = (
     "false_share: of the test items known to be liked or disliked among the best k, the share disliked; anti_precision: "
@@ -97,7 +103,7 @@ def write_report(
         "versions": versions(),
     }
     write_text(out / RESULTS, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    write_text(out / REPORT, markdown(config, data, table, tests, runs, collided))
+    write_text(out / REPORT, markdown(config, data, table, tests, runs, out, collided))
     return results
 
 
@@ -119,7 +125,12 @@ def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], lis
 
 def method_name(method: Row | Comparison) -> str:
     """Returns what a sentence calls a method: model, policy and, where they are not ADT alone, its stages."""
-    return f"{method.model} {policy_label(method.policy)}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
+    return method_name_of(method.model, method.policy, method.plan)
+
+
+def method_name_of(model: str, policy: str | None, plan: str) -> str:
+    """Returns the same of the three names."""
+    return f"{model} {policy_label(policy)}" + ("" if plan == ADT_ALONE else f" {plan}")
 
 
 def selection_line(config: Config, data: InteractionData) -> str:
@@ -228,15 +239,32 @@ def _floor_lines(table: Sequence[Row], tests: Sequence[Comparison], metric: str)
     return [*lines, *([f"Not above {said} for certain: {', '.join(others)}."] if others else [])]
 
 
+def deploy_lines(runs: Sequence[Run], out: Path) -> list[str]:
+    """Returns a sentence on what to deploy, and the command that exports it; nothing where nothing was chosen."""
+    chosen = deployed(runs)
+    if chosen is None:
+        return []
+    name = method_name_of(chosen.model, chosen.policy, chosen.plan)
+    if chosen.expected:
+        why = f"validation expects fewer disliked items of it than of plain {chosen.model}"
+    elif chosen.valid_recall is None:
+        why = "nothing else was trained"
+    else:
+        why = "the best recall on validation"
+    return [f"To deploy: {name} ({why}), which this exports:", export_command(out, chosen.training)]
+
+
 def markdown(
     config: Config,
     data: InteractionData,
     table: Sequence[Row],
     tests: Sequence[Comparison],
     runs: Sequence[Run],
+    out: Path,
     collided: Sequence[Collided] = (),
 ) -> str:
     """Returns `results.md`."""
+    deploy = deploy_lines(runs, out)
     header, cells = table_cells(table, config.evaluate.k)
     first = config.evaluate.k[0]
     title = "# Results on simulated data" if data.manifest["source"]["simulated"] else "# Results"
@@ -247,6 +275,8 @@ def markdown(
         f"Full ranking over all items, seen items masked ({config.evaluate.mask}). {selection_line(config, data)} "
         + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
         _markdown_table(header, cells),
+        _DROP_RATE if any(row.drop_rate for row in table) else "",
+        "\n\n".join([deploy[0], f"    {deploy[1]}"]) if deploy else "",
         "## Does denoising help here?",
         "\n".join(f"- {line}" for line in verdict_lines(table, tests, first, config)) or "There is nothing to compare.",
         *_tests_parts("plain training of the same model", tests, PLAIN, first),
@@ -263,7 +293,7 @@ def markdown(
         "\n".join(f"- {_escaped(line)}" for line in [*account_lines(data, runs), *data.manifest.get("warnings", ())]),
         f"Content fingerprint `{data.manifest['fingerprint']}`.",
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def disliked_parts(data: InteractionData, table: Sequence[Row], tests: Sequence[Comparison], k: int) -> list[str]:

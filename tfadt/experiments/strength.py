@@ -24,7 +24,7 @@ from tfadt.models.noise_ranked import NoiseRanked
 from tfadt.registry import PLAIN, POLICIES, is_out_of_reach
 from tfadt.training.checkpoints import CheckpointStore
 from tfadt.training.plan import Plan, applicable, check_training
-from tfadt.training.progress import Progress
+from tfadt.training.progress import Progress, Renamed
 from tfadt.training.stages import Trained, train
 
 
@@ -108,6 +108,7 @@ def train_at_best_strength(
     evaluator = ExpectedEvaluator(valid, untasted.probabilities(valid), data.history(), k)
     candidates = strengths(plan.model, config)
     trainings: dict[str, Trained] = {}
+    count = len({candidate.label for candidate in candidates})
     found: list[Expected] = []
     for candidate in candidates:
         if candidate.label not in trainings:
@@ -115,7 +116,9 @@ def train_at_best_strength(
             settled = with_strength(replace(candidate, gamma=0.0), config)
             folder = None if logs is None else logs / candidate.label
             its_plan = replace(plan, policy=candidate.policy)
-            trainings[candidate.label] = train(its_plan, data, settled, folder, progress, store, weights)
+            label = f"{plan.name}, strength {len(trainings) + 1} of {count} ({candidate.label})"
+            listener = None if progress is None else Renamed(progress, label)
+            trainings[candidate.label] = train(its_plan, data, settled, folder, listener, store, weights)
         model = trainings[candidate.label].model
         found.append(evaluator(NoiseRanked.of(model, untasted, candidate.gamma) if candidate.gamma else model))
     best, why = choose(found, config.denoising.max_recall_loss)

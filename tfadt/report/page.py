@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from tfadt.atomic import write_atomically, write_text
 from tfadt.errors import printable, writing
+from tfadt.experiments.choice import export_command
 from tfadt.experiments.layout import PAGE, Layout
 from tfadt.registry import PLAIN
 from tfadt.report.drawing import Picture
@@ -79,11 +79,6 @@ def html(results: Mapping[str, Any], drawn: Mapping[str, list[Picture]], out: Pa
         title=f"{command} · {name}",
     )
     return page.lstrip()
-
-
-def export_command(out: Path, training: str) -> str:
-    """Returns the command that exports a training of a run."""
-    return f"tfadt export {shlex.quote(str(out))} --model {shlex.quote(training)} --out saved_models"
 
 
 def _rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -33,6 +33,41 @@ class Progress:
         return self
 
 
+class Renamed(Progress):
+    """Passes on what happens, under another name.
+
+    Args:
+        progress: Listens.
+        label: The name.
+    """
+
+    def __init__(self, progress: Progress, label: str):
+        self._progress = progress
+        self._label = label
+
+    def say(self, text: str) -> None:
+        """Passes the line on."""
+        self._progress.say(text)
+
+    def begin(self, label: str, total_steps: int) -> None:
+        """Passes on that a training begins."""
+        del label
+        self._progress.begin(self._label, total_steps)
+
+    def advance(self, step: int, logs: dict[str, Any]) -> None:
+        """Passes on how many steps are done."""
+        self._progress.advance(step, logs)
+
+    def ranked(self, users: int, total: int) -> None:
+        """Passes on how many users are ranked."""
+        self._progress.ranked(users, total)
+
+    def end(self, label: str, summary: str) -> None:
+        """Passes on how it ended."""
+        del label
+        self._progress.end(self._label, summary)
+
+
 class PrintedProgress(Progress):
     """Prints a line for each thing that happens, and of a long ranking one a minute."""
 
