@@ -135,7 +135,7 @@ def test_a_run_that_was_cut_solves_what_is_left(finished, tmp_path):
     _, config, _, runs, _ = finished
     cut = config.model_copy(update={"adt": config.adt.model_copy(update={"models": ("ials", "ease"), "seeds": 1})})
 
-    def stop(data, runs, newest):
+    def stop(data, runs):
         if len(runs) == 2:
             raise KeyboardInterrupt
 

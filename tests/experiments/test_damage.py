@@ -43,7 +43,7 @@ NAME = "gmf-t_ce-warmup+adt-0"
 
 def run(out, *more):
     config = load_config(None, [*SETTINGS, *more])
-    run_experiment(config, out, after_each=lambda data, runs, _: write_report(config, data, runs, out))
+    run_experiment(config, out, after_each=lambda data, runs: write_report(config, data, runs, out))
     return config
 
 
@@ -59,7 +59,7 @@ def copy(finished, tmp_path):
 
 
 def resume(out, config):
-    return resume_experiment(out, after_each=lambda data, runs, _: write_report(config, data, runs, out))[1]
+    return resume_experiment(out, after_each=lambda data, runs: write_report(config, data, runs, out))[1]
 
 
 FILES = pytest.mark.parametrize("file", [f"models/{NAME}.keras", f"per_user/{NAME}.parquet", f"warmup/{NAME}.npy"])

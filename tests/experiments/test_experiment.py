@@ -123,8 +123,8 @@ def test_trainings_at_once_have_the_figures_of_one_after_the_other_and_are_not_m
     _, config, _, runs, _ = finished
     few = config.model_copy(update={"adt": config.adt.model_copy(update={"models": ("gmf",), "seeds": 1})})
     heard = []
-    _, at_once = run_experiment(few, tmp_path / "out", after_each=lambda _, __, new: heard.append(new.name), jobs=2)
-    assert heard == ["gmf-standard-0", "gmf-t_ce-0"]
+    _, at_once = run_experiment(few, tmp_path / "out", jobs=2, on_end=lambda run: heard.append(run.name))
+    assert sorted(heard) == ["gmf-standard-0", "gmf-t_ce-0"]
     before = {run.name: run.evaluation.metrics for run in runs}
     assert [run.name for run in at_once] == ["popular", "gmf-standard-0", "gmf-t_ce-0"]
     assert all(run.evaluation.metrics == before[run.name] for run in at_once)
@@ -243,7 +243,7 @@ def test_what_can_be_known_beforehand_is_refused_before_earlier_results_are_touc
 def test_the_report_is_kept_up_to_date_after_each_training(tmp_path):
     seen = []
     settings = [*SMALL, "adt.models=gmf,gmf"]
-    run_experiment(load_config(None, settings), tmp_path / "out", after_each=lambda _, runs, __: seen.append(len(runs)))
+    run_experiment(load_config(None, settings), tmp_path / "out", after_each=lambda _, runs: seen.append(len(runs)))
     assert seen == [2, 3]
 
 

@@ -167,3 +167,34 @@ def test_feedback_is_asked_for_before_a_training_by_the_settings_of_the_method(t
 def test_candidates_that_cannot_be_are_refused_before_data_are_read(settings, message, tmp_path) -> None:
     with pytest.raises(ConfigError, match=f"Setting 'denoising.policies': .*{message}"):
         run_experiment(load_config(None, [*SMALL, "ingest.data=missing.csv", *settings]), tmp_path)
+
+
+@pytest.mark.parametrize("policies", ["standard,noise_model", "noise_model,standard"])
+def test_a_candidate_that_is_a_training_of_the_run_is_trained_once(policies, tmp_path) -> None:
+    gmf = ["adt.models=gmf", "adt.epochs=3", "adt.batch_size=500", "model.gmf.embedding_dim=8", "denoising.policies=[]"]
+    made: dict[str, set[int]] = {}
+
+    class Steps(Progress):
+        def begin(self, label, total_steps):
+            self.seen = made[label] = set()
+            self.total = total_steps
+
+        def advance(self, step, logs):
+            self.seen.add(step)
+
+    def trained(policies, folder, listener=None):
+        config = load_config(None, [*SMALL, *gmf, f"adt.policies={policies}"])
+        _, runs = run_experiment(config, tmp_path / folder, listener)
+        return {run.name: run for run in runs}
+
+    both, plain, denoised = trained(policies, "both", Steps()), trained("standard", "plain"), trained("noise_model", "noise")
+    one_of_two = ["gmf-standard-0", "gmf-noise_model-0, strength 1 of 2 (standard)"]
+    every = made["gmf-noise_model-0, strength 2 of 2 (noise_model-2)"]
+    assert len(every) > 1
+    assert sorted((made[label] for label in one_of_two), key=len) == [{max(every)}, every]  # the other begins at the end
+    for name, alone in (("gmf-standard-0", plain), ("gmf-noise_model-0", denoised)):
+        assert both[name].metrics == alone[name].metrics
+        assert both[name].epoch == alone[name].epoch
+        assert (both[name].strength or {}).get("frontier") == (alone[name].strength or {}).get("frontier")
+        assert list((tmp_path / "both" / "logs" / name).rglob("events*"))
+    assert not list((tmp_path / "both" / "checkpoints").iterdir())

@@ -47,12 +47,12 @@ SETTINGS = [
 
 def run(out, *more):
     config = load_config(None, [*SETTINGS, *more])
-    run_experiment(config, out, after_each=lambda data, runs, _: write_report(config, data, runs, out))
+    run_experiment(config, out, after_each=lambda data, runs: write_report(config, data, runs, out))
 
 
 def resume(out):
     config = RunFolder(out).config()
-    resume_experiment(out, after_each=lambda data, runs, _: write_report(config, data, runs, out))
+    resume_experiment(out, after_each=lambda data, runs: write_report(config, data, runs, out))
 
 
 def command(*arguments, kill=""):

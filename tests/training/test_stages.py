@@ -141,7 +141,7 @@ def test_a_plan_cut_in_any_stage_goes_on_bit_for_bit(stage, step, finished, tmp_
     with pytest.raises(InterruptedRunError):
         run(out, *settings, progress=StopAt(stage, step))
     config = RunFolder(out).config()
-    _, runs = resume_experiment(out, after_each=lambda data, runs, _: write_report(config, data, runs, out))
+    _, runs = resume_experiment(out, after_each=lambda data, runs: write_report(config, data, runs, out))
     reference = next(r for r in finished[2] if r.name == WHOLE)
     assert runs[1].evaluation.metrics == reference.evaluation.metrics
     ours, theirs = SavedRun.open(out), SavedRun.open(finished[0])

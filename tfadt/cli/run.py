@@ -71,7 +71,7 @@ def run(
     if resume is not None:
         settings = RunFolder(resume).config()
 
-    def keep_report(data: InteractionData, runs: list[Run], _: Run) -> None:
+    def keep_report(data: InteractionData, runs: list[Run]) -> None:
         report.write_report(settings, data, runs, out)
 
     try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 import pandas as pd
@@ -25,16 +26,19 @@ from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import POPULAR, Run, is_floor
 from tfadt.experiments.saved import SavedRun
-from tfadt.experiments.strength import check_candidates
-from tfadt.experiments.trainings import has_automatic_strength, measure, train_one_by_one, train_side_by_side
+from tfadt.experiments.strength import check_candidates, has_automatic_strength
+from tfadt.experiments.trainings import Kept, measure, train_one_by_one, train_side_by_side
 from tfadt.models.popular import Popular
 from tfadt.training.plan import Plan, check_feedback
 from tfadt.training.processes import at_once
 from tfadt.training.progress import Progress
 from tfadt.training.selection import check_selection
 
-AfterEach = Callable[[InteractionData, list[Run], Run], object]
-"""Hears the data, the runs so far, in the order of the plans, and the one that is new."""
+AfterEach = Callable[[InteractionData, list[Run]], object]
+"""Hears the data and the runs so far, in the order of the plans, whenever there are more of them: of trainings at once those
+before the first that goes on."""
+OnEnd = Callable[[Run], object]
+"""Hears of each training as it ends, of several at once in whatever order."""
 
 
 def most_popular(data: InteractionData, evaluator: RankingEvaluator) -> Run:
@@ -53,6 +57,7 @@ def run_experiment(
     progress: Progress | None = None,
     after_each: AfterEach | None = None,
     jobs: int | None = 1,
+    on_end: OnEnd | None = None,
 ) -> tuple[InteractionData, list[Run]]:
     """Ingests, trains every plan of the configuration, evaluates each on the test split and keeps what they leave.
 
@@ -62,10 +67,10 @@ def run_experiment(
         config: The settings.
         out: Output folder.
         progress: Hears how the run goes on.
-        after_each: Called after each training with the data, the runs so far and the new one, so that a report can be kept
-            up to date.
+        after_each: Hears of the runs so far, so that a report can be kept up to date.
         jobs: How many trainings at once, each in a process of its own, to the same figures; None for as many as there are
             cores and memory for.
+        on_end: Hears of each training as it ends.
 
     Returns:
         The data set and the runs, the most popular items first.
@@ -88,11 +93,15 @@ def run_experiment(
         _check_data(data, config, todo)
         folder.begin(config)
         artifact.save(data, folder.data)
-        return data, _train_all(folder, config, todo, data, listener, after_each, jobs)
+        return data, _train_all(folder, config, todo, data, listener, after_each, jobs, on_end)
 
 
 def resume_experiment(
-    out: Path, progress: Progress | None = None, after_each: AfterEach | None = None, jobs: int | None = 1
+    out: Path,
+    progress: Progress | None = None,
+    after_each: AfterEach | None = None,
+    jobs: int | None = 1,
+    on_end: OnEnd | None = None,
 ) -> tuple[InteractionData, list[Run]]:
     """Goes on with a run that was cut, from the newest checkpoint of the training it was in.
 
@@ -103,6 +112,7 @@ def resume_experiment(
         progress: As in `run_experiment`.
         after_each: As in `run_experiment`; also called if nothing is left to train.
         jobs: As in `run_experiment`.
+        on_end: As in `run_experiment`; a training that is finished has ended at once.
 
     Returns:
         As `run_experiment`.
@@ -124,7 +134,7 @@ def resume_experiment(
             todo = plans(reachable(config, data))
             _check_data(data, config, todo)
             artifact.save(data, folder.data)
-        return data, _train_all(folder, config, todo, data, listener, after_each, jobs)
+        return data, _train_all(folder, config, todo, data, listener, after_each, jobs, on_end)
 
 
 def evaluate_again(folder: Path, overrides: Sequence[str] = ()) -> tuple[Config, list[Row]]:
@@ -163,6 +173,7 @@ def _train_all(
     listener: Progress,
     after_each: AfterEach | None,
     jobs: int | None,
+    on_end: OnEnd | None,
 ) -> list[Run]:
     runs: list[Run] = []
     if not any(is_floor(plan.model, plan.policy, plan.stages) for plan in todo):
@@ -175,16 +186,23 @@ def _train_all(
         ended = train_side_by_side(folder, todo, processes, listener)
     else:
         ended = train_one_by_one(folder, todo, data, config, listener)
-    logs: list[pd.DataFrame] = []
+    first, finished, logs = f"recall@{config.evaluate.k[0]}", dict[str, Kept](), list[pd.DataFrame]()
     with closing(ended):
-        for plan, (run, epochs) in ended:
-            runs.append(run)
-            logs.append(epochs)
-            first = config.evaluate.k[0]
-            listener.end(plan.name, f"recall@{first} {run.evaluation.metrics[f'recall@{first}']:.4f}, {run.seconds:.1f} s")
+        for newest, kept in ended:
+            run = kept[0]
+            listener.end(newest.name, f"{first} {run.evaluation.metrics[first]:.4f}, {run.seconds:.1f} s")
+            if on_end is not None:
+                on_end(run)
+            finished[newest.name] = kept
+            # A report in the midst of a run is one that it could have had in one process.
+            following = list(takewhile(finished.__contains__, (plan.name for plan in todo[len(logs) :])))
+            if not following:
+                continue
+            runs += [finished[name][0] for name in following]
+            logs += [finished[name][1] for name in following]
             folder.keep_epochs(pd.concat(logs, ignore_index=True))
             if after_each is not None:
-                after_each(data, runs, run)
+                after_each(data, list(runs))
     return runs
 
 

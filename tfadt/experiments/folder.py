@@ -122,7 +122,7 @@ class RunFolder(Layout):
         write_atomically(self.per_user(run.name), lambda path: users.to_parquet(path, index=False))
 
     def keep(self, plan: Plan, trained: Trained, run: Run) -> pd.DataFrame:
-        """Writes what a finished training leaves; returns the logs of its epochs.
+        """Writes what a finished training leaves but for its checkpoints, and returns the logs of its epochs.
 
         Raises:
             DataError: If it cannot be written.
@@ -139,7 +139,6 @@ class RunFolder(Layout):
             files = {str(path.relative_to(self.out)): file_digest(path) for path in written}
             record = {"run": run.as_dict(), "epochs": epochs.to_dict("list"), "files": files}
             _write_json(self.training(plan.name), record)
-        self.checkpoint_store(plan).clear()
         return epochs
 
     def keep_epochs(self, epochs: pd.DataFrame) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfadt.config import Config
-from tfadt.config.denoising import NOISE_MODEL
+from tfadt.config.denoising import NOISE_MODEL, is_automatic
 from tfadt.config.loading import settings_of
 from tfadt.data.interactions import InteractionData
 from tfadt.denoising.noise_model import NoiseModel
@@ -59,6 +59,11 @@ def strengths(model: str, config: Config) -> list[Strength]:
     found = [Strength(policy, power, gamma) for policy, power in ((PLAIN, 0.0), *weighed) for gamma in gammas]
     others = [each for each in settings.policies if applicable(model, [each], config) == (each,) and each != PLAIN]
     return found + [Strength(each) for each in others]
+
+
+def has_automatic_strength(plan: Plan, config: Config) -> bool:
+    """Returns whether the strength of a training's policy is chosen on validation."""
+    return is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))
 
 
 def check_candidates(plan: Plan, config: Config) -> None:

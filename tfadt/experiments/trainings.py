@@ -16,8 +16,6 @@ import keras
 import pandas as pd
 
 from tfadt.config import Config
-from tfadt.config.denoising import is_automatic
-from tfadt.config.loading import settings_of
 from tfadt.data import artifact
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import DivergedError
@@ -28,7 +26,8 @@ from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import Layout
 from tfadt.experiments.plans import plans, reachable
 from tfadt.experiments.run import Run
-from tfadt.experiments.strength import train_at_best_strength
+from tfadt.experiments.shared_trainings import hand_over
+from tfadt.experiments.strength import has_automatic_strength, train_at_best_strength
 from tfadt.models.closed_form import ClosedForm
 from tfadt.models.recommender import Recommender
 from tfadt.registry import MODELS
@@ -81,10 +80,9 @@ def train_one_by_one(
 def train_side_by_side(
     folder: RunFolder, todo: Sequence[Plan], jobs: int, listener: Progress
 ) -> Generator[tuple[Plan, Kept], None, None]:
-    """Does as `train_one_by_one` in several processes, and yields the plans in the same order.
+    """Does as `train_one_by_one` in several processes, and yields the plans as their trainings end.
 
-    So a report that is written in the midst of a run is one that it could have had in one process. What takes long begins
-    first, or it would be the last, with all other processes at rest.
+    What takes long begins first, or it would be the last, with all other processes at rest.
 
     Args:
         folder: The run's, which has the settings and the data.
@@ -96,21 +94,22 @@ def train_side_by_side(
         TfadtError: The first that a training raises. The others have stopped, with a checkpoint.
         InterruptedRunError: If a signal asked the run to stop. The trainings have stopped, with a checkpoint.
     """
-    finished = {plan.name: kept for plan in todo if (kept := folder.finished(plan)) is not None}
     config = folder.config()
-    left = {plan.name: plan for plan in todo if plan.name not in finished}
+    left = {}
+    for plan in todo:
+        if (kept := folder.finished(plan)) is None:
+            left[plan.name] = plan
+        else:
+            yield plan, kept
     left = dict(sorted(left.items(), key=lambda named: _pace(named[1], config)))
     contents = {name: {"folder": str(folder.out), "plan": name} for name in left}
     listeners = {name: listener.beside() for name in left}
     with closing(side_by_side("tfadt.experiments.trainings:train_there", contents, jobs, listeners)) as ended:
-        for plan in todo:
-            while plan.name not in finished:
-                name, _ = next(ended)
-                kept = folder.finished(left[name])
-                if kept is None:
-                    raise RuntimeError(f"{folder.training(name)} was removed while the run went on.")
-                finished[name] = kept
-            yield plan, finished[plan.name]
+        for name, _ in ended:
+            kept = folder.finished(left[name])
+            if kept is None:
+                raise RuntimeError(f"{folder.training(name)} was removed while the run went on.")
+            yield left[name], kept
 
 
 def _pace(plan: Plan, config: Config) -> tuple[bool, bool, bool]:
@@ -148,6 +147,8 @@ def _train_and_keep(
     kept = KeptBlocks(folder.ranking(plan.name), lambda: fingerprint(trained.model))
     run = measure(Run.of(plan, trained), trained.model, data, config, evaluator, listener.ranked, kept)
     epochs = folder.keep(plan, trained, run)
+    hand_over(folder, plan, plans(reachable(config, data)), config)
+    folder.checkpoint_store(plan).clear()
     # Each training builds graphs of its own; without this they would pile up over a long run.
     keras.backend.clear_session()
     return run, epochs
@@ -162,8 +163,3 @@ def _train(folder: RunFolder, plan: Plan, data: InteractionData, config: Config,
     except DivergedError as error:
         path = folder.keep_batch(plan, error)
         raise DivergedError(f"{plan.name}: {error} It is in {path}.", error.step, error.batch) from error
-
-
-def has_automatic_strength(plan: Plan, config: Config) -> bool:
-    """Returns whether the strength of a training's policy is chosen on validation."""
-    return is_automatic(plan.policy, settings_of(config, plan.model, plan.policy))

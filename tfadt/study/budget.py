@@ -36,7 +36,7 @@ class Budget:
 
 BUDGETS: dict[str, Budget] = {
     # T-CE, R-CE and weights by popularity are rows of their own all the same.
-    "small": Budget(3, 3, 2, "best", {"powers": [1.0, 3.0], "policies": []}),
+    "small": Budget(3, 3, 2, "best", {"powers": [1.0], "policies": []}),
     "medium": Budget(10, 5, 12),
     "large": Budget(30, 10, 72),
 }

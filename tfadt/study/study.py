@@ -28,7 +28,7 @@ from tfadt.data.ingest import ingest
 from tfadt.data.interactions import InteractionData
 from tfadt.errors import ConfigError, DataError, reading
 from tfadt.experiments.collide import collide
-from tfadt.experiments.experiment import resume_experiment, run_experiment
+from tfadt.experiments.experiment import AfterEach, OnEnd, resume_experiment, run_experiment
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import STUDY
 from tfadt.experiments.plans import planned_methods, plans
@@ -138,12 +138,14 @@ def run_study(
     winners = with_winners(asked, settings, search / _OF_MODELS / "data")
     tuned = _told(asked, data, found, left_out)
 
-    def keep_report(data: InteractionData, runs: list[Run], newest: Run) -> None:
+    def keep_report(data: InteractionData, runs: list[Run]) -> None:
         write_report(winners, data, runs, out, tuned=tuned)
-        countdown.training_over(f"{newest.model}-{newest.policy}", newest.seconds)
+
+    def count(run: Run) -> None:
+        countdown.training_over(f"{run.model}-{run.policy}", run.seconds)
 
     with running() as listener:
-        data, runs = _train(winners, out, listener, keep_report, jobs)
+        data, runs = _train(winners, out, listener, jobs, count, keep_report)
         collided = collide(SavedRun.open(out), listener) if winners.collide.enabled else []
         injected = _train_on_noisy(injection, asked, settings, out, listener, countdown, jobs)
     results = write_report(winners, data, runs, out, collided, tuned, injected)
@@ -251,12 +253,13 @@ def _train(
     config: Config,
     out: Path,
     listener: Progress,
-    keep_report: Callable[[InteractionData, list[Run], Run], None],
     jobs: int | None,
+    on_end: OnEnd,
+    after_each: AfterEach | None = None,
 ) -> tuple[InteractionData, list[Run]]:
     if RunFolder(out).holds(config):
-        return resume_experiment(out, listener, keep_report, jobs)
-    return run_experiment(config, out, listener, keep_report, jobs)
+        return resume_experiment(out, listener, after_each, jobs, on_end)
+    return run_experiment(config, out, listener, after_each, jobs, on_end)
 
 
 def _train_on_noisy(
@@ -278,11 +281,7 @@ def _train_on_noisy(
     folder = out / _INJECTED
     listener.say(f"{injection.model} on a copy of the log with injected noise")
 
-    def count(data: InteractionData, runs: list[Run], newest: Run) -> None:
-        del data, runs
-        countdown.training_over(injection.row, newest.seconds)
-
-    data, runs = _train(noisy, folder, listener, count, jobs)
+    data, runs = _train(noisy, folder, listener, jobs, lambda run: countdown.training_over(injection.row, run.seconds))
     write_page(write_report(noisy, data, runs, folder), folder)
     flags = data.train.false_positive
     assert flags is not None
