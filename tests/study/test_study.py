@@ -106,7 +106,7 @@ def figures(out):
 def test_the_same_command_trains_nothing_twice(finished, monkeypatch):
     out, _ = finished
     before = figures(out)
-    for training in ("tuning.hypermodel.train_stage", "experiments.trainings.train", "study.rows.train"):
+    for training in ("tuning.hypermodel.train_stage", "experiments.trainings.train", "study.timing.train"):
         monkeypatch.setattr(f"tfadt.{training}", None)
     result = study(out)
     assert result.exit_code == 0, result.output
@@ -149,7 +149,7 @@ def test_a_study_in_two_processes_has_the_figures_of_one_in_one(uncut_study, bas
 
             yield of, do(json.loads(json.dumps(content)), tell)
 
-    for user in ("tuning.search", "experiments.trainings"):
+    for user in ("tuning.search", "experiments.trainings", "study.timing"):
         monkeypatch.setattr(f"tfadt.{user}.side_by_side", here)
     alone, printed = request.getfixturevalue(uncut_study)
     out, expected = tmp_path / "study", figures(alone)

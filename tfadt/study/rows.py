@@ -1,12 +1,10 @@
-"""Which rows a study has, whose settings they train with, and how long a training of each model takes."""
+"""Which rows a study has, and whose settings they train with."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from math import ceil, prod
-from typing import Any
+from math import prod
 
 from tfadt.config import Config
 from tfadt.config.denoising import is_automatic
@@ -20,9 +18,7 @@ from tfadt.experiments.plans import planned_methods
 from tfadt.experiments.strength import strengths
 from tfadt.registry import PLAIN, POLICIES, is_control, is_out_of_reach
 from tfadt.search_space import Choices
-from tfadt.training.plan import Plan, build_settings, closed_form, is_seeded, make_policy
-from tfadt.training.progress import Progress
-from tfadt.training.stages import train
+from tfadt.training.plan import build_settings, closed_form, is_seeded, make_policy
 from tfadt.tuning.space import search_space
 
 Row = tuple[str, str]
@@ -134,42 +130,6 @@ def of_policies(config: Config) -> Config:
     """Returns the settings of the search for the settings of policies: nothing else varies."""
     space = {"policy": config.tune.space["policy"]} if "policy" in config.tune.space else {}
     return with_settings(config, {"tune.over": ["policy"], "tune.space": space})
-
-
-def seconds_of_training(model: str, data: InteractionData, config: Config) -> tuple[float, float]:
-    """Returns about how long one plain training of a model takes, at least and at most.
-
-    It is measured on two epochs, of which the second compiles nothing, or on all of a closed form. A training that stops
-    where validation no longer rises has as many epochs as its patience lasts, and one more, at least.
-    """
-    plan = Plan(model, PLAIN, config.adt.seed)
-    if closed_form(model, config) is not None:
-        seconds = train(plan, data, config).seconds
-        return seconds, seconds
-    own = settings_of(config, model, PLAIN)
-    clock = _Clock()
-    both = train(plan, data, with_settings(own, {"adt.epochs": 2}), progress=clock).seconds
-    an_epoch = clock.seconds_of_last_epoch()
-    patient = own.adt.epochs if own.adt.patience is None else ceil(own.adt.patience / own.adt.validations) + 1
-    return both + an_epoch * (min(patient, own.adt.epochs) - 2), both + an_epoch * (own.adt.epochs - 2)
-
-
-class _Clock(Progress):
-    """Notes when the steps of a training of two epochs were done."""
-
-    def begin(self, label: str, total_steps: int) -> None:
-        del label
-        self._steps = total_steps
-
-    def advance(self, step: int, logs: dict[str, Any]) -> None:
-        del logs
-        if step == self._steps // 2:
-            self._first = time.perf_counter()
-        self._last = time.perf_counter()
-
-    def seconds_of_last_epoch(self) -> float:
-        """Returns how long the validation of the first epoch and the steps of the second one took, without compilation."""
-        return self._last - self._first
 
 
 def trainings_of(model: str, policy: str, config: Config) -> int:

@@ -5,6 +5,7 @@ The folder of a study is that of a run (`tfadt.experiments.layout`), and holds b
 study.json   what was asked for
 seconds.json how long a training of each model takes here
 search/      models/ and policies/: the searches (`tfadt.tuning.results`)
+timed/       the data set, while that is measured
 noisy/       a copy of the log with injected noise, as a data set
 injected/    the run on it
 """
@@ -50,13 +51,13 @@ from tfadt.study.rows import (
     of_policies,
     rows,
     searched_policies,
-    seconds_of_training,
     slowest,
     spared_controls,
     spelt_out,
     taken_over,
     trainings_of,
 )
+from tfadt.study.timing import seconds_of_trainings
 from tfadt.training.plan import check_feedback
 from tfadt.training.processes import at_once
 from tfadt.training.progress import Progress
@@ -67,7 +68,7 @@ from tfadt.tuning.search import can_go_on, check, resume_search, run_search
 
 _SECONDS = "seconds.json"
 _SEARCH, _OF_MODELS, _OF_POLICIES = "search", "models", "policies"
-_NOISY, _INJECTED = "noisy", "injected"
+_NOISY, _INJECTED, _TIMED = "noisy", "injected", "timed"
 
 Listening = Callable[[], AbstractContextManager[Any]]
 
@@ -116,7 +117,7 @@ def run_study(
     asked = spelt_out(config, left_out)
     check_feedback(plans(asked), data, asked)
     processes = at_once(jobs, len(plans(asked)), len(data.train))
-    seconds = _seconds(asked, data, out)
+    seconds = _seconds(asked, data, processes, out)
     too_slow = slowest(expected_of_models(asked, seconds), hours * 3600 * processes)
     for model, expected in too_slow.items():
         left_out[model] = takes_too_long(expected / processes, hours)
@@ -294,11 +295,11 @@ def _train_on_noisy(
     }
 
 
-def _seconds(config: Config, data: InteractionData, out: Path) -> Seconds:
+def _seconds(config: Config, data: InteractionData, processes: int, out: Path) -> Seconds:
     """Measures, once for a study, what a training of each model takes."""
     path = out / _SECONDS
     if not path.is_file():
-        measured = {model: seconds_of_training(model, data, config) for model in models(config)}
+        measured = seconds_of_trainings(models(config), data, config, processes, out / _TIMED)
         write_text(path, json.dumps(measured) + "\n")
     with reading(path):
         return {model: tuple(seconds) for model, seconds in json.loads(path.read_text(encoding="utf-8")).items()}
