@@ -98,9 +98,9 @@ def test_a_run_keeps_the_choice_and_the_frontier_and_ranks_as_it_says(tmp_path) 
     # The trainings of the candidates go by the name of the one that asked for them.
     assert begun == [
         "ials-standard-0",
-        "ials-noise_model-0, strength 1 of 3 (standard)",
-        "ials-noise_model-0, strength 2 of 3 (noise_model-2)",
-        "ials-noise_model-0, strength 3 of 3 (popularity)",
+        "ials-noise_model-0 strength 1 of 3 (standard)",
+        "ials-noise_model-0 strength 2 of 3 (noise_model-2)",
+        "ials-noise_model-0 strength 3 of 3 (popularity)",
     ]
     write_report(config, data, runs, tmp_path)
     saved = SavedRun.open(tmp_path)
@@ -188,8 +188,8 @@ def test_a_candidate_that_is_a_training_of_the_run_is_trained_once(policies, tmp
         return {run.name: run for run in runs}
 
     both, plain, denoised = trained(policies, "both", Steps()), trained("standard", "plain"), trained("noise_model", "noise")
-    one_of_two = ["gmf-standard-0", "gmf-noise_model-0, strength 1 of 2 (standard)"]
-    every = made["gmf-noise_model-0, strength 2 of 2 (noise_model-2)"]
+    one_of_two = ["gmf-standard-0", "gmf-noise_model-0 strength 1 of 2 (standard)"]
+    every = made["gmf-noise_model-0 strength 2 of 2 (noise_model-2)"]
     assert len(every) > 1
     assert sorted((made[label] for label in one_of_two), key=len) == [{max(every)}, every]  # the other begins at the end
     for name, alone in (("gmf-standard-0", plain), ("gmf-noise_model-0", denoised)):

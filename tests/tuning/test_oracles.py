@@ -89,8 +89,11 @@ def test_the_first_trial_has_the_configurations_own_values_and_no_other_has_them
     first = run(made, 1)
     again = oracle(tmp_path, values, f"tune.tuner={tuner}", "tune.trials=8", "adt.epochs=9", own=own)
     again.reload()
-    tried = [{name: trial[name] for name in values} for trial in (first + run(again, 2))]  # Bayesian draws three
+    # Of eight combinations: hyperband's first round, what Bayesian draws, and all.
+    others = {"random": 7, "bayesian": 2, "hyperband": 7}[tuner]
+    tried = [{name: trial[name] for name in values} for trial in first + run(again, others)]
     assert tried[0] == own
+    assert len(tried) == others + 1
     assert own not in tried[1:]
 
 

@@ -25,6 +25,7 @@ from tfadt.data import artifact
 from tfadt.data.ingest import ingest
 from tfadt.errors import ConfigError, DataError
 from tfadt.experiments.experiment import run_experiment
+from tfadt.models.ease import EASE
 from tfadt.registry import POLICIES
 from tfadt.tuning.hypermodel import ADTHyperModel
 from tfadt.tuning.oracles import make_oracle
@@ -85,6 +86,16 @@ def test_every_model_and_policy_gets_the_same_number_of_trials(finished):
         assert search.best.score == max(trial.score for trial in search.trials)
         assert {trial.run.metrics["val_recall@5"] for trial in search.trials} == {trial.score for trial in search.trials}
     assert "policy.r_ce.beta" not in found.searches[1].best.settings
+
+
+def test_the_first_trial_of_a_search_has_the_configurations_own_values(tmp_path):
+    (search,) = run_search(
+        config("policy.r_ce.beta=0.5", "adt.learning_rate=0.02", "tune.trials=1"), tmp_path / "gmf"
+    ).searches
+    assert search.trials[0].settings == {"adt.learning_rate": 0.02, "policy.r_ce.beta": 0.5}
+    solved = config("adt.models=ease", "adt.policies=standard", "tune.over=model", "tune.space={}", "tune.trials=1")
+    (search,) = run_search(solved, tmp_path / "ease").searches
+    assert search.trials[0].settings["model.ease.lambda_"] in EASE.grid["lambda_"]
 
 
 def test_results_are_read_back_and_applied(finished):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from pydantic import BaseModel
 from typer.core import TyperCommand
 
@@ -14,15 +13,16 @@ from tfadt.config import Config
 class SetCommand(TyperCommand):
     """A command with the option `--set`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As in click; an unknown option that is the name of settings is told with these."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As in Typer; an unknown option that is the name of settings is told with these."""
         try:
             return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            name = error.option_name.lstrip("-").replace("-", "_")
-            if found := settings_named(name):
-                ways = " or ".join(f"--set {key}=..." for key in found)
-                error.message += f" It is a setting: {ways}."
+        except Exception as error:
+            # Typer has a click of its own, whose classes are not public.
+            unknown = getattr(error, "option_name", None) if type(error).__name__ == "NoSuchOption" else None
+            if unknown and (found := settings_named(unknown.lstrip("-").replace("-", "_"))):
+                told: Any = error
+                told.message += f". It is a setting: {' or '.join(f'--set {key}=...' for key in found)}."
             raise
 
 

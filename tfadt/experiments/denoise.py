@@ -88,7 +88,7 @@ def distrust(scores: pd.DataFrame) -> np.ndarray:
 
 
 def _losses(model: Recommender, rows: Interactions) -> np.ndarray:
-    logits: np.ndarray = model.predict((rows.user, rows.item), batch_size=65_536, verbose=0)
+    logits = model.score_rows(rows.user, rows.item)
     if not model.listwise:
         cross_entropy: np.ndarray = binary_crossentropy(np.ones_like(logits), logits).numpy()
         return cross_entropy

@@ -248,7 +248,7 @@ def deploy_lines(runs: Sequence[Run], out: Path) -> list[str]:
     if chosen.expected:
         why = f"validation expects fewer disliked items of it than of plain {chosen.model}"
     elif chosen.valid_recall is None:
-        why = "nothing else was trained"
+        why = "there is no other candidate"
     else:
         why = "the best recall on validation"
     return [f"To deploy: {name} ({why}), which this exports:", export_command(out, chosen.training)]

@@ -1,4 +1,4 @@
-"""No training of a run is made twice: candidates from which a strength is chosen are often trainings of the run as well."""
+"""Candidates from which a strength is chosen are often trainings of the run as well: what one made the other takes over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from tfadt.config import Config
-from tfadt.config.loading import settings_of
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.strength import has_automatic_strength, strengths
 from tfadt.training.plan import Plan
@@ -17,7 +16,7 @@ def hand_over(folder: RunFolder, plan: Plan, todo: Sequence[Plan], config: Confi
     """Leaves what a finished training has kept to the trainings that would make the same steps again.
 
     A training that finds the checkpoint of its last step has none left, and ends as if it had made them, bit for bit: so a
-    run that is killed meanwhile has the same figures, with one training more.
+    run that is killed meanwhile, or makes both at the same time, has the same figures. Closed forms keep no checkpoints.
 
     Args:
         folder: The run's.
@@ -29,13 +28,16 @@ def hand_over(folder: RunFolder, plan: Plan, todo: Sequence[Plan], config: Confi
         return
     for source, target in _same(plan, todo, config):
         kept, heir = folder.checkpoints(source), folder.checkpoints(target)
+        record = folder.training(target.partition("/")[0])
         # One that is finished, or going on, has no need of them.
-        if folder.training(target.partition("/")[0]).is_file() or not kept.is_dir() or heir.exists():
+        if record.is_file() or not kept.is_dir() or heir.exists():
             continue
-        heir.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # it has just begun
+        with suppress(OSError):  # it has just begun, or the disk is full: then it makes its own
+            heir.parent.mkdir(parents=True, exist_ok=True)
             kept.rename(heir)
             shutil.copytree(folder.logs(source), folder.logs(target), dirs_exist_ok=True)
+        if record.is_file():  # it has ended meanwhile
+            shutil.rmtree(heir, ignore_errors=True)
 
 
 def _same(plan: Plan, todo: Sequence[Plan], config: Config) -> Iterator[tuple[str, str]]:
@@ -50,4 +52,4 @@ def _same(plan: Plan, todo: Sequence[Plan], config: Config) -> Iterator[tuple[st
 
 
 def _candidates(plan: Plan, config: Config) -> set[str]:
-    return {each.label for each in strengths(plan.model, settings_of(config, plan.model, plan.policy))}
+    return {each.label for each in strengths(plan.model, config)}

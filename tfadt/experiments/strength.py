@@ -98,7 +98,10 @@ def train_at_best_strength(
     if not _is_known(data):
         why = "no click is known to be liked or disliked, so nobody can judge a strength: plain training"
         warnings.warn(f"{plan.name}: {why} (see ingest.extra_feedback).", stacklevel=2)
-        trained = train(replace(plan, policy=PLAIN), data, config, logs, progress, checkpoints, weights)
+        # Where the candidate of that name would keep them.
+        store = None if checkpoints is None else CheckpointStore(checkpoints.folder / NONE.label)
+        folder = None if logs is None else logs / NONE.label
+        trained = train(replace(plan, policy=PLAIN), data, config, folder, progress, store, weights)
         return replace(trained, strength={"chosen": _named(NONE), "why": why, "frontier": []})
     if not len(data.valid):
         raise DataError(
@@ -121,7 +124,7 @@ def train_at_best_strength(
             settled = with_strength(replace(candidate, gamma=0.0), config)
             folder = None if logs is None else logs / candidate.label
             its_plan = replace(plan, policy=candidate.policy)
-            label = f"{plan.name}, strength {len(trainings) + 1} of {count} ({candidate.label})"
+            label = f"{plan.name} strength {len(trainings) + 1} of {count} ({candidate.label})"
             listener = None if progress is None else Renamed(progress, label)
             trainings[candidate.label] = train(its_plan, data, settled, folder, listener, store, weights)
         model = trainings[candidate.label].model

@@ -74,7 +74,7 @@ def train_one_by_one(
     """Trains, ranks and keeps what is not finished yet, and yields every plan with what was kept of it."""
     evaluator = test_evaluator(data, config)
     for plan in todo:
-        yield plan, folder.finished(plan) or _train_and_keep(folder, plan, data, config, evaluator, listener)
+        yield plan, folder.finished(plan) or _train_and_keep(folder, plan, todo, data, config, evaluator, listener)
 
 
 def train_side_by_side(
@@ -122,9 +122,10 @@ def train_there(content: Mapping[str, Any], tell: Tell) -> None:
     """Trains one plan of the run in a folder, in a process that another has started for it."""
     folder = RunFolder(Path(content["folder"]))
     config, data, evaluator = _opened(folder.out)
-    (plan,) = (plan for plan in plans(reachable(config, data)) if plan.name == content["plan"])
+    todo = plans(reachable(config, data))
+    (plan,) = (plan for plan in todo if plan.name == content["plan"])
     listener: Any = Passed(tell, seldom=("advance", "ranked"))
-    _train_and_keep(folder, plan, data, config, evaluator, listener)
+    _train_and_keep(folder, plan, todo, data, config, evaluator, listener)
 
 
 @lru_cache(maxsize=1)
@@ -138,6 +139,7 @@ def _opened(out: Path) -> tuple[Config, InteractionData, RankingEvaluator]:
 def _train_and_keep(
     folder: RunFolder,
     plan: Plan,
+    todo: Sequence[Plan],
     data: InteractionData,
     config: Config,
     evaluator: RankingEvaluator,
@@ -147,7 +149,7 @@ def _train_and_keep(
     kept = KeptBlocks(folder.ranking(plan.name), lambda: fingerprint(trained.model))
     run = measure(Run.of(plan, trained), trained.model, data, config, evaluator, listener.ranked, kept)
     epochs = folder.keep(plan, trained, run)
-    hand_over(folder, plan, plans(reachable(config, data)), config)
+    hand_over(folder, plan, todo, config)
     folder.checkpoint_store(plan).clear()
     # Each training builds graphs of its own; without this they would pile up over a long run.
     keras.backend.clear_session()

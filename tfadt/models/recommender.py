@@ -26,6 +26,7 @@ from tfadt.sampling.user_batches import UserSource
 from tfadt.search_space import SearchSpace
 
 _BLOCK_USERS = 8192
+_BLOCK_PAIRS = 65_536
 
 
 class Recommender(IdentifiedModel):
@@ -80,6 +81,11 @@ class Recommender(IdentifiedModel):
     def score_pairs(self, users: Any, items: Any) -> tf.Tensor:
         """Returns the logits of the pairs `(users[i], items[i])`: float32 `[B]`."""
         return self((tf.convert_to_tensor(users, tf.int64), tf.convert_to_tensor(items, tf.int64)), training=False)
+
+    def score_rows(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Returns the logits of any number of pairs, float32 `[n]`, block by block."""
+        blocks = (slice(first, first + _BLOCK_PAIRS) for first in range(0, len(users), _BLOCK_PAIRS))
+        return np.concatenate([np.zeros(0, np.float32), *(self.score_pairs(users[b], items[b]).numpy() for b in blocks)])
 
     def item_vectors(self) -> tf.Tensor:
         """Returns the vectors of all items, float32 `[num_items, d]`; by default those of `item_table`."""

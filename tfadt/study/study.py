@@ -33,7 +33,7 @@ from tfadt.experiments.experiment import AfterEach, OnEnd, resume_experiment, ru
 from tfadt.experiments.folder import RunFolder
 from tfadt.experiments.layout import STUDY
 from tfadt.experiments.plans import planned_methods, plans
-from tfadt.experiments.report import write_report
+from tfadt.experiments.report import deploy_lines, write_report
 from tfadt.experiments.run import Run
 from tfadt.experiments.saved import SavedRun
 from tfadt.registry import PLAIN
@@ -150,6 +150,8 @@ def run_study(
         collided = collide(SavedRun.open(out), listener) if winners.collide.enabled else []
         injected = _train_on_noisy(injection, asked, settings, out, listener, countdown, jobs)
     results = write_report(winners, data, runs, out, collided, tuned, injected)
+    for line in deploy_lines(runs, out):
+        say(line)
     return write_page(results, out, "tfadt study")
 
 

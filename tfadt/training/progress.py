@@ -34,16 +34,16 @@ class Progress:
 
 
 class Renamed(Progress):
-    """Passes on what happens, under another name.
+    """Passes on what happens to a training, under another name.
 
     Args:
         progress: Listens.
-        label: The name.
+        name: What stands in its labels where they have the training's name, before its stage.
     """
 
-    def __init__(self, progress: Progress, label: str):
+    def __init__(self, progress: Progress, name: str):
         self._progress = progress
-        self._label = label
+        self._name = name
 
     def say(self, text: str) -> None:
         """Passes the line on."""
@@ -51,8 +51,7 @@ class Renamed(Progress):
 
     def begin(self, label: str, total_steps: int) -> None:
         """Passes on that a training begins."""
-        del label
-        self._progress.begin(self._label, total_steps)
+        self._progress.begin(self._renamed(label), total_steps)
 
     def advance(self, step: int, logs: dict[str, Any]) -> None:
         """Passes on how many steps are done."""
@@ -64,8 +63,11 @@ class Renamed(Progress):
 
     def end(self, label: str, summary: str) -> None:
         """Passes on how it ended."""
-        del label
-        self._progress.end(self._label, summary)
+        self._progress.end(self._renamed(label), summary)
+
+    def _renamed(self, label: str) -> str:
+        _, space, stage = label.partition(" ")
+        return self._name + space + stage
 
 
 class PrintedProgress(Progress):

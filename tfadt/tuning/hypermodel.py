@@ -69,8 +69,10 @@ class ADTHyperModel(keras_tuner.HyperModel):
     def __init__(self, data: InteractionData, config: Config | None = None, model: str = "gmf", policy: str = "t_ce"):
         super().__init__(name=f"{model}-{policy}")
         self._data = data
-        self._config = _with_l2(settings_of(config or Config(), model, policy), model, data)
+        self._config = settings_of(config or Config(), model, policy)
         self._plan = Plan(model, policy, self._config.adt.seed, searched_stages(self._config))
+        if "adt.l2" in search_space(self._config, model, policy):
+            self._config = _with_l2(self._config, model, data)
         self.space = search_space(self._config, model, policy)
         metric, k = objective_metric(self._config, data)
         self.objective = SelectedObjective(f"{metric}@{k}")
@@ -91,19 +93,20 @@ class ADTHyperModel(keras_tuner.HyperModel):
         """Returns the trial's values of the searched settings."""
         return declare(hp, self.space, self._config)
 
-    def own_values(self) -> dict[str, Value] | None:
+    def own_values(self, solve: bool = True) -> dict[str, Value] | None:
         """Returns the configuration's own values of what is searched; None where one of them is not among what is tried.
 
-        Of what a closed form leaves to validation or to the data it is what a solve ends with, which is made for that.
+        Args:
+            solve: Whether to solve a closed form, to know what it chooses on validation or takes from the data.
         """
         own = present_values(self.space, self._config)
         names = {key: key.removeprefix(f"model.{self._plan.model}.") for key, value in own.items() if value is None}
-        if names and closed_form(self._plan.model, self._config) is not None:
+        if names and solve and closed_form(self._plan.model, self._config) is not None:
             try:
                 solved: Any = self._compiled(self._config)
                 train_stage(solved, "adt", self._data, self._config, evaluator=self._evaluator)
-            except _FAILURES:
-                return None  # as every trial will, which says why
+            except Exception:
+                return None  # as in every trial, which says why
             own |= {key: solved.used_settings.get(name) for key, name in names.items()}
         return own if are_tried(own, self.space) else None
 
@@ -241,7 +244,7 @@ def searched_stages(config: Config) -> tuple[str, ...]:
 def _with_l2(config: Config, model: str, data: InteractionData) -> Config:
     """Returns the settings with the number that the data make of `adt.l2 = "auto"`, beside which others are tried."""
     cls = build_settings("model", MODELS, model, config)[0]
-    if config.adt.l2 != "auto" or closed_form(model, config) is not None:
+    if config.adt.l2 != "auto":
         return config
     return with_settings(config, {"adt.l2": settled(config.adt, cls, data.history()).l2})
 

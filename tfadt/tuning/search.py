@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, Queue
 from shlex import quote
@@ -223,8 +224,10 @@ def _search(
     hypermodel = ADTHyperModel(data, config, model, policy)
     name = hypermodel.name
     folder, logs = out / "search" / name, out / "logs" / name
-    oracle = make_oracle(config, hypermodel.objective, len(hypermodel.space), hypermodel.own_values)
     fresh = FreshProcess(config, model, policy, out / "data", folder, logs) if config.tune.fresh_processes else None
+    # A chief and the parent of fresh processes train nothing themselves.
+    own = partial(hypermodel.own_values, solve=fresh is None and not part.is_chief)
+    oracle = make_oracle(config, hypermodel.objective, len(hypermodel.space), own)
     tuner = SearchTuner(oracle, hypermodel, folder, listener, fresh)
     listener.begin(name, hypermodel.objective.name)
     if part.is_chief:

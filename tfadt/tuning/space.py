@@ -164,7 +164,8 @@ def _present_value(config: Config, key: str) -> Any:
         return getattr(config.adt, rest[0])
     name, setting = rest
     cls, settings = build_settings(section, MODELS if section == "model" else POLICIES, name, config)
-    return settings.get(setting, inspect.signature(cls).parameters[setting].default)
+    value = settings.get(setting, inspect.signature(cls).parameters[setting].default)
+    return getattr(cls(**settings), setting, None) if value is None and section == "policy" else value
 
 
 def _leaves(place: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

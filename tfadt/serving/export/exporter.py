@@ -119,7 +119,7 @@ def export_model(
     check_finite(model)
     names = _choose(settings.signatures, model, data, colliding)
     train = data.train
-    logits = model.predict((train.user, train.item), batch_size=65_536, verbose=0)
+    logits = model.score_rows(train.user, train.item)
     noise = noise_scale(logits, train.false_positive)
     served = ServedModel(model, data, settings.k, seen, noise, colliding)
     functions = served.trace(names)
