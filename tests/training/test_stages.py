@@ -50,7 +50,7 @@ WHOLE = "gmf-t_ce-warmup+adt+finetune-0"
 
 def run(out, *more, progress=None):
     config = load_config(None, [*SETTINGS, *more])
-    return run_experiment(config, out, progress, lambda data, runs, _: write_report(config, data, runs, out))
+    return run_experiment(config, out, progress, lambda data, runs: write_report(config, data, runs, out))
 
 
 @pytest.fixture(scope="module")
