@@ -20,7 +20,7 @@ from tfadt.data.interactions import InteractionData
 from tfadt.evaluation.metrics import LESS_IS_BETTER
 from tfadt.evaluation.protocol import why_no_disliked
 from tfadt.evaluation.rules import BY_RECALL, ENOUGH_KNOWN, selection_k, selection_rule, validation_rows
-from tfadt.experiments.choice import deployed, export_command
+from tfadt.experiments.choice import Deployed, deployed, export_command
 from tfadt.experiments.collide import Collided
 from tfadt.experiments.comparison import (
     ACCURACY,
@@ -123,14 +123,9 @@ def table_cells(table: Sequence[Row], ks: Sequence[int]) -> tuple[list[str], lis
     return header, cells
 
 
-def method_name(method: Row | Comparison) -> str:
+def method_name(method: Row | Comparison | Deployed) -> str:
     """Returns what a sentence calls a method: model, policy and, where they are not ADT alone, its stages."""
-    return method_name_of(method.model, method.policy, method.plan)
-
-
-def method_name_of(model: str, policy: str | None, plan: str) -> str:
-    """Returns the same of the three names."""
-    return f"{model} {policy_label(policy)}" + ("" if plan == ADT_ALONE else f" {plan}")
+    return f"{method.model} {policy_label(method.policy)}" + ("" if method.plan == ADT_ALONE else f" {method.plan}")
 
 
 def selection_line(config: Config, data: InteractionData) -> str:
@@ -244,14 +239,13 @@ def deploy_lines(runs: Sequence[Run], out: Path) -> list[str]:
     chosen = deployed(runs)
     if chosen is None:
         return []
-    name = method_name_of(chosen.model, chosen.policy, chosen.plan)
     if chosen.expected:
         why = f"validation expects fewer disliked items of it than of plain {chosen.model}"
     elif chosen.valid_recall is None:
         why = "there is no other candidate"
     else:
         why = "the best recall on validation"
-    return [f"To deploy: {name} ({why}), which this exports:", export_command(out, chosen.training)]
+    return [f"To deploy: {method_name(chosen)} ({why}), which this exports:", export_command(out, chosen.training)]
 
 
 def markdown(
@@ -276,7 +270,7 @@ def markdown(
         + ("One seed." if config.adt.seeds == 1 else f"Mean ± standard deviation over {config.adt.seeds} seeds."),
         _markdown_table(header, cells),
         _DROP_RATE if any(row.drop_rate for row in table) else "",
-        "\n\n".join([deploy[0], f"    {deploy[1]}"]) if deploy else "",
+        f"{deploy[0]}\n\n    {deploy[1]}" if deploy else "",
         "## Does denoising help here?",
         "\n".join(f"- {line}" for line in verdict_lines(table, tests, first, config)) or "There is nothing to compare.",
         *_tests_parts("plain training of the same model", tests, PLAIN, first),

@@ -243,9 +243,9 @@ def searched_stages(config: Config) -> tuple[str, ...]:
 
 def _with_l2(config: Config, model: str, data: InteractionData) -> Config:
     """Returns the settings with the number that the data make of `adt.l2 = "auto"`, beside which others are tried."""
-    cls = build_settings("model", MODELS, model, config)[0]
     if config.adt.l2 != "auto":
         return config
+    cls = build_settings("model", MODELS, model, config)[0]
     return with_settings(config, {"adt.l2": settled(config.adt, cls, data.history()).l2})
 
 

@@ -18,7 +18,7 @@ from tfadt.errors import ConfigError, did_you_mean
 from tfadt.losses.objectives import get_objective
 from tfadt.registry import MODELS, POLICIES
 from tfadt.search_space import Choices, Range, SearchSpace, Value
-from tfadt.training.plan import build_settings, closed_form
+from tfadt.training.plan import build_settings, closed_form, make_policy
 from tfadt.training.recipe import outcomes
 
 TRAINING_SPACE: SearchSpace = {
@@ -51,7 +51,7 @@ Space = dict[str, Choices | Range]
 def search_space(config: Config, model: str, policy: str) -> Space:
     """Returns what a search of one model under one policy tries: setting -> values.
 
-    To what is declared the configuration's own values are added, except for a grid: no search ends with less than these.
+    To what is declared the configuration's own values are added, except for a grid, which is of what was declared.
 
     Raises:
         ConfigError: If a model, policy or setting is unknown, or what is to be tried cannot be understood.
@@ -165,7 +165,7 @@ def _present_value(config: Config, key: str) -> Any:
     name, setting = rest
     cls, settings = build_settings(section, MODELS if section == "model" else POLICIES, name, config)
     value = settings.get(setting, inspect.signature(cls).parameters[setting].default)
-    return getattr(cls(**settings), setting, None) if value is None and section == "policy" else value
+    return getattr(make_policy(name, config), setting, None) if value is None and section == "policy" else value
 
 
 def _leaves(place: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
